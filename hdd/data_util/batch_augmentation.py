@@ -1,0 +1,77 @@
+"""The source document's augmentation on whole uint8 batches: crop, flip, AutoAugment.
+
+Every image draws its own crop, flip and sub-policy, as in the per-image pipeline; images that drew
+the same operation are then transformed together, which is what makes it fast.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torchvision.transforms.autoaugment import _apply_op
+
+from hdd.data_util.auto_augmentation import CIFAR10Policy
+
+
+def random_crop(images: Tensor, padding: int = 4) -> Tensor:
+    """Pad (B, C, H, W) with zeros and cut an H x W window at a random place of each image."""
+    b, c, h, w = images.shape
+    padded = functional.pad(images, (padding,) * 4)  # (B, C, H + 2p, W + 2p)
+    top = torch.randint(2 * padding + 1, (b, 1, 1, 1))
+    left = torch.randint(2 * padding + 1, (b, 1, 1, 1))
+    rows = top + torch.arange(h).view(1, 1, h, 1)  # (B, 1, H, 1)
+    columns = left + torch.arange(w).view(1, 1, 1, w)  # (B, 1, 1, W)
+    image, channel = torch.arange(b).view(b, 1, 1, 1), torch.arange(c).view(1, c, 1, 1)
+    return padded[image, channel, rows, columns]  # (B, C, H, W)
+
+
+def random_flip(images: Tensor) -> Tensor:
+    """Mirror each image of (B, C, H, W) left to right with probability 1/2."""
+    flip = torch.rand(len(images), 1, 1, 1) < 0.5
+    return torch.where(flip, images.flip(-1), images)
+
+
+class BatchAutoAugment:
+    """CIFAR10Policy on a uint8 batch (B, C, H, W), with a sub-policy drawn for each image."""
+
+    def __init__(self) -> None:
+        self.policy = CIFAR10Policy()
+
+    def __call__(self, images: Tensor) -> Tensor:
+        count = len(self.policy.policies)
+        drawn = torch.randint(count, (len(images),))  # (B,) a sub-policy for each image
+        images = images.clone()
+        for policy_id in drawn.unique().tolist():
+            members = (drawn == policy_id).nonzero().flatten()
+            for operation, probability, magnitude_id in self.policy.policies[policy_id]:
+                chosen = members[torch.rand(len(members)) <= probability]
+                self._apply(images, chosen, operation, magnitude_id)
+        return images
+
+    def _apply(self, images: Tensor, chosen: Tensor, operation: str, level: int | None) -> None:
+        """Apply one operation in place to the images at `chosen`, with a random sign for each."""
+        space = self.policy._augmentation_space(10, tuple(images.shape[-2:]))
+        magnitudes, signed = space[operation]
+        strength = float(magnitudes[level]) if level is not None else 0.0
+        negative = torch.rand(len(chosen)) < 0.5 if signed else torch.zeros(len(chosen)) > 0
+        for part, sign in ((chosen[~negative], 1), (chosen[negative], -1)):
+            if len(part):
+                images[part] = _apply_op(
+                    images[part], operation, sign * strength, self.policy.interpolation, None
+                )
+
+
+class BatchAugmentation:
+    """The document's training pipeline on a uint8 batch: crop, flip and, if wanted, AutoAugment.
+
+    Args:
+        auto_augment: whether AutoAugment follows the crop and the flip.
+        padding: pixels that the crop may move an image by.
+    """
+
+    def __init__(self, *, auto_augment: bool = True, padding: int = 4) -> None:
+        self.padding = padding
+        self.auto_augment = BatchAutoAugment() if auto_augment else None
+
+    def __call__(self, images: Tensor) -> Tensor:
+        images = random_flip(random_crop(images, self.padding))
+        return self.auto_augment(images) if self.auto_augment else images

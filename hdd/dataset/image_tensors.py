@@ -1,0 +1,305 @@
+"""Image data sets as uint8 tensors in memory, by name.
+
+`fashion_mnist_mini` ships with the project (Xiao, Rasul, Vollgraf, 2017, arXiv 1708.07747; MIT
+licence). `fashion_mnist` and `cifar10` come through torchvision, with its checksums, into `root`;
+CIFAR-10 may also lie there as an image folder, `root/cifar10/{train,test}/<class>/*.png`. The
+first load of a large set writes one cache file into `root`; later loads read only that.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision import datasets
+
+from hdd.progress import progress
+
+MINI_FILE = Path(__file__).parents[2] / "resources" / "data" / "fashion_mnist_mini.npz"
+FASHION_CLASSES = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
+CIFAR10_CLASSES = (
+    *("airplane", "automobile", "bird", "cat", "deer"),
+    *("dog", "frog", "horse", "ship", "truck"),
+)
+NAMES = ("fashion_mnist_mini", "fashion_mnist", "cifar10")
+Split = tuple[Tensor, Tensor]  # images uint8 (N, C, H, W), labels int64 (N,)
+
+
+@dataclass(frozen=True)
+class ImageTensors:
+    """One split of a data set.
+
+    Attributes:
+        images: uint8, (N, C, H, W).
+        labels: int64, (N,), an index into `class_names`.
+        class_names: one name a class.
+        mean: of the training images, a value a channel, pixels scaled to [0, 1].
+        std: likewise, the standard deviation.
+    """
+
+    images: Tensor
+    labels: Tensor
+    class_names: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def subset(self, indices: Tensor) -> "ImageTensors":
+        """Return the images at `indices`, with the same classes and statistics."""
+        return replace(self, images=self.images[indices], labels=self.labels[indices])
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """Return uint8 `images` (B, C, H, W) as float32 with about zero mean and unit variance."""
+        mean = torch.tensor(self.mean, device=images.device).view(-1, 1, 1)
+        std = torch.tensor(self.std, device=images.device).view(-1, 1, 1)
+        return (images.float() / 255 - mean) / std
+
+
+class BatchLoader:
+    """Iterate over (normalised images (B, C, H, W), labels (B,)), like a DataLoader.
+
+    No worker processes and no PIL: a batch is an index into a tensor, which is faster on a few
+    cores and cannot hang in a notebook. Each epoch is shuffled anew from `seed`.
+
+    Args:
+        data: the split to read.
+        batch_size: images a batch; the last batch may be smaller.
+        shuffle: whether to draw a new order every epoch.
+        augment: a function of a whole uint8 batch, (B, C, H, W) -> the same.
+        seed: of the orders.
+    """
+
+    def __init__(
+        self,
+        data: ImageTensors,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        augment: Callable[[Tensor], Tensor] | None = None,
+        seed: int = 0,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size} must be at least 1.")
+        self.data, self.batch_size, self.shuffle, self.augment = data, batch_size, shuffle, augment
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __len__(self) -> int:
+        return -(-len(self.data) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        n = len(self.data)
+        order = torch.randperm(n, generator=self.generator) if self.shuffle else torch.arange(n)
+        for indices in order.split(self.batch_size):
+            images = self.data.images[indices]  # (B, C, H, W)
+            if self.augment is not None:
+                images = self.augment(images)
+            yield self.data.normalize(images), self.data.labels[indices]
+
+
+def load(name: str, root: str | Path = "../dataset") -> tuple[ImageTensors, ImageTensors]:
+    """Return (train, test) of the data set `name`.
+
+    Args:
+        name: "fashion_mnist_mini" (10,000 + 2,000 images, embedded), "fashion_mnist" or "cifar10".
+        root: folder of the large data sets; the embedded one ignores it.
+
+    Raises:
+        ValueError: unknown name, unreadable image, wrong image size or classes.
+        FileNotFoundError: a missing folder or file.
+        ConnectionError: a download that failed; the message names the ways out.
+    """
+    if name not in NAMES:
+        raise ValueError(f"Unknown data set {name!r}. Fix: one of {', '.join(map(repr, NAMES))}.")
+    if name == "fashion_mnist_mini":
+        return _with_statistics(*_read_mini(), FASHION_CLASSES)
+    root = Path(root).expanduser()
+    folder, cache = _source_folder(name, root), root / f"{name}.cache.pt"
+    splits = _read_cache(cache, _fingerprint(folder))
+    if splits is None:
+        splits = _read_cifar10_folder(folder) if folder == root / "cifar10" else _fetch(name, root)
+        _write_cache(cache, _fingerprint(folder), splits)
+    return _with_statistics(*splits, CIFAR10_CLASSES if name == "cifar10" else FASHION_CLASSES)
+
+
+def split_validation(
+    data: ImageTensors, fraction: float = 0.1, seed: int = 0
+) -> tuple[ImageTensors, ImageTensors]:
+    """Return (train, validation): `fraction` of each class is held out, the same for a seed.
+
+    Raises:
+        ValueError: if a class would be left without training or without validation images.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    held_out = torch.zeros(len(data), dtype=torch.bool)
+    for label in data.labels.unique():
+        members = (data.labels == label).nonzero().flatten()
+        count = round(len(members) * fraction) if 0 < fraction < 1 else 0
+        if not 0 < count < len(members):
+            raise ValueError(
+                f"fraction={fraction} of class {data.class_names[label]!r} ({len(members)} images) "
+                "leaves one side empty. Fix: a fraction between 0 and 1, or more images."
+            )
+        order = torch.randperm(len(members), generator=generator)
+        held_out[members[order[:count]]] = True
+    return data.subset((~held_out).nonzero().flatten()), data.subset(held_out.nonzero().flatten())
+
+
+def load_image_folder(
+    folder: str | Path, image_size: tuple[int, int] | None = None
+) -> tuple[Tensor, Tensor, tuple[str, ...]]:
+    """Read `folder/<class>/*.png` (or another image format) as RGB.
+
+    Args:
+        folder: one sub-folder a class; classes are numbered in alphabetical order.
+        image_size: (H, W) that every image must have; by default that of the first one.
+
+    Returns:
+        images uint8 (N, 3, H, W), labels int64 (N,), class names.
+
+    Raises:
+        FileNotFoundError: no such folder, no class folder in it, or an empty class.
+        ValueError: an unreadable image or one of another size; the message names the file.
+    """
+    folder = Path(folder).expanduser()
+    if not folder.is_dir():
+        raise FileNotFoundError(f"No image folder {folder}. Fix: put <class>/*.png files there.")
+    try:
+        listing = datasets.ImageFolder(str(folder))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"Image folder {folder} has no classes, or a class without images ({error}). "
+            "Fix: one sub-folder a class, each with at least one image."
+        ) from error
+    images = []
+    for path, _ in progress(listing.samples, f"Reading {folder.name}"):
+        images.append(_read_image(path, image_size))
+        image_size = images[0].shape[:2]
+    stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()  # (N, 3, H, W)
+    return stacked, torch.tensor(listing.targets), tuple(listing.classes)
+
+
+def _read_image(path: str, image_size: tuple[int, int] | None) -> np.ndarray:
+    """Return one image file as uint8 (H, W, 3)."""
+    try:
+        with Image.open(path) as file:
+            pixels = np.asarray(file.convert("RGB"))
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for a broken file
+        raise ValueError(
+            f"Cannot read image {path}: {error}. Fix: unpack or download this file again."
+        ) from error
+    if image_size is not None and pixels.shape[:2] != tuple(image_size):
+        raise ValueError(
+            f"Image {path} is {pixels.shape[0]}x{pixels.shape[1]} pixels, expected "
+            f"{image_size[0]}x{image_size[1]} as all others. Fix: resize or remove it."
+        )
+    return pixels
+
+
+def _read_mini() -> tuple[Split, Split]:
+    if not MINI_FILE.exists():
+        raise FileNotFoundError(
+            f"The embedded data set {MINI_FILE} is missing. Fix: `git checkout resources/data`, and "
+            "install the package with `pip install -e .`, so that it stays beside its resources."
+        )
+    with np.load(MINI_FILE) as file:
+        parts = [torch.from_numpy(file[f"{s}_{x}"]) for s in ("train", "test") for x in ("images", "labels")]
+    train_images, train_labels, test_images, test_labels = parts
+    return (
+        (train_images.unsqueeze(1), train_labels.long()),  # (N, 1, 28, 28), (N,)
+        (test_images.unsqueeze(1), test_labels.long()),
+    )
+
+
+def _source_folder(name: str, root: Path) -> Path:
+    """Return where the files of a large data set are, or where torchvision would put them."""
+    if name == "cifar10" and (root / "cifar10").is_dir():
+        return root / "cifar10"
+    return root / ("cifar-10-batches-py" if name == "cifar10" else "FashionMNIST/raw")
+
+
+def _read_cifar10_folder(folder: Path) -> tuple[Split, Split]:
+    splits = []
+    for part in ("train", "test"):
+        images, labels, classes = load_image_folder(folder / part, image_size=(32, 32))
+        if classes != CIFAR10_CLASSES:
+            wrong = sorted(set(classes) ^ set(CIFAR10_CLASSES))
+            raise ValueError(
+                f"{folder / part} does not hold the ten classes of CIFAR-10: missing or unknown "
+                f"are {wrong}. Fix: exactly these folders: {', '.join(CIFAR10_CLASSES)}."
+            )
+        splits.append((images, labels))
+    return splits[0], splits[1]
+
+
+def _fetch(name: str, root: Path) -> tuple[Split, Split]:
+    """Read a data set through torchvision, which downloads what is not there and checks it."""
+    kind = datasets.CIFAR10 if name == "cifar10" else datasets.FashionMNIST
+    try:
+        parts = [kind(str(root), train=train, download=True) for train in (True, False)]
+    except (OSError, RuntimeError, EOFError, ValueError) as error:
+        folder_hint = (
+            f" or put the images into {root}/cifar10/{{train,test}}/<class>/*.png," if name == "cifar10" else ""
+        )
+        raise ConnectionError(
+            f"{name!r} is not in {root} and could not be downloaded ({error}). Fix: connect to a "
+            f"network and run this again (a damaged download in {root} must be deleted first),"
+            f"{folder_hint} or use 'fashion_mnist_mini', which needs neither."
+        ) from error
+    return _as_split(parts[0]), _as_split(parts[1])
+
+
+def _as_split(part: datasets.VisionDataset) -> Split:
+    images = torch.as_tensor(part.data)
+    images = images.permute(0, 3, 1, 2) if images.ndim == 4 else images.unsqueeze(1)
+    return images.contiguous(), torch.as_tensor(part.targets)  # (N, C, H, W), (N,)
+
+
+def _fingerprint(folder: Path) -> list[int]:
+    """Return number, total size and newest change of the files below `folder`."""
+    stats = [
+        os.stat(os.path.join(path, file)) for path, _, files in os.walk(folder) for file in files
+    ]
+    newest = max((s.st_mtime_ns for s in stats), default=0)
+    return [len(stats), sum(s.st_size for s in stats), newest]
+
+
+def _read_cache(cache: Path, key: list[int]) -> tuple[Split, Split] | None:
+    """Return the cached splits, or None if there are none or the files have changed since."""
+    try:
+        content = torch.load(cache, weights_only=True)
+        return content["splits"] if content["key"] == key else None
+    except Exception:  # a missing or damaged cache only costs reading the files again
+        return None
+
+
+def _write_cache(cache: Path, key: list[int], splits: tuple[Split, Split]) -> None:
+    temporary = cache.with_suffix(f".{os.getpid()}.tmp")
+    with contextlib.suppress(OSError, RuntimeError):  # a read-only folder only costs time
+        torch.save({"key": key, "splits": splits}, temporary)
+        os.replace(temporary, cache)  # atomic: no half-written cache, ever
+    temporary.unlink(missing_ok=True)
+
+
+def _with_statistics(
+    train: Split, test: Split, class_names: tuple[str, ...]
+) -> tuple[ImageTensors, ImageTensors]:
+    """Wrap both splits with the mean and deviation of the training images."""
+    # Counting the 256 grey levels is exact and far faster than a float copy of the images.
+    levels = torch.arange(256, dtype=torch.float64) / 255
+    mean, std = [], []
+    for channel in train[0].unbind(1):
+        weight = torch.bincount(channel.flatten(), minlength=256) / channel.numel()
+        mean.append(float((weight * levels).sum()))
+        std.append(float((weight * (levels - mean[-1]) ** 2).sum().sqrt()))
+    make = [ImageTensors(*split, class_names, tuple(mean), tuple(std)) for split in (train, test)]
+    return make[0], make[1]

@@ -1,0 +1,1 @@
+"""Choosing where and in which precision to compute."""

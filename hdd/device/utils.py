@@ -1,0 +1,66 @@
+"""Choosing a device, a precision and a seed."""
+
+import random
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+
+def _available_devices() -> list[str]:
+    """Names of the devices that this machine has, best first."""
+    names = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if _has_cuda() else []
+    if names:
+        names.insert(0, "cuda")
+    if torch.backends.mps.is_available():
+        names.append("mps")
+    return [*names, "cpu"]
+
+
+def _has_cuda() -> bool:
+    return torch.cuda.is_available()
+
+
+def get_device(preferred: str | Sequence[str] = ("cuda", "mps", "cpu")) -> torch.device:
+    """Return the first device of `preferred` that this machine has.
+
+    Args:
+        preferred: one name or several in order of preference: "cuda", "cuda:N", "mps", "cpu".
+
+    Raises:
+        ValueError: if none of them is available; the message lists what is.
+    """
+    wanted = [preferred] if isinstance(preferred, str | torch.device) else list(preferred)
+    available = _available_devices()
+    for name in wanted:
+        if str(name) in available:
+            return torch.device(name)
+    raise ValueError(
+        f"None of the requested devices {[str(name) for name in wanted]} is available; "
+        f"this machine has {available}. Fix: add 'cpu' to the list, it always works."
+    )
+
+
+def get_amp_dtype(device: str | torch.device) -> torch.dtype:
+    """Return the dtype for autocast: bfloat16 where it is native, otherwise float32.
+
+    Emulated bfloat16 is slower than float32, so "can run it" is not enough: a CPU needs the
+    AVX512-BF16 instructions and a PyTorch that uses AVX512, a CUDA GPU needs bfloat16 units.
+    """
+    kind = torch.device(device).type
+    if kind == "cuda":
+        native = _has_cuda() and torch.cuda.is_bf16_supported(including_emulation=False)
+    elif kind == "cpu":
+        # ATEN_CPU_CAPABILITY=avx2 switches the kernels off that the processor would offer.
+        uses_avx512 = torch.backends.cpu.get_cpu_capability() == "AVX512"
+        native = uses_avx512 and torch.cpu._is_avx512_bf16_supported()
+    else:
+        native = False
+    return torch.bfloat16 if native else torch.float32
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's, NumPy's and PyTorch's random numbers (CPU and GPU)."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - libraries draw from NumPy's global generator
+    torch.manual_seed(seed)

@@ -1,0 +1,164 @@
+"""MLP-Mixer (Tolstikhin et al., 2021, arXiv 2105.01601), short enough to read in one sitting.
+
+Shapes: B images, S tokens (patches), C = dim channels, D_S and D_C hidden widths of the two MLPs.
+
+Two widths are in use for the token-mixing MLP, and this class offers both:
+
+* `expansion_factor_token=0.5` makes D_S half the number of *tokens*: the source document's
+  network, 1,099,146 parameters for CIFAR-10.
+* `token_dim=dim // 2` makes D_S half the number of *channels*: the paper's own models, whose
+  cost then grows linearly, not quadratically, with the number of tokens.
+"""
+
+from collections.abc import Sequence
+from numbers import Integral
+
+from torch import Tensor, nn
+
+
+class Mlp(nn.Module):
+    """Linear -> GELU -> Linear on the last axis: (..., features) -> (..., features)."""
+
+    def __init__(self, features: int, hidden: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(features, hidden)
+        self.activation = nn.GELU()
+        self.fc2 = nn.Linear(hidden, features)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.dropout(self.activation(self.fc1(x)))  # (..., hidden)
+        return self.dropout(self.fc2(x))  # (..., features)
+
+
+class MixerBlock(nn.Module):
+    """Token mixing, then channel mixing: (B, S, C) -> (B, S, C).
+
+    Each half has its own LayerNorm (over channels, before the transpose) and its own residual
+    connection; the second one adds to the running sum, not to the block's input.
+    """
+
+    def __init__(
+        self, tokens: int, dim: int, token_dim: int, channel_dim: int, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.token_norm = nn.LayerNorm(dim, eps=1e-6)
+        self.token_mixing = Mlp(tokens, token_dim, dropout)
+        self.channel_norm = nn.LayerNorm(dim, eps=1e-6)
+        self.channel_mixing = Mlp(dim, channel_dim, dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.token_norm(x).transpose(1, 2)  # (B, C, S)
+        x = x + self.token_mixing(y).transpose(1, 2)  # (B, S, C)
+        return x + self.channel_mixing(self.channel_norm(x))  # (B, S, C)
+
+
+class MLPMixer(nn.Module):
+    """The whole classifier: (B, channels, H, W) -> (B, num_classes).
+
+    Parts: `patch_embedding` (a strided convolution, which equals "cut out patches, apply one
+    Linear"), `blocks[i].token_mixing`, `blocks[i].channel_mixing`, `norm`, `head`. There is no
+    position embedding and no class token: a token's place is its row, and the token-mixing
+    weights know it. LayerNorm's epsilon is 1e-6 and GELU the exact one, as in timm.
+
+    Args:
+        image_size: H = W, or (H, W), in pixels.
+        channels: colour channels of the image.
+        patch_size: side of a square patch in pixels; must divide H and W.
+        dim: C, channels of a token.
+        depth: number of blocks.
+        num_classes: width of the output.
+        expansion_factor_channel: D_C = int(dim * expansion_factor_channel).
+        expansion_factor_token: D_S = int(tokens * expansion_factor_token).
+        dropout: probability in [0, 1), after each Linear of the MLPs.
+        token_dim: D_S itself, instead of the factor.
+        channel_dim: D_C itself, instead of the factor.
+
+    Raises:
+        ValueError: for a value that breaks one of these rules.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_size: int | tuple[int, int] = 32,
+        channels: int = 3,
+        patch_size: int = 4,
+        dim: int = 128,
+        depth: int = 8,
+        num_classes: int = 10,
+        expansion_factor_channel: float = 4,
+        expansion_factor_token: float = 0.5,
+        dropout: float = 0.0,
+        token_dim: int | None = None,
+        channel_dim: int | None = None,
+    ) -> None:
+        super().__init__()
+        sizes = {"channels": channels, "patch_size": patch_size, "dim": dim, "depth": depth}
+        _check_positive_integers(sizes | {"num_classes": num_classes})
+        height, width = _check_image_size(image_size, patch_size)
+        if not 0 <= dropout < 1:
+            raise ValueError(
+                f"dropout={dropout} is outside [0, 1). Fix: 0.0 keeps every unit, 0.1 drops a tenth."
+            )
+        self.input_shape = (channels, height, width)
+        self.grid = (height // patch_size, width // patch_size)
+        tokens = self.grid[0] * self.grid[1]
+        d_s = _hidden_width("token", token_dim, tokens, expansion_factor_token)
+        d_c = _hidden_width("channel", channel_dim, dim, expansion_factor_channel)
+
+        self.patch_embedding = nn.Conv2d(channels, dim, patch_size, stride=patch_size)
+        self.blocks = nn.Sequential(
+            *(MixerBlock(tokens, dim, d_s, d_c, dropout) for _ in range(depth))
+        )
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+        self.head = nn.Linear(dim, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.ndim != 4 or tuple(x.shape[1:]) != self.input_shape:
+            raise ValueError(
+                f"Input of shape {tuple(x.shape)} does not fit: this network was built for "
+                f"(batch, {', '.join(map(str, self.input_shape))}). Its token-mixing weights know "
+                "one number of tokens only. Fix: resize the images, or build another MLPMixer "
+                "with their image_size and channels."
+            )
+        x = self.patch_embedding(x).flatten(2).transpose(1, 2)  # (B, S, C)
+        x = self.blocks(x)  # (B, S, C)
+        x = self.norm(x).mean(dim=1)  # (B, C)
+        return self.head(x)  # (B, num_classes)
+
+
+def _check_positive_integers(values: dict[str, int]) -> None:
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+            raise ValueError(f"{name}={value!r} must be a positive integer. Fix: {name}=1 or more.")
+
+
+def _check_image_size(image_size: int | tuple[int, int], patch_size: int) -> tuple[int, int]:
+    """Return (height, width), each a positive multiple of `patch_size`."""
+    pair = tuple(image_size) if isinstance(image_size, Sequence) else (image_size, image_size)
+    if len(pair) != 2:
+        raise ValueError(f"image_size={image_size!r} must be one integer or (height, width).")
+    for side in pair:
+        _check_positive_integers({"image_size": side})
+        if side % patch_size:
+            divisors = [p for p in range(1, min(pair) + 1) if not (pair[0] % p or pair[1] % p)]
+            raise ValueError(
+                f"image_size={image_size} is not divisible by patch_size={patch_size}: whole patches "
+                f"must tile the image. Fix: a patch_size of {divisors}, or resize or pad the images."
+            )
+    return pair
+
+
+def _hidden_width(part: str, explicit: int | None, features: int, factor: float) -> int:
+    """Return the hidden width of one MLP: the explicit one, or features * factor rounded down."""
+    if explicit is not None:
+        _check_positive_integers({f"{part}_dim": explicit})
+        return explicit
+    # `not >` also catches NaN; infinity would overflow in int().
+    if not 0 < factor < float("inf") or int(features * factor) < 1:
+        raise ValueError(
+            f"expansion_factor_{part}={factor} gives a hidden width of {features} * {factor} < 1 "
+            f"or none at all. Fix: a factor of at least {1 / features:.4g}, or {part}_dim=1 or more."
+        )
+    return int(features * factor)

@@ -1,0 +1,1 @@
+"""What makes a notebook teach: language switch, exercise checks, execution."""

@@ -1,0 +1,34 @@
+"""One look for all figures: a colour-blind safe palette (Okabe and Ito) and readable sizes."""
+
+import matplotlib as mpl
+from matplotlib import pyplot as plt
+
+# What a colour means is the same in every notebook and in the architecture drawing.
+TOKEN = "#0072B2"  # token mixing
+CHANNEL = "#D55E00"  # channel mixing
+STEM = "#009E73"  # patches and stem
+OTHER = "#666666"  # everything else, references
+ACCENT = "#CC79A7"
+CYCLE = [TOKEN, CHANNEL, STEM, ACCENT, "#E69F00", "#56B4E9", OTHER]
+SIGNED = "RdBu_r"  # zero is white; use with symmetric limits
+AMOUNT = "cividis"  # zero is dark
+
+
+def use_style() -> None:
+    """Set Matplotlib's defaults for this series; call it once in a notebook's set-up cell."""
+    mpl.rcParams.update(
+        {
+            "axes.prop_cycle": plt.cycler(color=CYCLE),
+            "axes.spines.right": False,
+            "axes.spines.top": False,
+            "axes.titlesize": 12,
+            "axes.labelsize": 11,
+            "figure.dpi": 110,
+            "figure.titlesize": 13,
+            "figure.constrained_layout.use": True,
+            "font.size": 10.5,
+            "image.interpolation": "nearest",
+            "legend.frameon": False,
+            "lines.linewidth": 2,
+        }
+    )
