@@ -45,14 +45,16 @@ def prepare():
         venv.create(VENV, with_pip=True)  # an existing one is repaired, not emptied
     except (OSError, subprocess.CalledProcessError) as error:
         sys.exit(
-            f"Could not make {VENV}: {error}\nFix: on Debian and Ubuntu, `apt install python3-venv`;"
-            " elsewhere install a full Python, or free some disk space; then run this again."
+            f"Could not make {VENV}: {error}\n"
+            "Fix: on Debian and Ubuntu, `apt install python3-venv`; elsewhere install a full"
+            " Python, or free some disk space; then run this again."
         )
     install = [str(PYTHON), "-m", "pip", "install", "--quiet", "--editable", ".[dev]"]
     if subprocess.run(install, cwd=ROOT).returncode:
         sys.exit(
-            "pip could not install the project; its message is above.\nFix: check the network and"
-            " the free disk space (about 6 GB); if .venv is damaged, delete it; then run this again."
+            "pip could not install the project; its message is above.\n"
+            "Fix: check the network and the free disk space (about 6 GB); if .venv is damaged,"
+            " delete it; then run this again."
         )
     STAMP.write_text(fingerprint())
 
@@ -79,9 +81,7 @@ def main(arguments):
     prepare()
     # A foreign PYTHONPATH or PYTHONHOME would shadow what .venv holds.
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONHOME", "PYTHONPATH")}
-    process = subprocess.Popen(
-        [str(PYTHON), *command(action, options)], cwd=ROOT, env=environment
-    )
+    process = subprocess.Popen([str(PYTHON), *command(action, options)], cwd=ROOT, env=environment)
     while True:
         try:
             return process.wait()

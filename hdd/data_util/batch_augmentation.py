@@ -37,14 +37,19 @@ class BatchAutoAugment:
         self.policy = CIFAR10Policy()
 
     def __call__(self, images: Tensor) -> Tensor:
-        count = len(self.policy.policies)
-        drawn = torch.randint(count, (len(images),))  # (B,) a sub-policy for each image
         images = images.clone()
+        drawn = torch.randint(len(self.policy.policies), (len(images),))  # (B,)
         for policy_id in drawn.unique().tolist():
             members = (drawn == policy_id).nonzero().flatten()
-            for operation, probability, magnitude_id in self.policy.policies[policy_id]:
-                chosen = members[torch.rand(len(members)) <= probability]
-                self._apply(images, chosen, operation, magnitude_id)
+            images[members] = self.apply_sub_policy(images[members], policy_id)
+        return images
+
+    def apply_sub_policy(self, images: Tensor, policy_id: int) -> Tensor:
+        """Apply one of the 25 sub-policies to (B, C, H, W); each image draws chance and sign."""
+        images = images.clone()
+        for operation, probability, level in self.policy.policies[policy_id]:
+            chosen = (torch.rand(len(images)) <= probability).nonzero().flatten()
+            self._apply(images, chosen, operation, level)
         return images
 
     def _apply(self, images: Tensor, chosen: Tensor, operation: str, level: int | None) -> None:

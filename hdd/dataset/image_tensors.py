@@ -208,16 +208,14 @@ def _read_image(path: str, image_size: tuple[int, int] | None) -> np.ndarray:
 def _read_mini() -> tuple[Split, Split]:
     if not MINI_FILE.exists():
         raise FileNotFoundError(
-            f"The embedded data set {MINI_FILE} is missing. Fix: `git checkout resources/data`, and "
-            "install the package with `pip install -e .`, so that it stays beside its resources."
+            f"The embedded data set {MINI_FILE} is missing. Fix: `git checkout resources/data` "
+            "and `pip install -e .`, which keeps the package beside its resources."
         )
     with np.load(MINI_FILE) as file:
-        parts = [torch.from_numpy(file[f"{s}_{x}"]) for s in ("train", "test") for x in ("images", "labels")]
-    train_images, train_labels, test_images, test_labels = parts
-    return (
-        (train_images.unsqueeze(1), train_labels.long()),  # (N, 1, 28, 28), (N,)
-        (test_images.unsqueeze(1), test_labels.long()),
-    )
+        arrays = {name: torch.from_numpy(file[name]) for name in file.files}
+    images = [arrays[f"{part}_images"].unsqueeze(1) for part in ("train", "test")]  # (N, 1, 28, 28)
+    labels = [arrays[f"{part}_labels"].long() for part in ("train", "test")]  # (N,)
+    return (images[0], labels[0]), (images[1], labels[1])
 
 
 def _source_folder(name: str, root: Path) -> Path:
@@ -247,13 +245,11 @@ def _fetch(name: str, root: Path) -> tuple[Split, Split]:
     try:
         parts = [kind(str(root), train=train, download=True) for train in (True, False)]
     except (OSError, RuntimeError, EOFError, ValueError) as error:
-        folder_hint = (
-            f" or put the images into {root}/cifar10/{{train,test}}/<class>/*.png," if name == "cifar10" else ""
-        )
+        by_hand = f"put the images into {root}/cifar10/{{train,test}}/<class>/*.png, or "
         raise ConnectionError(
             f"{name!r} is not in {root} and could not be downloaded ({error}). Fix: connect to a "
-            f"network and run this again (a damaged download in {root} must be deleted first),"
-            f"{folder_hint} or use 'fashion_mnist_mini', which needs neither."
+            f"network and run this again (a damaged download in {root} must be deleted first), or "
+            f"{by_hand if name == 'cifar10' else ''}use 'fashion_mnist_mini', which needs neither."
         ) from error
     return _as_split(parts[0]), _as_split(parts[1])
 

@@ -67,11 +67,11 @@ def execute(path: Path) -> None:
 
 
 def _save_cover(notebook: nbformat.NotebookNode, target: Path) -> None:
-    for cell in notebook.cells:
-        if "cover" in cell.metadata.get("tags", []):
-            picture = next(o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {}))
-            target.parent.mkdir(exist_ok=True)
-            target.write_bytes(base64.b64decode(picture))
+    covers = [cell for cell in notebook.cells if "cover" in cell.metadata.get("tags", [])]
+    outputs = [output.get("data", {}) for cell in covers for output in cell.outputs]
+    for picture in [data["image/png"] for data in outputs if "image/png" in data][:1]:
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(base64.b64decode(picture))
 
 
 def main(names: list[str]) -> int:

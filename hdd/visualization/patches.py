@@ -25,7 +25,7 @@ def plot_images(
 ) -> Figure:
     """Draw images (C, H, W) in rows of `columns`, each with its own title."""
     rows = -(-len(images) // columns)
-    figure, grid = plt.subplots(rows, columns, figsize=(1.35 * columns, 1.6 * rows + 0.5))
+    figure, _ = plt.subplots(rows, columns, figsize=(1.35 * columns, 1.6 * rows + 0.5))
     for axes in figure.axes:
         axes.axis("off")
     for axes, image, label in zip(figure.axes, images, titles, strict=False):
@@ -46,8 +46,8 @@ def plot_patch_sequence(image: Tensor, patch_size: int, title: str = "") -> Figu
     """Draw an image (C, H, W) with its cutting lines, and its patches lined up in reading order."""
     patches = cut_patches(image, patch_size)  # (S, C, P, P)
     _, height, width = image.shape
-    columns = width // patch_size
-    figure = plt.figure(figsize=(11, 3.4))
+    columns = 8
+    figure = plt.figure(figsize=(11, 3.3))
     left, right = figure.subfigures(1, 2, width_ratios=[1, 2.6])
     axes = left.subplots()
     show_image(axes, image, f"{height} x {width} pixels, cut every {patch_size}")
@@ -55,7 +55,11 @@ def plot_patch_sequence(image: Tensor, patch_size: int, title: str = "") -> Figu
         axes.axvline(edge - 0.5, color=STEM, linewidth=1.2)
     for edge in range(0, height + 1, patch_size):
         axes.axhline(edge - 0.5, color=STEM, linewidth=1.2)
-    for index, cell in enumerate(right.subplots(-(-len(patches) // columns), columns).flat):
-        show_image(cell, patches[index], f"token {index}")
+    cells = right.subplots(-(-len(patches) // columns), columns).flat
+    for index, cell in enumerate(cells):
+        if index < len(patches):
+            show_image(cell, patches[index], f"token {index}" if len(patches) <= 16 else f"{index}")
+        else:
+            cell.axis("off")
     figure.suptitle(title)
     return figure

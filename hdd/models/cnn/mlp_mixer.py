@@ -99,7 +99,7 @@ class MLPMixer(nn.Module):
         height, width = _check_image_size(image_size, patch_size)
         if not 0 <= dropout < 1:
             raise ValueError(
-                f"dropout={dropout} is outside [0, 1). Fix: 0.0 keeps every unit, 0.1 drops a tenth."
+                f"dropout={dropout} is outside [0, 1). Fix: 0.0 drops nothing, 0.1 a tenth."
             )
         self.input_shape = (channels, height, width)
         self.grid = (height // patch_size, width // patch_size)
@@ -144,8 +144,9 @@ def _check_image_size(image_size: int | tuple[int, int], patch_size: int) -> tup
         if side % patch_size:
             divisors = [p for p in range(1, min(pair) + 1) if not (pair[0] % p or pair[1] % p)]
             raise ValueError(
-                f"image_size={image_size} is not divisible by patch_size={patch_size}: whole patches "
-                f"must tile the image. Fix: a patch_size of {divisors}, or resize or pad the images."
+                f"image_size={image_size} is not divisible by patch_size={patch_size}: "
+                "whole patches must tile the image. Fix: a patch_size of "
+                f"{divisors}, or resize or pad the images."
             )
     return pair
 
@@ -158,7 +159,8 @@ def _hidden_width(part: str, explicit: int | None, features: int, factor: float)
     # `not >` also catches NaN; infinity would overflow in int().
     if not 0 < factor < float("inf") or int(features * factor) < 1:
         raise ValueError(
-            f"expansion_factor_{part}={factor} gives a hidden width of {features} * {factor} < 1 "
-            f"or none at all. Fix: a factor of at least {1 / features:.4g}, or {part}_dim=1 or more."
+            f"expansion_factor_{part}={factor} does not give a hidden width of 1 or more: "
+            f"int({features} * {factor}). Fix: a factor of at least {1 / features:.4g}, "
+            f"or {part}_dim=1 or more."
         )
     return int(features * factor)

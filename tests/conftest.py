@@ -1,0 +1,30 @@
+import nbformat
+import pytest
+import torch
+from nbclient import NotebookClient
+
+# The networks of these tests are tiny: a second thread would only wait for the first, and where
+# other programs keep the cores busy it waits long.
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def run_cells(tmp_path):
+    """Run sources as the code cells of one notebook in a real kernel; return the executed cells."""
+
+    def run(*sources):
+        cells = [nbformat.v4.new_code_cell(source) for source in sources]
+        notebook = nbformat.v4.new_notebook(cells=cells)
+        resources = {"metadata": {"path": str(tmp_path)}}
+        NotebookClient(notebook, kernel_name="python3", timeout=120, resources=resources).execute()
+        return notebook.cells
+
+    return run
+
+
+def stdout_of(cell):
+    return "".join(
+        output.text
+        for output in cell.outputs
+        if output.output_type == "stream" and output.name == "stdout"
+    )

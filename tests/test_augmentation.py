@@ -1,0 +1,156 @@
+import math
+
+import pytest
+import torch
+from PIL import Image
+from torchvision.transforms import AutoAugment, AutoAugmentPolicy
+from torchvision.transforms.functional import pil_to_tensor, to_pil_image
+
+from hdd.data_util.auto_augmentation import CIFAR10Policy
+from hdd.data_util.batch_augmentation import (
+    BatchAugmentation,
+    BatchAutoAugment,
+    random_crop,
+    random_flip,
+)
+
+
+def picture(channels=3, size=16):
+    generator = torch.Generator().manual_seed(1)
+    noise = torch.randint(0, 120, (channels, size, size), generator=generator)
+    ramp = torch.arange(size) * (120 // size)  # left and right, and the greys, differ
+    return (noise + ramp + 10).to(torch.uint8)
+
+
+def test_policies_are_torchvisions():
+    policy = CIFAR10Policy()
+    assert isinstance(policy, AutoAugment)
+    assert policy.policies == AutoAugment(AutoAugmentPolicy.CIFAR10).policies
+    assert len(policy.policies) == 25
+
+
+@pytest.mark.parametrize("kind", [lambda tensor: tensor, to_pil_image], ids=["tensor", "PIL"])
+def test_same_seed_same_picture_as_torchvision(kind):
+    image = kind(picture())
+    changed = 0
+    for seed in range(60):
+        torch.manual_seed(seed)
+        ours = CIFAR10Policy()(image)
+        torch.manual_seed(seed)
+        theirs = AutoAugment(AutoAugmentPolicy.CIFAR10)(image)
+        assert type(ours) is type(image)
+        if isinstance(image, Image.Image):
+            assert ours.mode == image.mode
+            ours, theirs = pil_to_tensor(ours), pil_to_tensor(theirs)
+        assert torch.equal(ours, theirs)
+        changed += not torch.equal(ours, picture())
+    assert changed > 20
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_batch_keeps_shape_dtype_and_input(channels):
+    torch.manual_seed(0)
+    images = picture(channels).repeat(64, 1, 1, 1)
+    before = images.clone()
+    result = BatchAutoAugment()(images)
+    assert result.shape == images.shape
+    assert result.dtype == torch.uint8
+    assert torch.equal(images, before)
+    assert not torch.equal(result, before)
+
+
+def test_images_of_a_batch_draw_for_themselves():
+    torch.manual_seed(0)
+    result = BatchAutoAugment()(picture().repeat(64, 1, 1, 1))
+    assert len({image.numpy().tobytes() for image in result}) > 20
+
+
+def statistics(images, original):
+    """Figures of each image that different operations move: (N, 7)."""
+    pixels = images.double() / 255
+    left, right = pixels[..., :8].mean((1, 2, 3)), pixels[..., 8:].mean((1, 2, 3))
+    top, bottom = pixels[:, :, :8].mean((1, 2, 3)), pixels[:, :, 8:].mean((1, 2, 3))
+    black, white = images == 0, images == 255
+    return torch.stack(
+        [
+            (images == original).flatten(1).all(1).double(),  # nothing happened
+            pixels.mean((1, 2, 3)),
+            pixels.std((1, 2, 3)),
+            black.double().mean((1, 2, 3)),  # fill of shears, shifts, rotations
+            white.double().mean((1, 2, 3)),
+            right - left,  # signs of the horizontal operations
+            bottom - top,
+        ],
+        dim=1,
+    )
+
+
+def assert_same_mean(a, b):
+    error = (a.var(0) / len(a) + b.var(0) / len(b)).sqrt()
+    z = (a.mean(0) - b.mean(0)) / error
+    assert z.abs().max() < 4, z
+
+
+def test_batch_draws_from_the_distribution_of_the_per_image_transform():
+    torch.manual_seed(0)
+    n, image = 3000, picture()
+    one, batch = CIFAR10Policy(), BatchAutoAugment()
+    theirs = statistics(torch.stack([one(image) for _ in range(n)]), image)
+    ours = statistics(batch(image.repeat(n, 1, 1, 1)), image)
+    for power in (1, 2):  # the squares compare the spread: one sign only would change it
+        assert_same_mean(ours**power, theirs**power)
+
+
+def test_small_batches_draw_the_same_as_one_large_batch():
+    torch.manual_seed(0)
+    image, batch = picture(), BatchAutoAugment()
+    parts = torch.cat([batch(image.repeat(8, 1, 1, 1)) for _ in range(150)])
+    whole = batch(image.repeat(3000, 1, 1, 1))
+    assert_same_mean(statistics(parts, image), statistics(whole, image))
+
+
+@pytest.mark.parametrize("padding", [1, 4])
+def test_crop_moves_by_the_padding_at_most_and_fills_zeros(padding):
+    torch.manual_seed(0)
+    image = picture(size=12) // 2 + 1  # no zeros of its own
+    n = 40 * (2 * padding + 1) ** 2
+    padded = torch.nn.functional.pad(image, (padding,) * 4)
+    windows = {
+        padded[:, top : top + 12, left : left + 12].numpy().tobytes(): (top, left)
+        for top in range(2 * padding + 1)
+        for left in range(2 * padding + 1)
+    }
+    result = random_crop(image.repeat(n, 1, 1, 1), padding)
+    assert result.dtype == torch.uint8
+    seen = [windows[crop.numpy().tobytes()] for crop in result]
+    assert set(seen) == set(windows.values())
+    unmoved = sum(offset == (padding, padding) for offset in seen)
+    assert unmoved < 40 + 5 * math.sqrt(40)  # all offsets alike
+
+
+def test_crop_of_zero_padding_changes_nothing():
+    images = picture().repeat(3, 1, 1, 1)
+    assert torch.equal(random_crop(images, 0), images)
+
+
+def test_flip_mirrors_half_of_the_images():
+    torch.manual_seed(0)
+    image, n = picture(), 4000
+    result = random_flip(image.repeat(n, 1, 1, 1))
+    mirrored = (result == image.flip(-1)).flatten(1).all(1)
+    assert (mirrored | (result == image).flatten(1).all(1)).all()
+    assert abs(mirrored.double().mean() - 0.5) < 4 * 0.5 / math.sqrt(n)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_whole_pipeline(channels):
+    torch.manual_seed(0)
+    images = picture(channels).repeat(200, 1, 1, 1)
+    plain = BatchAugmentation(auto_augment=False, padding=2)(images)
+    full = BatchAugmentation(padding=2)(images)
+    for result in (plain, full):
+        assert result.shape == images.shape
+        assert result.dtype == torch.uint8
+    # Crops and flips alone: 5 x 5 offsets, mirrored or not.
+    assert len({image.numpy().tobytes() for image in plain}) <= 50
+    assert len({image.numpy().tobytes() for image in full}) > 100

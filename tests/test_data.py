@@ -1,0 +1,360 @@
+import hashlib
+import time
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision import datasets
+
+from hdd.dataset import image_tensors
+from hdd.dataset.image_tensors import (
+    CIFAR10_CLASSES,
+    FASHION_CLASSES,
+    MINI_FILE,
+    BatchLoader,
+    ImageTensors,
+    load,
+    load_image_folder,
+    split_validation,
+)
+
+
+@pytest.fixture(scope="module")
+def mini():
+    return load("fashion_mnist_mini")
+
+
+def make_data(n=20, classes=2):
+    images = torch.arange(n, dtype=torch.uint8).view(n, 1, 1, 1).expand(n, 1, 2, 2).contiguous()
+    names = tuple(f"class {c}" for c in range(classes))
+    return ImageTensors(images, torch.arange(n) % classes, names, (0.0,), (1 / 255,))
+
+
+class TestEmbedded:
+    def test_shapes_dtypes_and_class_counts(self, mini):
+        for split, n in zip(mini, (10_000, 2_000), strict=True):
+            assert len(split) == n
+            assert split.images.shape == (n, 1, 28, 28)
+            assert split.images.dtype == torch.uint8
+            assert split.labels.shape == (n,)
+            assert split.labels.dtype == torch.int64
+            assert split.labels.bincount().tolist() == [n // 10] * 10
+            assert split.class_names == FASHION_CLASSES
+
+    def test_class_names_are_those_of_torchvision(self):
+        assert list(FASHION_CLASSES) == datasets.FashionMNIST.classes
+
+    def test_mean_and_deviation_of_the_training_images(self, mini):
+        pixels = mini[0].images.double() / 255
+        for split in mini:
+            assert split.mean == pytest.approx([pixels.mean().item()], rel=1e-5)
+            assert split.std == pytest.approx([pixels.std(correction=0).item()], rel=1e-5)
+
+    def test_file_is_the_one_that_its_maker_made(self):
+        assert hashlib.sha256(MINI_FILE.read_bytes()).hexdigest() == (
+            "6341d32070230eb9eb4d36a858421e2625b9d3431f364eca58bd958449e0cc0e"
+        )
+
+    def test_loads_within_a_second_and_needs_no_root(self, tmp_path):
+        start = time.perf_counter()
+        load("fashion_mnist_mini", tmp_path / "nowhere")
+        assert time.perf_counter() - start < 1
+        assert not any(tmp_path.iterdir())
+
+    def test_missing_file_names_the_fix(self, monkeypatch, tmp_path):
+        monkeypatch.setattr(image_tensors, "MINI_FILE", tmp_path / "gone.npz")
+        with pytest.raises(FileNotFoundError, match=r"gone\.npz.*Fix:"):
+            load("fashion_mnist_mini")
+
+
+class TestSplit:
+    def test_stratified_disjoint_and_complete(self, mini):
+        train, validation = split_validation(mini[0], 0.1, seed=0)
+        assert train.labels.bincount().tolist() == [900] * 10
+        assert validation.labels.bincount().tolist() == [100] * 10
+        held_in, held_out, whole = (
+            [image.tobytes() for image in part.images.numpy()]
+            for part in (train, validation, mini[0])
+        )
+        assert sorted(held_in + held_out) == sorted(whole)
+        assert train.mean == validation.mean == mini[0].mean
+        assert train.class_names == validation.class_names == FASHION_CLASSES
+
+    def test_the_seed_decides(self):
+        data = make_data(100)
+        first, again, other = (
+            split_validation(data, 0.3, seed)[1].images.flatten().tolist() for seed in (1, 1, 2)
+        )
+        assert first == again
+        assert first != other
+
+    def test_images_keep_their_labels(self):
+        data = make_data(100, classes=5)
+        for part in split_validation(data, 0.2):
+            assert torch.equal(part.images[:, 0, 0, 0] % 5, part.labels.to(torch.uint8))
+
+    @pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, 0.01, 0.99, float("nan")])
+    def test_a_side_left_empty_is_an_error(self, fraction):
+        with pytest.raises(ValueError, match=f"fraction={fraction}") as error:
+            split_validation(make_data(20), fraction)
+        assert "'class 0' (10 images)" in str(error.value)
+        assert "Fix:" in str(error.value)
+
+
+class TestBatchLoader:
+    @staticmethod
+    def epoch(loader):
+        """Return the first pixels, which number the images of make_data."""
+        return torch.cat([images[:, 0, 0, 0] for images, _ in loader]).round().int().tolist()
+
+    def test_covers_every_image_once_with_a_smaller_last_batch(self):
+        loader = BatchLoader(make_data(20), 8)
+        assert [len(labels) for _, labels in loader] == [8, 8, 4]
+        assert len(loader) == 3
+        assert self.epoch(loader) == list(range(20))
+        assert sorted(self.epoch(BatchLoader(make_data(20), 8, shuffle=True))) == list(range(20))
+
+    def test_labels_stay_with_their_images(self):
+        for images, labels in BatchLoader(make_data(21, classes=7), 4, shuffle=True):
+            assert (images[:, 0, 0, 0].round().long() % 7).tolist() == labels.tolist()
+
+    def test_new_order_every_epoch_and_the_same_ones_for_a_seed(self):
+        loaders = [BatchLoader(make_data(50), 8, shuffle=True, seed=s) for s in (3, 3, 4)]
+        orders = [[self.epoch(loader) for _ in range(3)] for loader in loaders]
+        assert orders[0] == orders[1]
+        assert orders[0][0] != orders[2][0]
+        assert orders[0][0] != orders[0][1] != orders[0][2]
+
+    def test_global_seed_has_no_say_in_the_order(self):
+        torch.manual_seed(0)
+        first = self.epoch(BatchLoader(make_data(50), 8, shuffle=True))
+        torch.manual_seed(1)
+        assert self.epoch(BatchLoader(make_data(50), 8, shuffle=True)) == first
+
+    def test_pixels_are_normalised(self, mini):
+        ((images, _),) = BatchLoader(mini[0], len(mini[0]))
+        assert images.dtype == torch.float32
+        assert images.mean().item() == pytest.approx(0, abs=1e-3)
+        assert images.std().item() == pytest.approx(1, abs=1e-3)
+
+    def test_augment_gets_whole_uint8_batches(self):
+        seen = []
+
+        def brighter(images):
+            seen.append((images.dtype, len(images)))
+            return images + 100
+
+        loader = BatchLoader(make_data(10), 6, augment=brighter)
+        assert self.epoch(loader) == list(range(100, 110))
+        assert seen == [(torch.uint8, 6), (torch.uint8, 4)]
+
+    @pytest.mark.parametrize("size", [0, -1])
+    def test_bad_batch_size(self, size):
+        with pytest.raises(ValueError, match=f"batch_size={size}"):
+            BatchLoader(make_data(), size)
+
+
+PER_CLASS = {"train": 3, "test": 2}
+
+
+def colour(part, label, index):
+    return (10 * label, 40 * index, 200 if part == "test" else 100)
+
+
+@pytest.fixture
+def cifar_root(tmp_path):
+    """A CIFAR-10 image folder of plain-coloured pictures."""
+    for part, count in PER_CLASS.items():
+        for label, name in enumerate(CIFAR10_CLASSES):
+            folder = tmp_path / "cifar10" / part / name
+            folder.mkdir(parents=True)
+            for index in range(count):
+                picture = Image.new("RGB", (32, 32), colour(part, label, index))
+                # Rows and columns must not be swapped on the way.
+                picture.putpixel((5, 0), (255, 255, 255))
+                picture.save(folder / f"{index:04d}.png")
+    return tmp_path
+
+
+def forbid_decoding(monkeypatch):
+    def fail(*_):
+        raise AssertionError("an image was decoded although the cache is there")
+
+    monkeypatch.setattr(image_tensors, "_read_image", fail)
+
+
+class TestCifar10Folder:
+    def test_values_labels_and_names(self, cifar_root):
+        for split, part in zip(load("cifar10", cifar_root), PER_CLASS, strict=True):
+            count = PER_CLASS[part]
+            assert split.images.shape == (10 * count, 3, 32, 32)
+            assert split.images.dtype == torch.uint8
+            assert split.labels.tolist() == [c for c in range(10) for _ in range(count)]
+            assert split.class_names == CIFAR10_CLASSES
+            expected = [colour(part, c, i) for c in range(10) for i in range(count)]
+            assert split.images[:, :, 31, 31].tolist() == [list(rgb) for rgb in expected]
+            assert (split.images[:, :, 0, 5] == 255).all()
+
+    def test_statistics_are_the_training_images(self, cifar_root):
+        train, test = load("cifar10", cifar_root)
+        pixels = train.images.double() / 255
+        assert train.mean == test.mean == pytest.approx(pixels.mean((0, 2, 3)).tolist(), rel=1e-5)
+        assert train.std == pytest.approx(pixels.std((0, 2, 3), correction=0).tolist(), rel=1e-5)
+
+    def test_second_load_reads_the_cache_only(self, cifar_root, monkeypatch):
+        first = load("cifar10", str(cifar_root))
+        forbid_decoding(monkeypatch)
+        for before, after in zip(first, load("cifar10", cifar_root), strict=True):
+            assert torch.equal(before.images, after.images)
+            assert torch.equal(before.labels, after.labels)
+            assert (before.mean, before.std) == (after.mean, after.std)
+
+    def test_a_changed_image_renews_the_cache(self, cifar_root):
+        load("cifar10", cifar_root)
+        Image.new("RGB", (32, 32), (1, 2, 3)).save(cifar_root / "cifar10/test/ship/0001.png")
+        test = load("cifar10", cifar_root)[1]
+        assert test.images[17, :, 9, 9].tolist() == [1, 2, 3]
+
+    def test_an_image_moved_to_another_class_renews_the_cache(self, cifar_root):
+        load("cifar10", cifar_root)
+        folder = cifar_root / "cifar10" / "train"
+        (folder / "cat" / "0002.png").rename(folder / "dog" / "moved.png")
+        assert load("cifar10", cifar_root)[0].labels.bincount().tolist() == [
+            3, 3, 3, 2, 3, 4, 3, 3, 3, 3,
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize("content", [b"", b"no cache", b"PK\x03\x04 half a file"])
+    def test_a_damaged_cache_is_ignored_and_replaced(self, cifar_root, content, monkeypatch):
+        expected = load("cifar10", cifar_root)[0].images
+        (cache,) = cifar_root.glob("*.pt")
+        cache.write_bytes(content)
+        assert torch.equal(load("cifar10", cifar_root)[0].images, expected)
+        forbid_decoding(monkeypatch)
+        assert torch.equal(load("cifar10", cifar_root)[0].images, expected)
+
+    def test_a_root_that_cannot_be_written_still_loads(self, cifar_root, monkeypatch):
+        def refuse(*_, **__):
+            raise OSError(30, "Read-only file system")
+
+        monkeypatch.setattr(torch, "save", refuse)
+        assert len(load("cifar10", cifar_root)[0]) == 30
+        assert [path.name for path in cifar_root.iterdir()] == ["cifar10"]
+
+
+def expect_error(kind, root, *fragments):
+    with pytest.raises(kind, match="Fix:") as error:
+        load("cifar10", root)
+    for fragment in fragments:
+        assert str(fragment) in str(error.value)
+    assert not list(root.glob("*.pt"))  # nothing wrong is cached
+
+
+class TestErrorsNameTheFix:
+    @pytest.mark.parametrize("name", ["CIFAR-10", "imagenet", ""])
+    def test_unknown_name(self, name):
+        with pytest.raises(ValueError, match="Fix:") as error:
+            load(name)
+        for fragment in (name, "'fashion_mnist_mini'", "'fashion_mnist'", "'cifar10'"):
+            assert fragment in str(error.value)
+
+    @pytest.mark.parametrize("part", ["train", "test"])
+    def test_missing_part(self, cifar_root, part):
+        (cifar_root / "cifar10" / part).rename(cifar_root / "away")
+        expect_error(FileNotFoundError, cifar_root, cifar_root / "cifar10" / part)
+
+    def test_no_class_folders(self, cifar_root):
+        (cifar_root / "cifar10" / "train").rename(cifar_root / "away")
+        (cifar_root / "cifar10" / "train").mkdir()
+        expect_error(FileNotFoundError, cifar_root, cifar_root / "cifar10" / "train")
+
+    def test_empty_class(self, cifar_root):
+        for path in (cifar_root / "cifar10" / "train" / "frog").iterdir():
+            path.unlink()
+        expect_error(FileNotFoundError, cifar_root, cifar_root / "cifar10" / "train", "frog")
+
+    @pytest.mark.parametrize("part", ["train", "test"])
+    def test_missing_class(self, cifar_root, part):
+        folder = cifar_root / "cifar10" / part
+        (folder / "horse").rename(cifar_root / "away")
+        expect_error(ValueError, cifar_root, folder, "['horse']")
+
+    def test_unknown_class(self, cifar_root):
+        folder = cifar_root / "cifar10" / "train"
+        (folder / "truck").rename(folder / "lorry")
+        expect_error(ValueError, cifar_root, folder, "['lorry', 'truck']")
+
+    @pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"text", lambda b: b""])
+    def test_corrupt_image(self, cifar_root, damage):
+        path = cifar_root / "cifar10" / "train" / "deer" / "0001.png"
+        path.write_bytes(damage(path.read_bytes()))
+        expect_error(ValueError, cifar_root, path)
+
+    @pytest.mark.parametrize("size", [(33, 32), (32, 16), (1, 1)])
+    def test_wrong_size(self, cifar_root, size):
+        path = cifar_root / "cifar10" / "test" / "bird" / "0000.png"
+        Image.new("RGB", size).save(path)
+        expect_error(ValueError, cifar_root, path, f"{size[1]}x{size[0]}", "32x32")
+
+    def test_all_images_of_a_wrong_size(self, cifar_root):
+        for path in cifar_root.rglob("*.png"):
+            Image.new("RGB", (28, 28)).save(path)
+        expect_error(ValueError, cifar_root, "28x28", "32x32")
+
+    def test_image_folder_of_mixed_sizes(self, cifar_root):
+        folder = cifar_root / "cifar10" / "test"
+        Image.new("RGB", (8, 8)).save(folder / "truck" / "0000.png")
+        with pytest.raises(ValueError, match=r"truck.0000\.png is 8x8.*32x32.*Fix:"):
+            load_image_folder(folder)
+
+    @pytest.mark.parametrize("name", ["cifar10", "fashion_mnist"])
+    def test_offline_download(self, tmp_path, monkeypatch, name):
+        def offline(*_, **__):
+            raise URLError("Name or service not known")
+
+        monkeypatch.setattr("urllib.request.urlopen", offline)
+        with pytest.raises(ConnectionError, match="Fix:") as error:
+            load(name, tmp_path)
+        for fragment in (repr(name), str(tmp_path), "fashion_mnist_mini"):
+            assert fragment in str(error.value)
+        assert ("cifar10/{train,test}" in str(error.value)) == (name == "cifar10")
+        assert not list(tmp_path.glob("*.pt"))
+
+
+class TestTorchvisionFormat:
+    def test_cifar10(self, tmp_path, monkeypatch):
+        class Stub:
+            def __init__(self, root, train, download):
+                assert (root, download) == (str(tmp_path), True)
+                n = 4 if train else 2
+                self.data = np.arange(n * 32 * 32 * 3).reshape(n, 32, 32, 3).astype(np.uint8)
+                self.targets = list(range(n))
+
+        monkeypatch.setattr(datasets, "CIFAR10", Stub)
+        train, test = load("cifar10", tmp_path)
+        assert train.images.shape == (4, 3, 32, 32)
+        assert train.images[1, 2, 3, 4] == (((1 * 32 + 3) * 32 + 4) * 3 + 2) % 256
+        assert train.labels.dtype == torch.int64
+        assert train.labels.tolist() == [0, 1, 2, 3]
+        assert len(test) == 2
+        assert test.class_names == CIFAR10_CLASSES
+
+    def test_fashion_mnist(self, tmp_path, monkeypatch):
+        class Stub:
+            def __init__(self, root, train, download):
+                n = 4 if train else 2
+                self.data = torch.arange(n * 28 * 28).view(n, 28, 28).to(torch.uint8)
+                self.targets = torch.arange(n)
+
+        monkeypatch.setattr(datasets, "FashionMNIST", Stub)
+        train, test = load("fashion_mnist", tmp_path)
+        assert train.images.shape == (4, 1, 28, 28)
+        assert train.images[1, 0, 2, 3] == (28 * 28 + 2 * 28 + 3) % 256
+        assert test.labels.tolist() == [0, 1]
+        assert train.class_names == FASHION_CLASSES
+
+    def test_home_folder_is_understood(self, cifar_root, monkeypatch):
+        monkeypatch.setenv("HOME", str(cifar_root))
+        monkeypatch.setenv("USERPROFILE", str(cifar_root))
+        assert len(load("cifar10", "~")[0]) == 30

@@ -1,0 +1,108 @@
+import os
+import platform
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hdd.device.utils import get_amp_dtype, get_device, seed_everything
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Pretend that this machine has some GPUs."""
+
+    def pretend(cuda=0, mps=False):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "wanted", "got"),
+    [
+        (0, False, ["cuda", "cpu"], "cpu"),
+        (1, False, ["cuda", "cpu"], "cuda"),
+        (1, False, ["cpu", "cuda"], "cpu"),
+        (0, True, ["cuda", "mps", "cpu"], "mps"),
+        (2, False, ["cuda:7", "cuda:1", "cpu"], "cuda:1"),
+        (2, False, ["cuda:7", "cpu"], "cpu"),
+        (0, False, ("mps", "cuda:0", "cpu"), "cpu"),
+        (1, False, "cuda", "cuda"),
+        (0, False, "cpu", "cpu"),
+        (0, False, torch.device("cpu"), "cpu"),
+    ],
+)
+def test_first_available_device_of_the_list(machine, cuda, mps, wanted, got):
+    machine(cuda, mps)
+    assert get_device(wanted) == torch.device(got)
+
+
+@pytest.mark.parametrize(("cuda", "mps", "got"), [(1, True, "cuda"), (0, True, "mps"), (0, False, "cpu")])
+def test_default_takes_the_fastest_kind(machine, cuda, mps, got):
+    machine(cuda, mps)
+    assert get_device() == torch.device(got)
+
+
+@pytest.mark.parametrize("wanted", ["cuda:7", ["cuda:7", "mps"], "tpu", []])
+def test_error_names_what_was_asked_and_what_exists(machine, wanted):
+    machine(cuda=2)
+    with pytest.raises(ValueError, match="Fix:") as error:
+        get_device(wanted)
+    for name in [wanted] if isinstance(wanted, str) else wanted:
+        assert repr(name) in str(error.value)
+    assert "['cuda', 'cuda:0', 'cuda:1', 'cpu']" in str(error.value)
+
+
+def test_no_bfloat16_without_avx512():
+    # The capability is read once, when PyTorch starts.
+    code = "from hdd.device.utils import get_amp_dtype; print(get_amp_dtype('cpu'))"
+    environment = os.environ | {"ATEN_CPU_CAPABILITY": "avx2"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "torch.float32"
+
+
+CPUINFO = Path("/proc/cpuinfo")
+
+
+@pytest.mark.skipif(
+    not CPUINFO.exists() or platform.machine() != "x86_64" or "ATEN_CPU_CAPABILITY" in os.environ,
+    reason="only Linux on x86 lists what the processor can do",
+)
+def test_bfloat16_where_the_processor_has_it():
+    native = "avx512_bf16" in CPUINFO.read_text().split()
+    assert get_amp_dtype("cpu") == (torch.bfloat16 if native else torch.float32)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_bfloat16_on_a_gpu_only_where_it_is_native(machine, monkeypatch, native):
+    machine(cuda=1)
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or native
+    )
+    assert get_amp_dtype("cuda") == (torch.bfloat16 if native else torch.float32)
+
+
+def test_float32_on_mps():
+    assert get_amp_dtype("mps") == torch.float32
+
+
+def test_seed_reproduces_all_three_generators():
+    def draws():
+        return random.random(), np.random.rand(), torch.rand(1).item()  # noqa: NPY002
+
+    seed_everything(3)
+    first = draws()
+    assert draws() != first
+    seed_everything(3)
+    assert draws() == first
+    seed_everything(4)
+    assert all(a != b for a, b in zip(first, draws(), strict=True))

@@ -1,0 +1,295 @@
+import functools
+import math
+import re
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, ReduceLROnPlateau
+from torch.utils.data import DataLoader, TensorDataset
+from tqdm import tqdm
+
+from hdd.dataset.image_tensors import BatchLoader, ImageTensors
+from hdd.models.cnn.mlp_mixer import MLPMixer
+from hdd.train.classification_utils import evaluate, naive_train_classification_model, predict
+
+LINE = re.compile(
+    r"Epoch: (\d+)/(\d+) Train Loss: \d+\.\d{4} Accuracy: [01]\.\d{4} Time: \d+\.\d{5}"
+    r"  \| Val Loss: \d+\.\d{4} Accuracy: [01]\.\d{4}"
+)
+KEYS = {"train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate", "train_time"}
+
+
+@pytest.fixture(autouse=True)
+def no_bar(monkeypatch):
+    monkeypatch.setattr("hdd.progress.tqdm", functools.partial(tqdm, disable=True))
+
+
+def make_data(n=20, classes=4):
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (n, 1, 8, 8), generator=generator, dtype=torch.uint8)
+    names = tuple(str(c) for c in range(classes))
+    return ImageTensors(images, torch.arange(n) % classes, names, (0.5,), (0.29,))
+
+
+def make_net(classes=4, **options):
+    torch.manual_seed(0)
+    return MLPMixer(
+        image_size=8, channels=1, patch_size=4, dim=32, depth=2, num_classes=classes, **options
+    )
+
+
+def run(net, train_loader, val_loader=None, epochs=1, lr=1e-3, criteria=None, **options):
+    optimizer = options.pop("optimizer", None) or torch.optim.Adam(net.parameters(), lr=lr)
+    scheduler = options.pop("scheduler", None) or LambdaLR(optimizer, lambda epoch: 1.0)
+    return naive_train_classification_model(
+        net,
+        criteria or nn.CrossEntropyLoss(),
+        epochs,
+        train_loader,
+        train_loader if val_loader is None else val_loader,
+        "cpu",
+        optimizer,
+        scheduler,
+        **options,
+    )
+
+
+def test_prints_the_documents_line(capsys):
+    run(make_net(), BatchLoader(make_data(), 8), epochs=3)
+    lines = capsys.readouterr().out.splitlines()
+    assert [LINE.fullmatch(line).groups() for line in lines] == [
+        ("1", "3"),
+        ("2", "3"),
+        ("3", "3"),
+    ]
+
+
+def test_the_line_says_what_the_history_says(capsys):
+    history = run(make_net(), BatchLoader(make_data(), 8))
+    numbers = re.findall(r"\d+\.\d+", capsys.readouterr().out)
+    names = ("train_loss", "train_accuracy", "train_time", "val_loss", "val_accuracy")
+    for name, number in zip(names, numbers, strict=True):
+        assert float(number) == pytest.approx(history[name][0], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "every", "printed"), [(7, 3, [3, 6, 7]), (6, 3, [3, 6]), (2, 5, [2])]
+)
+def test_prints_every_few_epochs_and_always_the_last(capsys, epochs, every, printed):
+    run(make_net(), BatchLoader(make_data(8), 8), epochs=epochs, log_every=every)
+    lines = capsys.readouterr().out.splitlines()
+    assert [int(LINE.fullmatch(line)[1]) for line in lines] == printed
+
+
+def test_silent_if_not_verbose(capsys):
+    run(make_net(), BatchLoader(make_data(8), 8), verbose=False)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_progress_bar_is_on_stdout_where_a_notebook_does_not_paint_it_red(capsys, monkeypatch):
+    monkeypatch.setattr("hdd.progress.tqdm", functools.partial(tqdm, disable=False))
+    run(make_net(), BatchLoader(make_data(8), 8), epochs=2, verbose=False)
+    out, err = capsys.readouterr()
+    assert "Epoch 1:" in out
+    assert "Epoch 2:" in out
+    assert err == ""
+
+
+def test_history_has_one_value_an_epoch():
+    optimizer = torch.optim.Adam((net := make_net()).parameters(), lr=1e-3)
+    scheduler = LambdaLR(optimizer, lambda epoch: 0.5**epoch)
+    loader = BatchLoader(make_data(), 8)
+    history = run(net, loader, epochs=3, optimizer=optimizer, scheduler=scheduler)
+    assert set(history) == KEYS
+    assert {len(values) for values in history.values()} == {3}
+    assert history["learning_rate"] == [1e-3, 5e-4, 2.5e-4]
+
+
+def test_last_figures_are_those_of_the_trained_network():
+    net, data = make_net(), make_data()
+    history = run(net, BatchLoader(data, 8), epochs=2, lr=1e-2)
+    net.eval()
+    with torch.no_grad():
+        logits = net(data.normalize(data.images))
+    loss = functional.cross_entropy(logits, data.labels).item()
+    assert history["val_loss"][-1] == pytest.approx(loss, rel=1e-5)
+    assert history["val_accuracy"][-1] == (logits.argmax(1) == data.labels).double().mean().item()
+
+
+def test_every_image_counts_once_in_an_uneven_last_batch():
+    net, data = make_net(), make_data(9)
+    with torch.no_grad():
+        losses = functional.cross_entropy(
+            net(data.normalize(data.images)), data.labels, reduction="none"
+        )
+    batches = [losses[:8].mean(), losses[8:].mean()]
+    assert abs(sum(batches) / 2 - losses.mean()) > 1e-3  # the mistake would show
+    still = torch.optim.SGD(net.parameters(), lr=0.0)
+    history = run(net, BatchLoader(data, 8), optimizer=still)
+    assert history["train_loss"][0] == pytest.approx(losses.mean().item(), rel=1e-5)
+    assert history["val_loss"][0] == pytest.approx(losses.mean().item(), rel=1e-5)
+
+
+def test_validation_loss_is_not_smoothed():
+    net, loader = make_net(), BatchLoader(make_data(), 8)
+    still = torch.optim.SGD(net.parameters(), lr=0.0)
+    smoothed = nn.CrossEntropyLoss(label_smoothing=0.5)
+    history = run(net, loader, criteria=smoothed, optimizer=still)
+    logits, labels = predict(net, loader, "cpu")
+    plain = functional.cross_entropy(logits, labels).item()
+    assert history["val_loss"][0] == pytest.approx(plain, rel=1e-6)
+    assert history["train_loss"][0] == pytest.approx(smoothed(logits, labels).item(), rel=1e-5)
+    assert abs(history["train_loss"][0] - plain) > 1e-4
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_with_the_weights_intact():
+    data = make_data(24)
+    images = data.normalize(data.images)
+    batches = list(zip(images.split(8), data.labels.split(8), strict=True))
+    net, seen = make_net(), []
+
+    def criteria(logits, labels):
+        seen.append({name: tensor.clone() for name, tensor in net.state_dict().items()})
+        loss = functional.cross_entropy(logits, labels)
+        return loss * math.nan if len(seen) == 5 else loss  # epoch 2, step 2 of 3
+
+    with pytest.raises(FloatingPointError, match="nan") as error:
+        run(net, batches, epochs=3, lr=0.00123, criteria=criteria)
+    for fragment in ("epoch 2", "step 2", "0.00123", "Fix:"):
+        assert fragment in str(error.value)
+    for name, tensor in net.state_dict().items():
+        assert tensor.isfinite().all(), name
+        assert torch.equal(tensor, seen[-1][name]), name
+
+
+def test_an_exploding_learning_rate_is_reported():
+    net = make_net()
+    with pytest.raises(FloatingPointError, match=r"learning rate 1e\+3"):
+        run(
+            net,
+            BatchLoader(make_data(), 4),
+            epochs=20,
+            optimizer=torch.optim.SGD(net.parameters(), lr=1e30),
+        )
+
+
+def test_dataloader_and_batch_loader_give_the_same_history():
+    data = make_data()
+    pairs = TensorDataset(data.normalize(data.images), data.labels)
+    ours = run(make_net(), BatchLoader(data, 8), epochs=3, lr=1e-2)
+    theirs = run(make_net(), DataLoader(pairs, 8), epochs=3, lr=1e-2)
+    for name in KEYS - {"train_time"}:
+        assert ours[name] == theirs[name], name
+
+
+def test_plateau_scheduler_gets_the_validation_loss():
+    net = make_net()
+    optimizer = torch.optim.SGD(net.parameters(), lr=1e-9)  # nothing improves
+    scheduler = ReduceLROnPlateau(optimizer, factor=0.1, patience=0, threshold=0.01, eps=0.0)
+    history = run(
+        net, BatchLoader(make_data(), 8), epochs=4, optimizer=optimizer, scheduler=scheduler
+    )
+    assert history["learning_rate"] == pytest.approx([1e-9, 1e-9, 1e-10, 1e-11], rel=1e-9)
+
+
+def test_bfloat16_autocast_stays_close_to_float32():
+    loader = BatchLoader(make_data(), 8)
+    full = run(make_net(), loader, epochs=3)
+    net = make_net()
+    half = run(net, loader, epochs=3, amp_dtype=torch.bfloat16)
+    for name in ("train_loss", "val_loss"):
+        assert half[name] == pytest.approx(full[name], rel=0.03)
+        assert half[name] != full[name]  # autocast was on
+    assert {parameter.dtype for parameter in net.parameters()} == {torch.float32}
+
+
+def test_float32_means_no_autocast():
+    loader = BatchLoader(make_data(), 8)
+    plain = run(make_net(), loader, epochs=2)
+    assert run(make_net(), loader, epochs=2, amp_dtype=torch.float32)["val_loss"] == plain["val_loss"]
+
+
+def test_on_epoch_gets_each_epochs_figures():
+    calls = []
+    history = run(
+        make_net(),
+        BatchLoader(make_data(), 8),
+        epochs=3,
+        on_epoch=lambda epoch, figures: calls.append((epoch, figures)),
+    )
+    assert [epoch for epoch, _ in calls] == [1, 2, 3]
+    for index, (_, figures) in enumerate(calls):
+        assert figures == {name: values[index] for name, values in history.items()}
+
+
+@pytest.mark.parametrize("options", [{"epochs": 0}, {"epochs": -1}, {"log_every": 0}])
+def test_bad_counts_are_named(options):
+    (value,) = options.values()
+    with pytest.raises(ValueError, match=f"={value} must be at least 1"):
+        run(make_net(), BatchLoader(make_data(), 8), **options)
+
+
+def test_empty_loaders_are_an_error():
+    full = BatchLoader(make_data(), 8)
+    with pytest.raises(ValueError, match=r"empty.*Fix:"):
+        run(make_net(), [])
+    with pytest.raises(ValueError, match=r"empty.*Fix:"):
+        run(make_net(), full, [])
+
+
+def test_a_tiny_mixer_learns_64_images_by_heart():
+    torch.manual_seed(0)
+    data = make_data(64)
+    net = make_net()
+    optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
+    history = run(
+        net,
+        BatchLoader(data, 16, shuffle=True),
+        BatchLoader(data, 64),
+        epochs=30,
+        optimizer=optimizer,
+        scheduler=CosineAnnealingLR(optimizer, 30),
+        verbose=False,
+    )
+    assert history["val_accuracy"][0] < 0.7
+    assert history["train_accuracy"][-1] > 0.95
+    assert history["val_accuracy"][-1] > 0.95
+    assert history["val_loss"][-1] < 0.3
+
+
+def test_one_seed_one_result():
+    def weights(seed):
+        net = make_net(dropout=0.1)
+        torch.manual_seed(seed)
+        run(net, BatchLoader(make_data(), 8, shuffle=True, seed=seed), epochs=2, verbose=False)
+        return torch.cat([parameter.flatten() for parameter in net.parameters()])
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+def test_training_uses_dropout_in_every_epoch():
+    modes = []
+    net = make_net(dropout=0.5)
+    net.register_forward_pre_hook(lambda module, _: modes.append(module.training))
+    run(net, BatchLoader(make_data(8), 8), epochs=2)
+    assert modes == [True, False, True, False]  # training, evaluation, twice
+
+
+def test_predict_returns_all_rows_in_order_without_dropout():
+    data, net = make_data(9), make_net(dropout=0.5).train()
+    logits, labels = predict(net, BatchLoader(data, 4), "cpu")
+    assert torch.equal(labels, data.labels)
+    net.eval()
+    torch.testing.assert_close(logits, net(data.normalize(data.images)).detach())
+    assert not logits.requires_grad
+
+
+def test_evaluate_gives_plain_loss_and_accuracy():
+    data = make_data(10)
+    loss, accuracy = evaluate(make_net(), BatchLoader(data, 4), "cpu")
+    logits, labels = predict(make_net(), BatchLoader(data, 10), "cpu")
+    assert loss == pytest.approx(functional.cross_entropy(logits, labels).item(), rel=1e-5)
+    assert accuracy == pytest.approx((logits.argmax(1) == labels).float().mean().item())
