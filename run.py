@@ -64,7 +64,12 @@ def command(action, options):
     if action == "lab":
         # Containers run as root, where Jupyter asks for this flag.
         root = ["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
-        return ["-m", MODULES[action], "notebooks/00_overview.ipynb", *root, *options]
+        # The project is the root, so that the file browser shows hdd beside the notebooks.
+        start = [
+            "--ServerApp.root_dir=.",
+            "--LabApp.default_url=/lab/tree/notebooks/00_overview.ipynb",
+        ]
+        return ["-m", MODULES[action], *start, *root, *options]
     return ["-m", MODULES[action], *options]
 
 

@@ -3,12 +3,17 @@
 import sys
 from collections.abc import Iterable
 
+from IPython import get_ipython
 from tqdm import tqdm
 
 
-def progress(iterable: Iterable | None = None, description: str = "", **options) -> tqdm:
-    """Return tqdm's bar on stdout (a notebook paints stderr red), erased when it is done.
+def progress(iterable: Iterable, description: str = "") -> tqdm:
+    """Wrap `iterable` in tqdm's bar, which is erased when it is done.
 
-    TQDM_DISABLE=1 in the environment silences it, which `run.py execute` uses.
+    In a notebook the bar goes to stdout, because Jupyter paints stderr red; elsewhere to stderr, so
+    that a program's output can be read by another. TQDM_DISABLE=1 in the environment silences it,
+    which `run.py execute` uses.
     """
-    return tqdm(iterable, description, file=sys.stdout, leave=False, dynamic_ncols=True, **options)
+    in_notebook = hasattr(get_ipython(), "kernel")
+    stream = sys.stdout if in_notebook else sys.stderr
+    return tqdm(iterable, description, file=stream, leave=False, dynamic_ncols=True)

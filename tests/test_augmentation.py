@@ -93,7 +93,7 @@ def assert_same_mean(a, b):
 
 def test_batch_draws_from_the_distribution_of_the_per_image_transform():
     torch.manual_seed(0)
-    n, image = 3000, picture()
+    n, image = 8000, picture()
     one, batch = CIFAR10Policy(), BatchAutoAugment()
     theirs = statistics(torch.stack([one(image) for _ in range(n)]), image)
     ours = statistics(batch(image.repeat(n, 1, 1, 1)), image)
@@ -104,8 +104,8 @@ def test_batch_draws_from_the_distribution_of_the_per_image_transform():
 def test_small_batches_draw_the_same_as_one_large_batch():
     torch.manual_seed(0)
     image, batch = picture(), BatchAutoAugment()
-    parts = torch.cat([batch(image.repeat(8, 1, 1, 1)) for _ in range(150)])
-    whole = batch(image.repeat(3000, 1, 1, 1))
+    parts = torch.cat([batch(image.repeat(8, 1, 1, 1)) for _ in range(400)])
+    whole = batch(image.repeat(6000, 1, 1, 1))
     assert_same_mean(statistics(parts, image), statistics(whole, image))
 
 
@@ -154,3 +154,16 @@ def test_whole_pipeline(channels):
     # Crops and flips alone: 5 x 5 offsets, mirrored or not.
     assert len({image.numpy().tobytes() for image in plain}) <= 50
     assert len({image.numpy().tobytes() for image in full}) > 100
+
+
+@pytest.mark.parametrize("policy_id", [0, 7, 24])
+def test_one_sub_policy_can_be_had_alone(policy_id):
+    torch.manual_seed(0)
+    image, one = picture(), CIFAR10Policy()
+    one.policies = [one.policies[policy_id]]
+    theirs = {one(image).numpy().tobytes() for _ in range(400)}
+    images = image.repeat(400, 1, 1, 1)
+    ours = BatchAutoAugment().apply_sub_policy(images, policy_id)
+    assert {result.numpy().tobytes() for result in ours} == theirs
+    assert len(theirs) > 1
+    assert (images == image).all()

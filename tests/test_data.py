@@ -285,7 +285,9 @@ class TestErrorsNameTheFix:
         (folder / "truck").rename(folder / "lorry")
         expect_error(ValueError, cifar_root, folder, "['lorry', 'truck']")
 
-    @pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"text", lambda b: b""])
+    @pytest.mark.parametrize(
+        "damage", [lambda b: b[: len(b) // 2], lambda b: b"text", lambda b: b""]
+    )
     def test_corrupt_image(self, cifar_root, damage):
         path = cifar_root / "cifar10" / "train" / "deer" / "0001.png"
         path.write_bytes(damage(path.read_bytes()))
@@ -318,6 +320,7 @@ class TestErrorsNameTheFix:
             load(name, tmp_path)
         for fragment in (repr(name), str(tmp_path), "fashion_mnist_mini"):
             assert fragment in str(error.value)
+        assert "\n" not in str(error.value)
         assert ("cifar10/{train,test}" in str(error.value)) == (name == "cifar10")
         assert not list(tmp_path.glob("*.pt"))
 

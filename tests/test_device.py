@@ -44,7 +44,9 @@ def test_first_available_device_of_the_list(machine, cuda, mps, wanted, got):
     assert get_device(wanted) == torch.device(got)
 
 
-@pytest.mark.parametrize(("cuda", "mps", "got"), [(1, True, "cuda"), (0, True, "mps"), (0, False, "cpu")])
+@pytest.mark.parametrize(
+    ("cuda", "mps", "got"), [(1, True, "cuda"), (0, True, "mps"), (0, False, "cpu")]
+)
 def test_default_takes_the_fastest_kind(machine, cuda, mps, got):
     machine(cuda, mps)
     assert get_device() == torch.device(got)
@@ -86,7 +88,9 @@ def test_bfloat16_where_the_processor_has_it():
 def test_bfloat16_on_a_gpu_only_where_it_is_native(machine, monkeypatch, native):
     machine(cuda=1)
     monkeypatch.setattr(
-        torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or native
+        torch.cuda,
+        "is_bf16_supported",
+        lambda including_emulation=True: including_emulation or native,
     )
     assert get_amp_dtype("cuda") == (torch.bfloat16 if native else torch.float32)
 

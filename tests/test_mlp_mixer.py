@@ -192,9 +192,10 @@ def test_logits_equal_the_pypi_package(image, channels):
 def official_forward(w, x, patch, depth):
     """The authors' order of layers, written with nothing from hdd and no nn.Module."""
     b, c, h, width = x.shape
-    norm = lambda t, n: functional.layer_norm(  # noqa: E731
-        t, t.shape[-1:], w[n + ".weight"], w[n + ".bias"], 1e-6
-    )
+
+    def norm(t, n):
+        return functional.layer_norm(t, t.shape[-1:], w[n + ".weight"], w[n + ".bias"], 1e-6)
+
     x = x.reshape(b, c, h // patch, patch, width // patch, patch)
     x = torch.einsum("bcipjq,dcpq->bijd", x, w["patch_embedding.weight"]).flatten(1, 2)
     x = x + w["patch_embedding.bias"]

@@ -1,6 +1,7 @@
 import functools
 import math
 import re
+import types
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from tqdm import tqdm
 from hdd.dataset.image_tensors import BatchLoader, ImageTensors
 from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.train.classification_utils import evaluate, naive_train_classification_model, predict
+from hdd.train.warmup_scheduler import GradualWarmupScheduler
 
 LINE = re.compile(
     r"Epoch: (\d+)/(\d+) Train Loss: \d+\.\d{4} Accuracy: [01]\.\d{4} Time: \d+\.\d{5}"
@@ -88,13 +90,19 @@ def test_silent_if_not_verbose(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_progress_bar_is_on_stdout_where_a_notebook_does_not_paint_it_red(capsys, monkeypatch):
+@pytest.mark.parametrize("in_notebook", [True, False])
+def test_progress_bar_is_on_stderr_unless_a_notebook_would_paint_it_red(
+    capsys, monkeypatch, in_notebook
+):
+    shell = types.SimpleNamespace(kernel=object()) if in_notebook else None
+    monkeypatch.setattr("hdd.progress.get_ipython", lambda: shell)
     monkeypatch.setattr("hdd.progress.tqdm", functools.partial(tqdm, disable=False))
     run(make_net(), BatchLoader(make_data(8), 8), epochs=2, verbose=False)
     out, err = capsys.readouterr()
-    assert "Epoch 1:" in out
-    assert "Epoch 2:" in out
-    assert err == ""
+    bar, silent = (out, err) if in_notebook else (err, out)
+    assert "Epoch 1:" in bar
+    assert "Epoch 2:" in bar
+    assert silent == ""
 
 
 def test_history_has_one_value_an_epoch():
@@ -184,14 +192,33 @@ def test_dataloader_and_batch_loader_give_the_same_history():
         assert ours[name] == theirs[name], name
 
 
+class SpyPlateau(ReduceLROnPlateau):
+    """Reduces after every epoch, and keeps what it was told."""
+
+    def __init__(self, optimizer):
+        self.metrics = []
+        super().__init__(optimizer, factor=0.5, patience=0, threshold=10.0, threshold_mode="abs")
+
+    def step(self, metrics):
+        self.metrics.append(metrics)
+        super().step(metrics)
+
+
 def test_plateau_scheduler_gets_the_validation_loss():
-    net = make_net()
-    optimizer = torch.optim.SGD(net.parameters(), lr=1e-9)  # nothing improves
-    scheduler = ReduceLROnPlateau(optimizer, factor=0.1, patience=0, threshold=0.01, eps=0.0)
-    history = run(
-        net, BatchLoader(make_data(), 8), epochs=4, optimizer=optimizer, scheduler=scheduler
-    )
-    assert history["learning_rate"] == pytest.approx([1e-9, 1e-9, 1e-10, 1e-11], rel=1e-9)
+    optimizer = torch.optim.Adam((net := make_net()).parameters(), lr=1e-3)
+    spy = SpyPlateau(optimizer)
+    history = run(net, BatchLoader(make_data(), 8), epochs=4, optimizer=optimizer, scheduler=spy)
+    assert spy.metrics == history["val_loss"]
+    assert history["learning_rate"] == pytest.approx([1e-3, 1e-3, 5e-4, 2.5e-4])
+
+
+def test_plateau_scheduler_behind_a_warmup_gets_the_validation_loss():
+    optimizer = torch.optim.Adam((net := make_net()).parameters(), lr=1e-3)
+    spy = SpyPlateau(optimizer)
+    warmup = GradualWarmupScheduler(optimizer, 1.0, 2, spy)
+    history = run(net, BatchLoader(make_data(), 8), epochs=5, optimizer=optimizer, scheduler=warmup)
+    assert spy.metrics == history["val_loss"][2:]
+    assert history["learning_rate"] == pytest.approx([5e-4, 1e-3, 1e-3, 1e-3, 5e-4])
 
 
 def test_bfloat16_autocast_stays_close_to_float32():
@@ -208,7 +235,9 @@ def test_bfloat16_autocast_stays_close_to_float32():
 def test_float32_means_no_autocast():
     loader = BatchLoader(make_data(), 8)
     plain = run(make_net(), loader, epochs=2)
-    assert run(make_net(), loader, epochs=2, amp_dtype=torch.float32)["val_loss"] == plain["val_loss"]
+    assert (
+        run(make_net(), loader, epochs=2, amp_dtype=torch.float32)["val_loss"] == plain["val_loss"]
+    )
 
 
 def test_on_epoch_gets_each_epochs_figures():

@@ -1,5 +1,6 @@
 import io
 import warnings
+from itertools import pairwise
 
 import pytest
 import torch
@@ -62,7 +63,7 @@ def test_document_call_by_epoch():
     )
     rates = [rate for (rate,) in train(optimizer, warmup, 800)]
     assert rates[:6] == pytest.approx([2e-4, 4e-4, 6e-4, 8e-4, 1e-3, 1e-3], rel=1e-12)
-    assert all(a > b for a, b in zip(rates[5:], rates[6:], strict=False))
+    assert all(a > b for a, b in pairwise(rates[5:]))
 
 
 def test_without_another_scheduler_the_peak_stays():

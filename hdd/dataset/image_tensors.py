@@ -7,6 +7,7 @@ first load of a large set writes one cache file into `root`; later loads read on
 """
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -89,7 +90,7 @@ class BatchLoader:
         seed: int = 0,
     ) -> None:
         if batch_size < 1:
-            raise ValueError(f"batch_size={batch_size} must be at least 1.")
+            raise ValueError(f"batch_size={batch_size} must be at least 1. Fix: batch_size=1.")
         self.data, self.batch_size, self.shuffle, self.augment = data, batch_size, shuffle, augment
         self.generator = torch.Generator().manual_seed(seed)
 
@@ -245,9 +246,10 @@ def _fetch(name: str, root: Path) -> tuple[Split, Split]:
     try:
         parts = [kind(str(root), train=train, download=True) for train in (True, False)]
     except (OSError, RuntimeError, EOFError, ValueError) as error:
+        reason = " ".join(str(error).split())
         by_hand = f"put the images into {root}/cifar10/{{train,test}}/<class>/*.png, or "
         raise ConnectionError(
-            f"{name!r} is not in {root} and could not be downloaded ({error}). Fix: connect to a "
+            f"{name!r} is not in {root} and could not be downloaded ({reason}). Fix: connect to a "
             f"network and run this again (a damaged download in {root} must be deleted first), or "
             f"{by_hand if name == 'cifar10' else ''}use 'fashion_mnist_mini', which needs neither."
         ) from error
@@ -260,16 +262,18 @@ def _as_split(part: datasets.VisionDataset) -> Split:
     return images.contiguous(), torch.as_tensor(part.targets)  # (N, C, H, W), (N,)
 
 
-def _fingerprint(folder: Path) -> list[int]:
-    """Return number, total size and newest change of the files below `folder`."""
-    stats = [
-        os.stat(os.path.join(path, file)) for path, _, files in os.walk(folder) for file in files
-    ]
-    newest = max((s.st_mtime_ns for s in stats), default=0)
-    return [len(stats), sum(s.st_size for s in stats), newest]
+def _fingerprint(folder: Path) -> str:
+    """Return a hash of the files below `folder`: their places, sizes and times of change."""
+    entries = []
+    for path, _, files in os.walk(folder):
+        for file in files:
+            full = os.path.join(path, file)
+            stat = os.stat(full)
+            entries.append((os.path.relpath(full, folder), stat.st_size, stat.st_mtime_ns))
+    return hashlib.sha256(repr(sorted(entries)).encode()).hexdigest()
 
 
-def _read_cache(cache: Path, key: list[int]) -> tuple[Split, Split] | None:
+def _read_cache(cache: Path, key: str) -> tuple[Split, Split] | None:
     """Return the cached splits, or None if there are none or the files have changed since."""
     try:
         content = torch.load(cache, weights_only=True)
@@ -278,7 +282,7 @@ def _read_cache(cache: Path, key: list[int]) -> tuple[Split, Split] | None:
         return None
 
 
-def _write_cache(cache: Path, key: list[int], splits: tuple[Split, Split]) -> None:
+def _write_cache(cache: Path, key: str, splits: tuple[Split, Split]) -> None:
     temporary = cache.with_suffix(f".{os.getpid()}.tmp")
     with contextlib.suppress(OSError, RuntimeError):  # a read-only folder only costs time
         torch.save({"key": key, "splits": splits}, temporary)

@@ -34,8 +34,10 @@ class GradualWarmupScheduler(LRScheduler):
     ) -> None:
         if not 0 < multiplier < float("inf"):
             raise ValueError(f"multiplier={multiplier} must be positive and finite. Fix: 1.0.")
-        if total_epoch < 0 or int(total_epoch) != total_epoch:
-            raise ValueError(f"total_epoch={total_epoch} must be a whole number, 0 or more.")
+        if not 0 <= total_epoch < float("inf") or int(total_epoch) != total_epoch:
+            raise ValueError(
+                f"total_epoch={total_epoch} must be a whole number >= 0. Fix: 5, or 0 for none."
+            )
         if after_scheduler is not None and after_scheduler.optimizer is not optimizer:
             raise ValueError("after_scheduler drives another optimizer. Fix: build it on this one.")
         self.multiplier, self.total_epoch = multiplier, int(total_epoch)

@@ -12,7 +12,7 @@ from hdd.visualization.style import STEM
 
 def show_image(axes: plt.Axes, image: Tensor, title: str = "") -> None:
     """Draw one uint8 or float image (C, H, W), grey or RGB, without ticks."""
-    picture = image.permute(1, 2, 0).squeeze(-1)  # (H, W, 3) or (H, W)
+    picture = image.permute(1, 2, 0).squeeze(-1).numpy()  # (H, W, 3) or (H, W)
     limits = {"vmin": 0, "vmax": 255} if image.dtype == torch.uint8 else {}
     axes.imshow(picture, cmap="gray", **limits)
     axes.set_title(title, fontsize=9)

@@ -138,7 +138,10 @@ def _check_image_size(image_size: int | tuple[int, int], patch_size: int) -> tup
     """Return (height, width), each a positive multiple of `patch_size`."""
     pair = tuple(image_size) if isinstance(image_size, Sequence) else (image_size, image_size)
     if len(pair) != 2:
-        raise ValueError(f"image_size={image_size!r} must be one integer or (height, width).")
+        raise ValueError(
+            f"image_size={image_size!r} must be one integer or (height, width). "
+            "Fix: image_size=32 or image_size=(32, 48), without the channels."
+        )
     for side in pair:
         _check_positive_integers({"image_size": side})
         if side % patch_size:

@@ -1,0 +1,63 @@
+"""The notebook that this project grew from: its cells, unchanged, run against the package."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+from conftest import stdout_of
+
+TESTS = Path(__file__).parent
+DOCUMENT = TESTS / "data" / "mlp_mixer_seed.txt"
+PRINTED = ("Use device:", "Files already", "#Parameter:")  # where a cell's output begins
+PRELUDE = f"""
+import sys
+sys.path.insert(0, {str(TESTS)!r})  # read by the workers that a DataLoader starts, too
+import torch
+from torchvision import datasets
+from fake_cifar10 import FakeCIFAR10
+datasets.CIFAR10 = FakeCIFAR10
+torch.set_num_threads(1)
+"""
+
+
+def code_cells():
+    cells = re.split(r"^In \[\d+\]:\n", DOCUMENT.read_text(encoding="utf-8"), flags=re.M)[1:]
+    output = re.compile("^(" + "|".join(map(re.escape, PRINTED)) + ")", flags=re.M)
+    return [output.split(cell)[0].strip() for cell in cells]
+
+
+def test_document_is_the_original():
+    assert hashlib.sha256(DOCUMENT.read_bytes()).hexdigest() == (
+        "ab2be3a764ce611a783e1b1a1b55e8aedc2e7a979fefa79e71295affb70e69c5"
+    )
+    assert len(code_cells()) == 3
+    assert "\n".join(code_cells()).count("max_epochs = 800\n") == 1
+
+
+@pytest.fixture
+def executed(run_cells):
+    cells = [cell.replace("max_epochs = 800\n", "max_epochs = 2\n") for cell in code_cells()]
+    look = "import json; print(json.dumps(patch_4))"
+    return run_cells(PRELUDE, *cells, look)[1:]
+
+
+def test_cells_run_unchanged(executed):
+    device, _, training, look = (stdout_of(cell) for cell in executed)
+    assert device.startswith("Use device:")
+
+    parameters, *rest = [line for line in training.splitlines() if not line.startswith("\r")]
+    assert parameters == "#Parameter: 1099146"
+    lines = [line.split("\r")[-1] for line in rest if "Val Loss" in line]
+    form = (
+        r"Epoch: (\d)/2 Train Loss: \d\.\d{4} Accuracy: 0\.\d{4} Time: \d+\.\d{5}  "
+        r"\| Val Loss: \d\.\d{4} Accuracy: 0\.\d{4}"
+    )
+    assert [re.fullmatch(form, line)[1] for line in lines] == ["1", "2"]
+
+    history = json.loads(look)
+    for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
+        assert len(history[name]) == 2, name
+    # The document's own run wasted its first epoch at learning rate 0.
+    assert history["learning_rate"] == pytest.approx([2e-4, 4e-4])

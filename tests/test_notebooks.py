@@ -1,0 +1,253 @@
+"""Hygiene of the committed notebooks; that they run is nbmake's business."""
+
+import base64
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+FIRST_FIVE = [
+    "00_overview",
+    "01_patches_to_tokens",
+    "02_token_and_channel_mixing",
+    "03_build_mlp_mixer",
+    "04_train_mlp_mixer",
+]
+CJK = re.compile(r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]")
+HAN = r"[\u3400-\u9fff]"
+CODE_OR_FORMULA = re.compile(r"```.*?```|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]*\$", flags=re.S)
+ADDRESS = re.compile(r"\]\([^)]*\)|https?://\S+|<[^>]*>")
+ENDINGS = {"zh": ["小结", "练习", "参考"], "en": ["Summary", "Exercises", "References"]}
+# A folder of this or that machine; a path inside an address or after ~ is none.
+MACHINE_PATH = re.compile(r"(?<![\w.~/])/(home|root|work|tmp|Users)/|[A-Z]:\\[A-Z]")
+
+
+def test_the_first_five_notebooks_exist():
+    stems = [path.stem for path in PATHS]
+    assert [stem for stem in FIRST_FIVE if stem not in stems] == []
+
+
+@pytest.fixture(params=PATHS, ids=lambda path: path.stem)
+def path(request):
+    return request.param
+
+
+@pytest.fixture
+def notebook(path):
+    return nbformat.read(path, as_version=nbformat.NO_CONVERT)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def markdown_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def pairs(notebook):
+    """Return (Chinese, English) sources."""
+    sources = [cell.source for cell in markdown_cells(notebook)]
+    return list(zip(sources[::2], sources[1::2], strict=True))
+
+
+def printed(cell):
+    """Return the text that a reader sees below a cell."""
+    parts = []
+    for output in cell.outputs:
+        if output.output_type == "stream":
+            parts.append(output.text)
+        elif "text/plain" in output.get("data", {}) and len(output.data) == 1:
+            parts.append(output.data["text/plain"] + "\n")
+    return "".join(parts)
+
+
+def pictures(cell):
+    data = [output.get("data", {}) for output in cell.outputs]
+    return [item["image/png"] for item in data if "image/png" in item]
+
+
+def test_valid(notebook):
+    nbformat.validate(notebook)
+
+
+def test_executed_from_top_to_bottom(notebook):
+    counts = [cell.execution_count for cell in code_cells(notebook)]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+def test_no_errors_and_no_stderr(notebook):
+    for cell in code_cells(notebook):
+        for output in cell.outputs:
+            assert output.output_type != "error", output.get("evalue")
+            assert output.get("name") != "stderr", output.text
+
+
+def test_chinese_and_english_cells_alternate(notebook):
+    languages = []
+    for cell in notebook.cells:
+        spoken = [tag for tag in tags(cell) if tag in ("zh", "en")]
+        assert len(spoken) == (cell.cell_type == "markdown"), cell.source
+        languages += spoken or ["code"]
+    for index, language in enumerate(languages):
+        if language == "zh":
+            assert languages[index + 1] == "en", notebook.cells[index].source
+        if language == "en":
+            assert index, "the first cell is Chinese"
+            assert languages[index - 1] == "zh", notebook.cells[index].source
+
+
+def test_language_marks(notebook):
+    for cell in markdown_cells(notebook):
+        (language,) = (tag for tag in tags(cell) if tag in ("zh", "en"))
+        mark = f'<span lang="{language}"></span>\n\n'
+        assert cell.source.startswith(mark), cell.source
+        assert cell.source[len(mark) :].strip(), f"{cell.id} is empty"
+        assert cell.source.count("<span lang=") == 1, cell.source
+
+
+OUTLINE = {
+    "headings": r"^#+(?= )",
+    "images": r"!\[[^\]]*\]\([^)]*\)|<img ",
+    "links": r"(?<!!)\[[^\]]*\]\([^)]*\)",
+    "fences": r"^```",
+    "table rows": r"^\|",
+    "displayed formulas": r"\$\$",
+}
+
+
+def test_both_languages_have_the_same_outline(notebook):
+    for chinese, english in pairs(notebook):
+        for name, pattern in OUTLINE.items():
+            counts = [re.findall(pattern, text, flags=re.M) for text in (chinese, english)]
+            if name != "headings":  # of those, the levels agree too
+                counts = [len(found) for found in counts]
+            assert counts[0] == counts[1], f"{name} in:\n{chinese}\n---\n{english}"
+
+
+def test_links_of_both_languages_lead_to_the_same_places(notebook):
+    for pair in pairs(notebook):
+        places = [sorted(re.findall(r"\]\(([^)#\s]*)", text)) for text in pair]
+        assert places[0] == places[1]
+
+
+def test_at_least_as_much_text_as_code(notebook):
+    # A pair of languages says one thing: it counts once for each.
+    assert len(markdown_cells(notebook)) >= len(code_cells(notebook))
+
+
+def test_code_cells_are_short(notebook):
+    for cell in code_cells(notebook):
+        assert len(cell.source.splitlines()) <= 25, cell.source
+
+
+def test_no_wall_of_output(notebook):
+    for cell in code_cells(notebook):
+        assert len(printed(cell).splitlines()) <= 20, cell.source
+
+
+def readable(cell):
+    """Yield a cell's source and its outputs but for pictures, whose base64 is random text."""
+    yield cell.source
+    for output in cell.get("outputs", []):
+        yield output.get("text", "")
+        for kind, content in output.get("data", {}).items():
+            if not kind.startswith("image/") or kind == "image/svg+xml":
+                yield str(content)
+
+
+def test_no_path_of_a_machine(notebook):
+    for cell in notebook.cells:
+        for text in readable(cell):
+            found = MACHINE_PATH.search(text)
+            assert found is None, text[max(0, found.start() - 60) :][:200]
+
+
+def test_one_parameters_cell_and_one_cover(notebook):
+    for tag in ("parameters", "cover"):
+        tagged = [cell for cell in notebook.cells if tag in tags(cell)]
+        assert [cell.cell_type for cell in tagged] == ["code"], tag
+
+
+def test_cover_is_the_picture_that_the_readme_shows(notebook, path):
+    (cell,) = (cell for cell in notebook.cells if "cover" in tags(cell))
+    cover = ROOT / "resources" / "covers" / f"{path.stem}.png"
+    assert cover.read_bytes() == base64.b64decode(pictures(cell)[0])
+
+
+def test_set_up_cell_comes_first(notebook):
+    first = code_cells(notebook)[0].source
+    assert "%load_ext autoreload\n%autoreload 2" in first
+    assert "language_switch()" in first
+
+
+def test_parameters_follow_the_set_up(notebook):
+    assert "parameters" in tags(code_cells(notebook)[1])
+
+
+def test_every_cell_has_a_slide_type(notebook):
+    known = {"slide", "subslide", "fragment", "skip", "notes", "-"}
+    for cell in notebook.cells:
+        assert cell.metadata.get("slideshow", {}).get("slide_type") in known, cell.source
+
+
+def test_no_volatile_metadata(notebook):
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    assert dict(notebook.metadata.language_info) == {"name": "python"}
+    assert notebook.metadata.kernelspec.name == "python3"
+    for cell in notebook.cells:
+        assert set(cell.metadata) <= {"tags", "slideshow"}, cell.source
+
+
+def test_cell_ids_are_unique(notebook):
+    ids = [cell.id for cell in notebook.cells]
+    assert len(set(ids)) == len(ids)
+
+
+def test_relative_links_lead_somewhere(notebook, path):
+    for cell in markdown_cells(notebook):
+        text = CODE_OR_FORMULA.sub("", cell.source)
+        targets = re.findall(r"\]\(([^)\s]+)", text) + re.findall(r'src="([^"]+)"', text)
+        for target in targets:
+            place = unquote(target.split("#")[0])
+            if place and not re.match(r"[a-z]+:", place):
+                assert (path.parent / place).exists(), target
+
+
+def test_chinese_text_is_chinese(notebook):
+    for chinese, _ in pairs(notebook):
+        assert re.search(HAN, chinese), chinese
+        text = ADDRESS.sub("", CODE_OR_FORMULA.sub("", chinese))
+        found = re.search(HAN + r"[,;?]", text)
+        assert found is None, f"{found[0]} in {text}"
+
+
+def test_english_text_is_english(notebook):
+    for _, english in pairs(notebook):
+        text = CODE_OR_FORMULA.sub("", english)
+        found = CJK.search(text)
+        assert found is None, f"{found[0]} in {text}"
+        assert re.search("[A-Za-z]{3}", text), english
+
+
+def test_at_least_three_figures(notebook):
+    assert sum(len(pictures(cell)) for cell in code_cells(notebook)) >= 3
+
+
+def test_last_sections(notebook):
+    headings = {"zh": "", "en": ""}
+    for pair in pairs(notebook):
+        for language, text in zip(headings, pair, strict=True):
+            headings[language] += "\n".join(re.findall(r"^#+ .*", text, flags=re.M)) + "\n"
+    for language, endings in ENDINGS.items():
+        places = [headings[language].rfind(ending) for ending in endings]
+        assert min(places) >= 0, f"{endings} are not all in:\n{headings[language]}"
+        assert places == sorted(places), headings[language]
