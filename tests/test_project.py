@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from hdd.train.records import load_run
+
 try:
     import tomllib
 except ModuleNotFoundError:  # Python 3.10, where pytest brings it
@@ -285,3 +287,15 @@ def test_ruff_is_content(arguments):
     command = [sys.executable, "-m", "ruff", *arguments, "."]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_readme_quotes_the_recorded_results():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for optimizer in ("muon", "adam"):
+        names = [f"04_fashion_mnist_mini_{optimizer}_seed{seed}" for seed in range(3)]
+        percent = [100 * load_run(name)["test_accuracy"] for name in names]
+        mean = sum(percent) / len(percent)
+        assert f"{mean:.2f} %" in readme
+        assert f"({min(percent):.2f} – {max(percent):.2f}, n = 3)" in readme
+        alone = 100 * load_run(f"04_cifar10_{optimizer}_seed0")["test_accuracy"]
+        assert f"{alone:.2f} %" in readme
