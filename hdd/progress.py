@@ -16,4 +16,4 @@ def progress(iterable: Iterable, description: str = "") -> tqdm:
     """
     in_notebook = hasattr(get_ipython(), "kernel")
     stream = sys.stdout if in_notebook else sys.stderr
-    return tqdm(iterable, description, file=stream, leave=False, dynamic_ncols=True)
+    return tqdm(iterable, description, file=stream, leave=False, mininterval=0.5)
