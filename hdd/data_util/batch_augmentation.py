@@ -65,6 +65,40 @@ class BatchAutoAugment:
                 )
 
 
+class CutMix:
+    """CutMix (Yun et al., 2019, arXiv 1905.04899) with a box and a partner drawn for each image.
+
+    Args:
+        probability: that an image gets a box of another image of the batch.
+        num_classes: K, width of the targets.
+    """
+
+    def __init__(self, probability: float, num_classes: int) -> None:
+        self.probability, self.num_classes = probability, num_classes
+
+    def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return images (B, C, H, W) with boxes pasted in, and targets (B, K) that sum to 1."""
+        b, _, h, w = images.shape
+        side = (1 - torch.rand(b)).sqrt()  # the box covers a share that is uniform on [0, 1]
+        chosen = torch.rand(b) < self.probability
+        rows = self._inside(h, side)[:, :, None]  # (B, H, 1)
+        box = rows & self._inside(w, side)[:, None, :] & chosen[:, None, None]  # (B, H, W)
+        partner = torch.randperm(b)
+        box = box.to(images.device)
+        mixed = torch.where(box[:, None], images[partner], images)
+        share = box.float().mean((1, 2))[:, None]  # (B, 1): after clipping at the border
+        target = functional.one_hot(labels, self.num_classes).float()
+        return mixed, torch.lerp(target, target[partner], share)
+
+    @staticmethod
+    def _inside(length: int, side: Tensor) -> Tensor:
+        """Return (B, length): which pixels of one axis lie in a box with a uniform centre."""
+        centre = torch.randint(length, (len(side), 1))
+        half = (side[:, None] * length).int() // 2
+        place = torch.arange(length)
+        return (place >= centre - half) & (place < centre + half)
+
+
 class BatchAugmentation:
     """The document's training pipeline on a uint8 batch: crop, flip and, if wanted, AutoAugment.
 

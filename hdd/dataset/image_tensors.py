@@ -77,6 +77,7 @@ class BatchLoader:
         batch_size: images a batch; the last batch may be smaller.
         shuffle: whether to draw a new order every epoch.
         augment: a function of a whole uint8 batch, (B, C, H, W) -> the same.
+        mix: a function of (uint8 batch, labels) after that, -> (batch, targets (B, K)): CutMix.
         seed: of the orders.
     """
 
@@ -87,11 +88,13 @@ class BatchLoader:
         *,
         shuffle: bool = False,
         augment: Callable[[Tensor], Tensor] | None = None,
+        mix: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
         seed: int = 0,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size} must be at least 1. Fix: batch_size=1.")
-        self.data, self.batch_size, self.shuffle, self.augment = data, batch_size, shuffle, augment
+        self.data, self.batch_size, self.shuffle = data, batch_size, shuffle
+        self.augment, self.mix = augment, mix
         self.generator = torch.Generator().manual_seed(seed)
 
     def __len__(self) -> int:
@@ -101,10 +104,12 @@ class BatchLoader:
         n = len(self.data)
         order = torch.randperm(n, generator=self.generator) if self.shuffle else torch.arange(n)
         for indices in order.split(self.batch_size):
-            images = self.data.images[indices]  # (B, C, H, W)
+            images, labels = self.data.images[indices], self.data.labels[indices]
             if self.augment is not None:
-                images = self.augment(images)
-            yield self.data.normalize(images), self.data.labels[indices]
+                images = self.augment(images)  # (B, C, H, W)
+            if self.mix is not None:
+                images, labels = self.mix(images, labels)
+            yield self.data.normalize(images), labels
 
 
 def load(name: str, root: str | Path = "../dataset") -> tuple[ImageTensors, ImageTensors]:

@@ -28,8 +28,12 @@ def train_one_epoch(
     optimizer: torch.optim.Optimizer,
     amp_dtype: torch.dtype | None = None,
     epoch: int = 1,
+    on_step: Callable[[], None] | None = None,
 ) -> tuple[float, float]:
     """Train for one pass over `loader`; return (mean loss, accuracy), each image counted once.
+
+    Labels are (B,), or targets (B, K) as CutMix makes them: then the largest one counts as right.
+    `on_step` is called after each step, for schedules by step and averages of weights.
 
     Raises:
         FloatingPointError: a loss that is not finite; the weights are those before that step.
@@ -53,9 +57,12 @@ def train_one_epoch(
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
+        if on_step is not None:
+            on_step()
         # A mean over batches would give the images of a smaller last batch more weight.
         loss_sum += value * len(labels)
-        correct += int((logits.argmax(1) == labels).sum())
+        classes = labels if labels.ndim == 1 else labels.argmax(1)
+        correct += int((logits.argmax(1) == classes).sum())
         count += len(labels)
     if not count:
         raise ValueError("The training loader is empty. Fix: give it at least one image.")

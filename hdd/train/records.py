@@ -20,13 +20,9 @@ def _device_name(device: str | torch.device) -> str:
     return f"{kind}, {torch.get_num_threads()} threads, {platform.machine()}"
 
 
-def save_run(name: str, content: dict[str, Any], device: str | torch.device) -> Path:
-    """Write `resources/runs/<name>.json`: `content` plus device, versions and date.
-
-    An existing record is replaced only once the new one is complete.
-    """
-    record = {
-        **content,
+def provenance(device: str | torch.device) -> dict[str, Any]:
+    """Return where and when a figure was made: device, versions, date."""
+    return {
         "device": _device_name(device),
         "versions": {
             "python": platform.python_version(),
@@ -35,6 +31,14 @@ def save_run(name: str, content: dict[str, Any], device: str | torch.device) -> 
         },
         "date": datetime.date.today().isoformat(),
     }
+
+
+def save_run(name: str, content: dict[str, Any], device: str | torch.device) -> Path:
+    """Write `resources/runs/<name>.json`: `content` plus device, versions and date.
+
+    An existing record is replaced only once the new one is complete.
+    """
+    record = {**content, **provenance(device)}
     RUNS.mkdir(parents=True, exist_ok=True)
     path = RUNS / f"{name}.json"
     temporary = path.with_suffix(f".{os.getpid()}.tmp")

@@ -1,0 +1,38 @@
+"""A small CNN and a small ViT from timm, to compare a Mixer of as many parameters with."""
+
+from torch import nn
+
+
+def build_yardstick(
+    kind: str, input_shape: tuple[int, int, int], patch_size: int, num_classes: int = 10
+) -> nn.Module:
+    """Return timm's ResNet ("cnn") or VisionTransformer ("vit") with about 1.1 M parameters.
+
+    Args:
+        kind: "cnn" or "vit".
+        input_shape: (channels, H, W) of the images.
+        patch_size: of the ViT; the ResNet has a 3x3 stem of stride 1 and three stages.
+        num_classes: width of the output.
+    """
+    from timm.models.resnet import BasicBlock, ResNet
+    from timm.models.vision_transformer import VisionTransformer
+
+    channels, height, width = input_shape
+    if kind == "cnn":
+        return ResNet(
+            BasicBlock,
+            layers=(2, 2, 2),
+            channels=(32, 64, 128),
+            num_classes=num_classes,
+            in_chans=channels,
+            stem_width=16,
+        )
+    return VisionTransformer(
+        img_size=(height, width),
+        patch_size=patch_size,
+        in_chans=channels,
+        num_classes=num_classes,
+        embed_dim=128,
+        depth=5,
+        num_heads=4,
+    )

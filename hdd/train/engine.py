@@ -1,0 +1,275 @@
+"""One recorded run: build what a Recipe says, train, survive interruptions, evaluate once."""
+
+import dataclasses
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, distributed, nn
+from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
+
+from hdd.data_util.batch_augmentation import CutMix
+from hdd.dataset.image_tensors import BatchLoader, ImageTensors, load, split_validation
+from hdd.device.utils import get_amp_dtype
+from hdd.models.cnn.mlp_mixer import MLPMixer
+from hdd.train.classification_utils import evaluate, predict, train_one_epoch
+from hdd.train.fused import FusedMixer
+from hdd.train.recipe import Recipe
+
+History = dict[str, list[float]]
+CHECKPOINT, WEIGHTS = "checkpoint.pt", "weights.safetensors"
+
+
+class RunError(Exception):
+    """A run that cannot start or go on, with a message of one line for whoever started it."""
+
+
+class Shard:
+    """This process's part of every batch of `loader`.
+
+    Every process draws the same whole batch, augmentation included, and keeps its own images: so
+    the global batch is what one process would have seen. A remainder that does not divide among
+    the processes is dropped (fewer images than processes, in the last batch only).
+    """
+
+    def __init__(self, loader: BatchLoader, rank: int, processes: int) -> None:
+        self.loader, self.rank, self.processes = loader, rank, processes
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for images, labels in self.loader:
+            each = len(images) // self.processes
+            part = slice(self.rank * each, (self.rank + 1) * each)
+            yield images[part], labels[part]
+
+
+class Run:
+    """The state of one run; `train` brings it to its end.
+
+    Args:
+        recipe: every knob.
+        device: where to compute.
+        data_root: folder of the data sets.
+    """
+
+    def __init__(self, recipe: Recipe, device: torch.device, data_root: str | Path) -> None:
+        self.recipe, self.device = recipe, device
+        train, self.test = load(recipe.dataset, data_root)
+        self.train_data, self.val_data = _split(train, self.test, recipe)
+        self.net = recipe.network(train).to(device)
+        native = get_amp_dtype(device)
+        self.amp_dtype = native if recipe.precision == "auto" else getattr(torch, recipe.precision)
+        self.step_net = self._step_net()
+        self.optimizer = recipe.build_optimizer(self.net)
+        self.steps_per_epoch = -(-len(self.train_data) // recipe.batch_size)
+        self.scheduler = recipe.build_scheduler(self.optimizer, self.steps_per_epoch)
+        self.average = average_of(self.net, recipe.weight_average)
+        self.history: History = {}
+        self.epoch = 0
+
+    @property
+    def result(self) -> nn.Module:
+        """The network to evaluate and keep: the averaged weights, if the recipe averages."""
+        return self.net if self.average is None else self.average.module
+
+    def _step_net(self) -> nn.Module:
+        """Return what computes the loss of a step: the network, fused and shared out if it can."""
+        fusable = isinstance(self.net, MLPMixer) and self.device.type == "cpu"
+        net = FusedMixer(self.net) if fusable and self.amp_dtype == torch.bfloat16 else self.net
+        return DistributedDataParallel(net) if distributed.is_initialized() else net
+
+    def _loader(self) -> Shard:
+        """Return the loader of the current epoch, whose order depends on seed and epoch alone."""
+        recipe, classes = self.recipe, len(self.train_data.class_names)
+        loader = BatchLoader(
+            self.train_data,
+            recipe.batch_size,
+            shuffle=True,
+            augment=recipe.augmentation(),
+            mix=CutMix(recipe.cutmix, classes) if recipe.cutmix else None,
+            seed=_epoch_seed(recipe.seed, self.epoch),
+        )
+        return Shard(loader, rank(), processes())
+
+    def train_epoch(self) -> dict[str, float]:
+        """Train for one epoch, evaluate, and return the epoch's figures."""
+        # Seeded anew for each epoch: a resumed run draws what an uninterrupted one would have.
+        torch.manual_seed(_epoch_seed(self.recipe.seed, self.epoch))
+        criterion = nn.CrossEntropyLoss(label_smoothing=self.recipe.label_smoothing)
+        rate, start = self.optimizer.param_groups[0]["lr"], time.perf_counter()
+        loss, accuracy = train_one_epoch(
+            self.step_net,
+            criterion,
+            self._loader(),
+            self.device,
+            self.optimizer,
+            self._step_dtype(),
+            self.epoch + 1,
+            self._after_step,
+        )
+        loss, accuracy = _mean_over_processes(loss, accuracy)
+        figures = {"train_loss": loss, "train_accuracy": accuracy, "learning_rate": float(rate)}
+        figures["train_time"] = time.perf_counter() - start
+        if self.val_data is not None:
+            figures["val_loss"], figures["val_accuracy"] = self.evaluate(self.val_data)
+        for name, value in figures.items():
+            self.history.setdefault(name, []).append(value)
+        self.epoch += 1
+        return figures
+
+    def _step_dtype(self) -> torch.dtype | None:
+        """Return the dtype of autocast; the fused step casts by itself."""
+        inner = getattr(self.step_net, "module", self.step_net)
+        return None if isinstance(inner, FusedMixer) else self.amp_dtype
+
+    def _after_step(self) -> None:
+        self.scheduler.step()
+        if self.average is not None:
+            self.average.update_parameters(self.net)
+
+    def evaluate(self, data: ImageTensors) -> tuple[float, float]:
+        """Return (cross-entropy, accuracy) of the resulting network."""
+        return evaluate(self.result, BatchLoader(data, 500), self.device, self.amp_dtype)
+
+    def test_figures(self) -> dict[str, Any]:
+        """Return loss and accuracy on the test images, over all and by class, in float32."""
+        logits, labels = predict(self.result, BatchLoader(self.test, 500), self.device)
+        right = logits.argmax(1) == labels
+        by_class = [right[labels == k].double().mean().item() for k in range(logits.shape[1])]
+        return {
+            "test_images": len(labels),
+            "test_loss": functional.cross_entropy(logits, labels).item(),
+            "test_accuracy": right.double().mean().item(),
+            "test_accuracy_by_class": dict(zip(self.test.class_names, by_class, strict=True)),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that the next epoch depends on."""
+        return {
+            "recipe": dataclasses.asdict(self.recipe),
+            "epoch": self.epoch,
+            "history": self.history,
+            "net": self.net.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from where `state` was taken; the recipe must be the same."""
+        self.net.load_state_dict(state["net"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        self.epoch, self.history = state["epoch"], state["history"]
+
+
+def _split(train: ImageTensors, test: ImageTensors, recipe: Recipe):
+    """Return (train, validation or None)."""
+    if recipe.batch_size % processes():
+        raise ValueError(
+            f"batch_size={recipe.batch_size} does not divide among {processes()} processes. "
+            f"Fix: --batch-size {processes() * max(1, recipe.batch_size // processes())}."
+        )
+    if not recipe.validation:
+        return train, None
+    return split_validation(train, recipe.validation, recipe.seed)
+
+
+def average_of(net: nn.Module, decay: float) -> AveragedModel | None:
+    """Return an exponential average of the weights, or None for decay 0.
+
+    The decay grows from a tenth to `decay` over the first steps (as in TensorFlow's moving
+    average), so that the random start is soon forgotten.
+    """
+    if not decay:
+        return None
+
+    @torch.no_grad()
+    def blend(averages: list[Tensor], values: list[Tensor], updates: Tensor | int) -> None:
+        keep = min(decay, (1 + int(updates)) / (10 + int(updates)))
+        torch._foreach_lerp_(averages, values, 1 - keep)
+
+    return AveragedModel(net, multi_avg_fn=blend)
+
+
+def _epoch_seed(seed: int, epoch: int) -> int:
+    return seed * 1_000_003 + epoch
+
+
+def rank() -> int:
+    """Return the number of this process; 0 writes the files."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def processes() -> int:
+    """Return how many processes share the batch."""
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def _mean_over_processes(*values: float) -> list[float]:
+    """Return the means over the processes, whose parts of the batches are equally large."""
+    if processes() == 1:
+        return list(values)
+    total = torch.tensor(values, dtype=torch.float64)
+    if distributed.get_backend() == "nccl":
+        total = total.cuda()
+    distributed.all_reduce(total)
+    return (total / processes()).tolist()
+
+
+def write_atomically(path: Path, write) -> None:
+    """Call `write(temporary path)` and rename: the file is whole, or it is the old one.
+
+    Raises:
+        RunError: a full or read-only disk; what was there before is untouched.
+    """
+    temporary = path.with_name(f"{path.name}.tmp")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:  # torch.save reports a full disk as RuntimeError
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:120]
+        raise RunError(
+            f"Cannot write {path}: {reason}. Fix: free space, or name another folder with --out."
+        ) from error
+    finally:
+        if temporary.exists():
+            temporary.unlink()
+
+
+def save_weights(path: Path, net: nn.Module, only: tuple[str, ...] = ("",)) -> None:
+    """Write the weights whose names begin with one of `only` as safetensors."""
+    state = {k: v.cpu().contiguous() for k, v in net.state_dict().items() if k.startswith(only)}
+    write_atomically(path, lambda temporary: save_file(state, temporary))
+
+
+def read_checkpoint(path: Path, recipe: Recipe) -> dict[str, Any]:
+    """Return the state that an earlier run left.
+
+    Raises:
+        RunError: a damaged file, or one of another recipe.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        saved = state["recipe"]
+    except Exception as error:  # many kinds of damage, many kinds of exceptions
+        raise RunError(
+            f"Checkpoint {path} is damaged ({type(error).__name__}). "
+            "Fix: start again in another folder with --out; this one is left as it is."
+        ) from error
+    wanted = dataclasses.asdict(recipe)
+    other = sorted(name for name in wanted if saved.get(name) != wanted[name])
+    if other:
+        listing = ", ".join(f"{name}={saved.get(name)!r}" for name in other)
+        raise RunError(f"{path} was made with {listing}. Fix: the same options, or another --out.")
+    return state

@@ -1,0 +1,131 @@
+"""Every knob of a recorded training run, with the reason for its value, and what it builds."""
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from hdd.data_util.batch_augmentation import BatchAugmentation, CutMix
+from hdd.dataset.image_tensors import NAMES, ImageTensors
+from hdd.models.cnn.mlp_mixer import MLPMixer
+from hdd.train.optimizers import MuonAdamW
+
+CHOICES = {
+    "dataset": NAMES,
+    "model": ("mixer", "vit", "cnn"),
+    "optimizer": ("muon", "adam"),
+    "schedule": ("cosine", "document"),
+    "precision": ("auto", "float32", "bfloat16"),
+}
+
+
+def _knob(default, unit: str):
+    """Return a field whose `unit` becomes its text in `python -m hdd.train --help`."""
+    return field(default=default, metadata={"help": unit})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a run is made of; the defaults are the recipe of the recorded CIFAR-10 runs.
+
+    Raises:
+        ValueError: a value outside its range; the message names it, the rule and a fix.
+    """
+
+    dataset: str = _knob("cifar10", "data set")
+    model: str = _knob("mixer", "mixer, or a yardstick of about as many parameters from timm")
+    # The document's network: 1,099,146 parameters at patch 4.
+    patch_size: int = _knob(4, "side of a patch in pixels; must divide the image")
+    dim: int = _knob(128, "channels of a token (mixer)")
+    depth: int = _knob(8, "number of blocks (mixer)")
+    epochs: int = _knob(60, "passes over the training images")
+    # The document's batch: large enough for fast matrix products, 176 steps an epoch.
+    batch_size: int = _knob(256, "images a step, over all processes")
+    # In few epochs Muon gets much further than Adam; notebook 05 shows by how much.
+    optimizer: str = _knob("muon", "muon (with AdamW beside it) or adam")
+    lr: float = _knob(3e-3, "peak learning rate of Muon; Adam reads adam_lr")
+    weight_decay: float = _knob(0.1, "of Muon's matrices; nothing else decays")
+    adam_lr: float = _knob(1e-3, "peak learning rate of Adam, or of what Muon leaves to AdamW")
+    # By step, so that the first one learns and the last one is at the end of the cosine.
+    schedule: str = _knob("cosine", "cosine by step, or the document's by epoch with its faults")
+    warmup_epochs: float = _knob(1.0, "epochs of linear warm-up")
+    label_smoothing: float = _knob(0.1, "share of the target spread over all classes")
+    auto_augment: bool = _knob(True, "AutoAugment's CIFAR-10 policy")
+    crop_padding: int = _knob(4, "pixels that a crop moves an image by, at most")
+    cutmix: float = _knob(0.25, "probability that an image gets a box of another")
+    # About the last three epochs of steps; removes the noise of the last ones.
+    weight_average: float = _knob(0.998, "decay per step of the averaged weights; 0 for none")
+    validation: float = _knob(0.1, "share of the training images held out for choices")
+    seed: int = _knob(0, "of weights, split, order and augmentation")
+    precision: str = _knob("auto", "auto: bfloat16 where it is native")
+
+    def __post_init__(self) -> None:
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name}={getattr(self, name)!r}. Fix: one of {list(choices)}.")
+        for name in ("patch_size", "dim", "depth", "epochs", "batch_size"):
+            _check(name, getattr(self, name), 1, math.inf, "1 or more")
+        for name in ("lr", "adam_lr"):
+            _check(name, getattr(self, name), 1e-12, 1e3, "above 0, for example 1e-3")
+        for name in ("weight_decay", "warmup_epochs", "crop_padding", "seed"):
+            _check(name, getattr(self, name), 0, 2**31, "0 or more")
+        for name in ("label_smoothing", "cutmix", "weight_average", "validation"):
+            top = 1.0 if name == "cutmix" else math.nextafter(1.0, 0.0)
+            _check(name, getattr(self, name), 0, top, "from 0 up to 1 (1 only for cutmix)")
+
+    def augmentation(self) -> BatchAugmentation:
+        """Return the augmentation of a whole batch of images."""
+        return BatchAugmentation(auto_augment=self.auto_augment, padding=self.crop_padding)
+
+    def mix(self, num_classes: int) -> CutMix | None:
+        """Return CutMix for a batch and its labels, or None without."""
+        return CutMix(self.cutmix, num_classes) if self.cutmix else None
+
+    def network(self, data: ImageTensors) -> nn.Module:
+        """Return the network for the images of `data`, with weights drawn from the seed."""
+        torch.manual_seed(self.seed)
+        channels, height, width = data.images.shape[1:]
+        if self.model != "mixer":
+            from hdd.models.yardsticks import build_yardstick
+
+            return build_yardstick(self.model, (channels, height, width), self.patch_size)
+        return MLPMixer(
+            image_size=(height, width),
+            channels=channels,
+            patch_size=self.patch_size,
+            dim=self.dim,
+            depth=self.depth,
+            num_classes=len(data.class_names),
+        )
+
+    def build_optimizer(self, net: nn.Module) -> torch.optim.Optimizer:
+        """Return the optimizer of the network's parameters."""
+        if self.optimizer == "muon":
+            return MuonAdamW(net, self.lr, self.weight_decay, self.adam_lr)
+        return torch.optim.Adam(net.parameters(), self.adam_lr, betas=(0.9, 0.99), fused=True)
+
+    def build_scheduler(self, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> LambdaLR:
+        """Return the schedule; call its `step()` after every step of the optimizer."""
+        shape = self._cosine if self.schedule == "cosine" else self._document
+        return LambdaLR(optimizer, lambda step: shape(step, steps_per_epoch))
+
+    def _cosine(self, step: int, steps_per_epoch: int) -> float:
+        """Rise in equal steps to 1, then half a cosine that reaches 0 after the last step."""
+        total, warm = self.epochs * steps_per_epoch, round(self.warmup_epochs * steps_per_epoch)
+        if step < warm:
+            return (step + 1) / (warm + 1)
+        return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
+
+    def _document(self, step: int, steps_per_epoch: int) -> float:
+        """The document's: by epoch, the first of five at zero, a cosine that the end cuts off."""
+        epoch = step // steps_per_epoch
+        if epoch < 5:
+            return epoch / 5
+        return max(1e-3, 0.5 * (1 + math.cos(math.pi * (epoch - 5) / self.epochs)))
+
+
+def _check(name: str, value: float, low: float, high: float, rule: str) -> None:
+    if isinstance(value, bool) or not low <= value <= high:  # NaN fails both comparisons
+        raise ValueError(f"{name}={value!r} must be {rule}. Fix: --{name.replace('_', '-')}.")
