@@ -1,17 +1,21 @@
+import collections
+import itertools
 import math
 
 import pytest
 import torch
 from PIL import Image
-from torchvision.transforms import AutoAugment, AutoAugmentPolicy
+from torchvision.transforms import AutoAugment, AutoAugmentPolicy, functional, v2
 from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
 from hdd.data_util.auto_augmentation import CIFAR10Policy
 from hdd.data_util.batch_augmentation import (
     BatchAugmentation,
     BatchAutoAugment,
-    random_crop,
-    random_flip,
+    CutMix,
+    equalize,
+    random_crop_and_flip,
+    sharpen,
 )
 
 
@@ -93,7 +97,7 @@ def assert_same_mean(a, b):
 
 def test_batch_draws_from_the_distribution_of_the_per_image_transform():
     torch.manual_seed(0)
-    n, image = 8000, picture()
+    n, image = 50_000, picture()
     one, batch = CIFAR10Policy(), BatchAutoAugment()
     theirs = statistics(torch.stack([one(image) for _ in range(n)]), image)
     ours = statistics(batch(image.repeat(n, 1, 1, 1)), image)
@@ -109,37 +113,85 @@ def test_small_batches_draw_the_same_as_one_large_batch():
     assert_same_mean(statistics(parts, image), statistics(whole, image))
 
 
-@pytest.mark.parametrize("padding", [1, 4])
-def test_crop_moves_by_the_padding_at_most_and_fills_zeros(padding):
+@pytest.mark.parametrize("padding", [0, 1, 4])
+def test_crop_and_flip_draw_every_place_and_side_alike(padding):
     torch.manual_seed(0)
     image = picture(size=12) // 2 + 1  # no zeros of its own
-    n = 40 * (2 * padding + 1) ** 2
+    places = 2 * padding + 1
+    n = 40 * 2 * places**2
     padded = torch.nn.functional.pad(image, (padding,) * 4)
-    windows = {
-        padded[:, top : top + 12, left : left + 12].numpy().tobytes(): (top, left)
-        for top in range(2 * padding + 1)
-        for left in range(2 * padding + 1)
-    }
-    result = random_crop(image.repeat(n, 1, 1, 1), padding)
+    windows = {}
+    for top, left, flip in itertools.product(range(places), range(places), (False, True)):
+        window = padded[:, top : top + 12, left : left + 12]
+        windows[(window.flip(-1) if flip else window).numpy().tobytes()] = (top, left, flip)
+    result = random_crop_and_flip(image.repeat(n, 1, 1, 1), padding)
     assert result.dtype == torch.uint8
-    seen = [windows[crop.numpy().tobytes()] for crop in result]
+    seen = collections.Counter(windows[crop.numpy().tobytes()] for crop in result)
     assert set(seen) == set(windows.values())
-    unmoved = sum(offset == (padding, padding) for offset in seen)
-    assert unmoved < 40 + 5 * math.sqrt(40)  # all offsets alike
+    assert max(seen.values()) < 40 + 5 * math.sqrt(40)  # all alike
 
 
-def test_crop_of_zero_padding_changes_nothing():
-    images = picture().repeat(3, 1, 1, 1)
-    assert torch.equal(random_crop(images, 0), images)
+def odd_images(channels):
+    """Photographs' awkward cases: one grey level, two of them, every level, noise."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (40, channels, 16, 16), generator=generator, dtype=torch.uint8)
+    images[0] = 7
+    images[1, :, :15] = 200
+    images[2] = torch.arange(256).view(16, 16)
+    images[3:20] //= 4
+    return images
 
 
-def test_flip_mirrors_half_of_the_images():
-    torch.manual_seed(0)
-    image, n = picture(), 4000
-    result = random_flip(image.repeat(n, 1, 1, 1))
-    mirrored = (result == image.flip(-1)).flatten(1).all(1)
-    assert (mirrored | (result == image).flatten(1).all(1)).all()
-    assert abs(mirrored.double().mean() - 0.5) < 4 * 0.5 / math.sqrt(n)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_own_operations_equal_torchvisions(channels):
+    images = odd_images(channels)
+    assert torch.equal(equalize(images), functional.equalize(images))
+    for factor in (0.1, 0.5, 1.0, 1.3, 1.9):
+        assert torch.equal(sharpen(images, factor), functional.adjust_sharpness(images, factor))
+
+
+class TestCutMix:
+    def mix(self, probability=1.0, n=4000):
+        """Mix n images, image i all grey level of its class i % 10."""
+        torch.manual_seed(0)
+        labels = torch.arange(n) % 10
+        images = labels.to(torch.uint8).view(-1, 1, 1, 1).expand(n, 1, 16, 16).contiguous()
+        return labels, *CutMix(probability, 10)(images, labels)
+
+    def test_targets_are_the_shares_of_the_pixels(self):
+        _, images, targets = self.mix()
+        pixels = torch.stack([(images == k).float().mean((1, 2, 3)) for k in range(10)], 1)
+        assert torch.allclose(targets, pixels, atol=1e-6)
+
+    def test_a_box_is_a_rectangle(self):
+        labels, images, _ = self.mix(n=200)
+        for label, image in zip(labels, images[:, 0], strict=True):
+            box = image != label
+            rows, columns = box.any(1), box.any(0)
+            assert torch.equal(box, rows[:, None] & columns[None])
+            assert (rows.int().diff().abs().sum() <= 2)
+            assert (columns.int().diff().abs().sum() <= 2)
+
+    @pytest.mark.parametrize("probability", [0.0, 0.25, 1.0])
+    def test_share_of_mixed_images(self, probability):
+        labels, images, targets = self.mix(probability)
+        touched = (images[:, 0].flatten(1) != labels[:, None]).any(1).double().mean().item()
+        # One partner in ten has the same class, and some boxes are empty.
+        assert 0.75 * probability <= touched <= 0.9 * probability + 0.02
+        assert torch.allclose(targets.sum(1), torch.ones(len(targets)))
+
+    def test_the_uncut_share_agrees_with_torchvisions(self):
+        labels, _, targets = self.mix(n=20_000)
+        kept = targets.gather(1, labels[:, None]).double().flatten()
+        torch.manual_seed(1)
+        theirs = []
+        one_hot = v2.CutMix(alpha=1.0, num_classes=2)
+        image = torch.zeros(2, 1, 16, 16)
+        for _ in range(4000):  # its box is drawn once for a batch
+            theirs.append(one_hot(image, torch.tensor([0, 1]))[1][0, 0].item())
+        theirs = torch.tensor(theirs, dtype=torch.float64)
+        # A tenth of our partners share the class and then keep all of it.
+        assert abs(kept.mean() - (0.9 * theirs.mean() + 0.1)) < 0.02
 
 
 @pytest.mark.parametrize("channels", [1, 3])

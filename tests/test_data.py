@@ -148,7 +148,25 @@ class TestBatchLoader:
 
         loader = BatchLoader(make_data(10), 6, augment=brighter)
         assert self.epoch(loader) == list(range(100, 110))
-        assert seen == [(torch.uint8, 6), (torch.uint8, 4)]
+        assert seen == [(torch.uint8, 10)]  # several batches at once, which is faster
+        assert [len(labels) for _, labels in loader] == [6, 4]
+
+    def test_augment_is_not_given_the_whole_epoch(self):
+        seen = []
+
+        def spy(images):
+            seen.append(len(images))
+            return images
+
+        assert len(list(BatchLoader(make_data(5000), 1024, augment=spy))) == 5
+        assert seen == [2048, 2048, 904]
+
+    def test_mix_gets_one_batch_and_its_labels(self):
+        def one_hot(images, labels):
+            return images, torch.eye(len(labels))
+
+        loader = BatchLoader(make_data(10), 6, mix=one_hot)
+        assert [targets.shape for _, targets in loader] == [(6, 6), (4, 4)]
 
     @pytest.mark.parametrize("size", [0, -1])
     def test_bad_batch_size(self, size):

@@ -12,57 +12,106 @@ from torchvision.transforms.autoaugment import _apply_op
 from hdd.data_util.auto_augmentation import CIFAR10Policy
 
 
-def random_crop(images: Tensor, padding: int = 4) -> Tensor:
-    """Pad (B, C, H, W) with zeros and cut an H x W window at a random place of each image."""
+def random_crop_and_flip(images: Tensor, padding: int = 4) -> Tensor:
+    """Pad (B, C, H, W) with zeros, cut an H x W window at a random place, mirror every second one.
+
+    Each image draws its own place and its own mirroring (left to right, probability 1/2). All
+    three steps are one look-up by pixel number.
+    """
     b, c, h, w = images.shape
     padded = functional.pad(images, (padding,) * 4)  # (B, C, H + 2p, W + 2p)
-    top = torch.randint(2 * padding + 1, (b, 1, 1, 1))
-    left = torch.randint(2 * padding + 1, (b, 1, 1, 1))
-    rows = top + torch.arange(h).view(1, 1, h, 1)  # (B, 1, H, 1)
-    columns = left + torch.arange(w).view(1, 1, 1, w)  # (B, 1, 1, W)
-    image, channel = torch.arange(b).view(b, 1, 1, 1), torch.arange(c).view(1, c, 1, 1)
-    return padded[image, channel, rows, columns]  # (B, C, H, W)
+    top = torch.randint(2 * padding + 1, (b, 1, 1))
+    left = torch.randint(2 * padding + 1, (b, 1, 1))
+    column = torch.arange(w)
+    columns = left + torch.where(torch.rand(b, 1, 1) < 0.5, w - 1 - column, column)  # (B, 1, W)
+    pixels = (top + torch.arange(h)[:, None]) * (w + 2 * padding) + columns  # (B, H, W)
+    pixels = pixels.view(b, 1, h * w).expand(b, c, h * w).to(images.device)
+    return padded.flatten(2).gather(2, pixels).view(b, c, h, w)
 
 
-def random_flip(images: Tensor) -> Tensor:
-    """Mirror each image of (B, C, H, W) left to right with probability 1/2."""
-    flip = torch.rand(len(images), 1, 1, 1) < 0.5
-    return torch.where(flip, images.flip(-1), images)
+def equalize(images: Tensor) -> Tensor:
+    """Spread the grey levels of each channel of (B, C, H, W) evenly, as Pillow does.
+
+    The same result as torchvision's `equalize`, whose histograms are made one at a time.
+    """
+    b, c, h, w = images.shape
+    rows = images.view(b * c, h * w).long()
+    offsets = torch.arange(b * c, device=images.device)[:, None] * 256
+    counts = torch.bincount((rows + offsets).flatten(), minlength=b * c * 256).view(b * c, 256)
+    brightest = counts.gather(1, rows.amax(1, keepdim=True))
+    step = (h * w - brightest) // 255  # (B * C, 1)
+    table = (counts.cumsum(1) - counts + step // 2) // step.clamp(min=1)
+    table = table.clamp(max=255).to(torch.uint8)
+    table = torch.where(step == 0, torch.arange(256, device=images.device).byte(), table)
+    return table.gather(1, rows).view(b, c, h, w)
+
+
+def sharpen(images: Tensor, factor: float) -> Tensor:
+    """Blend (B, C, H, W) with its blurred self: factor 1 keeps it, 0 blurs, 2 sharpens.
+
+    The same result as torchvision's `adjust_sharpness`, whose blur is a slow convolution; here the
+    3x3 mean with a fivefold centre is a sum of shifted copies.
+    """
+    pixels = images.float()
+    rows = pixels[..., :-2, :] + pixels[..., 1:-1, :] + pixels[..., 2:, :]  # (B, C, H - 2, W)
+    box = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]  # (B, C, H - 2, W - 2)
+    blurred = pixels.clone()  # the border has no blur
+    inner = blurred[..., 1:-1, 1:-1]
+    torch.round(inner.mul_(4).add_(box).div_(13), out=inner)
+    return pixels.mul_(factor).add_(blurred.mul_(1 - factor)).clamp_(0, 255).to(torch.uint8)
 
 
 class BatchAutoAugment:
-    """CIFAR10Policy on a uint8 batch (B, C, H, W), with a sub-policy drawn for each image."""
+    """CIFAR10Policy on a uint8 batch (B, C, H, W), with a sub-policy drawn for each image.
+
+    Images that drew the same operation are transformed together, whatever their sub-policy: the
+    larger the batch, the fewer calls an image costs.
+    """
 
     def __init__(self) -> None:
         self.policy = CIFAR10Policy()
+        steps = [step for policy in self.policy.policies for step in policy]  # 2 a policy
+        self.operations = sorted({(name, level or 0) for name, _, level in steps})
+        number = {operation: i for i, operation in enumerate(self.operations)}
+        numbers = [number[name, level or 0] for name, _, level in steps]
+        self._number = torch.tensor(numbers).view(-1, 2)  # (25, 2)
+        self._probability = torch.tensor([p for _, p, _ in steps]).view(-1, 2)  # (25, 2)
 
     def __call__(self, images: Tensor) -> Tensor:
-        images = images.clone()
-        drawn = torch.randint(len(self.policy.policies), (len(images),))  # (B,)
-        for policy_id in drawn.unique().tolist():
-            members = (drawn == policy_id).nonzero().flatten()
-            images[members] = self.apply_sub_policy(images[members], policy_id)
-        return images
+        return self._apply_policies(images, torch.randint(len(self._number), (len(images),)))
 
     def apply_sub_policy(self, images: Tensor, policy_id: int) -> Tensor:
         """Apply one of the 25 sub-policies to (B, C, H, W); each image draws chance and sign."""
+        return self._apply_policies(images, torch.full((len(images),), policy_id))
+
+    def _apply_policies(self, images: Tensor, drawn: Tensor) -> Tensor:
+        """Apply to each image the two operations of its sub-policy `drawn` (B,)."""
         images = images.clone()
-        for operation, probability, level in self.policy.policies[policy_id]:
-            chosen = (torch.rand(len(images)) <= probability).nonzero().flatten()
-            self._apply(images, chosen, operation, level)
+        for i in (0, 1):
+            chosen = torch.rand(len(images)) <= self._probability[drawn, i]
+            negative = (torch.rand(len(images)) < 0.5).long()
+            group = torch.where(chosen, 2 * self._number[drawn, i] + negative, -1)
+            sizes = torch.bincount(group + 1, minlength=2 * len(self.operations) + 1).tolist()
+            members = group.argsort().split(sizes)[1:]  # the first are those not chosen
+            for j, indices in enumerate(members):
+                if len(indices):
+                    indices = indices.to(images.device)
+                    images[indices] = self._operate(images[indices], j // 2, sign=1 - 2 * (j % 2))
         return images
 
-    def _apply(self, images: Tensor, chosen: Tensor, operation: str, level: int | None) -> None:
-        """Apply one operation in place to the images at `chosen`, with a random sign for each."""
-        space = self.policy._augmentation_space(10, tuple(images.shape[-2:]))
-        magnitudes, signed = space[operation]
-        strength = float(magnitudes[level]) if level is not None else 0.0
-        negative = torch.rand(len(chosen)) < 0.5 if signed else torch.zeros(len(chosen)) > 0
-        for part, sign in ((chosen[~negative], 1), (chosen[negative], -1)):
-            if len(part):
-                images[part] = _apply_op(
-                    images[part], operation, sign * strength, self.policy.interpolation, None
-                )
+    def _operate(self, images: Tensor, number: int, sign: int) -> Tensor:
+        """Return the images after one operation, with one sign of its strength."""
+        operation, level = self.operations[number]
+        magnitudes, signed = self.policy._augmentation_space(10, tuple(images.shape[-2:]))[
+            operation
+        ]
+        strength = float(magnitudes[level]) if magnitudes.ndim else 0.0
+        strength *= sign if signed else 1
+        if operation == "Equalize":
+            return equalize(images)
+        if operation == "Sharpness":
+            return sharpen(images, 1 + strength)
+        return _apply_op(images, operation, strength, self.policy.interpolation, None)
 
 
 class CutMix:
@@ -112,5 +161,5 @@ class BatchAugmentation:
         self.auto_augment = BatchAutoAugment() if auto_augment else None
 
     def __call__(self, images: Tensor) -> Tensor:
-        images = random_flip(random_crop(images, self.padding))
+        images = random_crop_and_flip(images, self.padding)
         return self.auto_augment(images) if self.auto_augment else images

@@ -31,6 +31,7 @@ CIFAR10_CLASSES = (
     *("dog", "frog", "horse", "ship", "truck"),
 )
 NAMES = ("fashion_mnist_mini", "fashion_mnist", "cifar10")
+AUGMENT_AT_ONCE = 2048  # images: enough to share the calls out, few enough to stay in the cache
 Split = tuple[Tensor, Tensor]  # images uint8 (N, C, H, W), labels int64 (N,)
 
 
@@ -76,7 +77,8 @@ class BatchLoader:
         data: the split to read.
         batch_size: images a batch; the last batch may be smaller.
         shuffle: whether to draw a new order every epoch.
-        augment: a function of a whole uint8 batch, (B, C, H, W) -> the same.
+        augment: a function of whole uint8 batches, (N, C, H, W) -> the same; it is given several
+            batches at once.
         mix: a function of (uint8 batch, labels) after that, -> (batch, targets (B, K)): CutMix.
         seed: of the orders.
     """
@@ -103,13 +105,18 @@ class BatchLoader:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         n = len(self.data)
         order = torch.randperm(n, generator=self.generator) if self.shuffle else torch.arange(n)
-        for indices in order.split(self.batch_size):
+        batches = max(1, AUGMENT_AT_ONCE // self.batch_size)
+        for indices in order.split(batches * self.batch_size):
             images, labels = self.data.images[indices], self.data.labels[indices]
             if self.augment is not None:
-                images = self.augment(images)  # (B, C, H, W)
-            if self.mix is not None:
-                images, labels = self.mix(images, labels)
-            yield self.data.normalize(images), labels
+                images = self.augment(images)  # (several batches, C, H, W)
+            parts = zip(images.split(self.batch_size), labels.split(self.batch_size), strict=True)
+            yield from (self._batch(*part) for part in parts)
+
+    def _batch(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        if self.mix is not None:
+            images, labels = self.mix(images, labels)
+        return self.data.normalize(images), labels
 
 
 def load(name: str, root: str | Path = "../dataset") -> tuple[ImageTensors, ImageTensors]:

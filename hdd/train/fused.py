@@ -2,9 +2,16 @@
 
 Autocast leaves the matrix products as they are and adds, around them, casts, transposed copies of
 the activations and a separate pass for every bias. Here each half of a block is one autograd
-function with its backward pass written out: token mixing multiplies from the left, so that nothing
-is transposed, and the residual sum goes into a buffer that exists already.
+function with its backward pass written out:
+
+* token mixing multiplies from the left, so that nothing is transposed;
+* biases, and the channel half's residual sum, are added inside the matrix product;
+* the channel norm's gain and shift are folded into fc1, y = (W1 gain) x + (b1 + W1 shift), whose
+  gradients give theirs by small products instead of another pass over the activations;
+* GELU's backward pass overwrites its input.
 """
+
+import math
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +19,9 @@ from torch.nn import functional
 
 from hdd.models.cnn.mlp_mixer import Mlp, MLPMixer
 
-_gelu_backward = torch.ops.aten.gelu_backward
+_gelu_backward = torch.ops.aten.gelu_backward.grad_input
 _layer_norm_backward = torch.ops.aten.native_layer_norm_backward
+_linear = torch.ops.mkldnn._linear_pointwise  # oneDNN's product with the bias in the same pass
 
 
 class _TokenHalf(torch.autograd.Function):
@@ -23,9 +31,9 @@ class _TokenHalf(torch.autograd.Function):
     def forward(ctx, x: Tensor, gain, shift, w1, b1, w2, b2, eps: float) -> Tensor:
         w1, b1, w2, b2 = (p.to(x.dtype) for p in (w1, b1, w2, b2))
         y, mean, rstd = torch.native_layer_norm(x, x.shape[-1:], gain, shift, eps)
-        z = torch.bmm(_left(w1, x), y).add_(b1[:, None])  # (B, D_S, C)
+        z = torch.baddbmm(b1[:, None], _left(w1, x), y)  # (B, D_S, C)
         h = functional.gelu(z)
-        out = torch.bmm(_left(w2, x), h).add_(b2[:, None]).add_(x)  # (B, S, C)
+        out = torch.baddbmm(x, _left(w2, x), h).add_(b2[:, None])  # (B, S, C)
         ctx.save_for_backward(x, mean, rstd, gain, shift, y, z, h, w1, w2)
         return out
 
@@ -33,13 +41,14 @@ class _TokenHalf(torch.autograd.Function):
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, mean, rstd, gain, shift, y, z, h, w1, w2 = ctx.saved_tensors
         grad_w2 = torch.bmm(grad, h.transpose(1, 2)).sum(0, dtype=torch.float32)
-        dz = _gelu_backward(torch.bmm(_left(w2.t(), x), grad), z)  # (B, D_S, C)
+        dz = torch.bmm(_left(w2.t(), x), grad)  # (B, D_S, C)
+        _gelu_backward(dz, z, grad_input=dz)
         grad_w1 = torch.bmm(dz, y.transpose(1, 2)).sum(0, dtype=torch.float32)
         dy = torch.bmm(_left(w1.t(), x), dz)  # (B, S, C)
         dx, grad_gain, grad_shift = _layer_norm_backward(
             dy, x, x.shape[-1:], mean, rstd, gain, shift, [True] * 3
         )
-        grad_b1, grad_b2 = dz.sum((0, 2)).float(), grad.sum((0, 2)).float()
+        grad_b1, grad_b2 = (t.sum(0).sum(1, dtype=torch.float32) for t in (dz, grad))
         return dx.add_(grad), grad_gain, grad_shift, grad_w1, grad_b1, grad_w2, grad_b2, None
 
 
@@ -48,24 +57,28 @@ class _ChannelHalf(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, gain, shift, w1, b1, w2, b2, eps: float) -> Tensor:
-        w1, b1, w2, b2 = (p.to(x.dtype) for p in (w1, b1, w2, b2))
-        y, mean, rstd = torch.native_layer_norm(x, x.shape[-1:], gain, shift, eps)
-        z = torch.addmm(b1, y, w1.t())  # (N, D_C)
+        folded, bias = (w1 * gain).to(x.dtype), torch.addmv(b1, w1, shift).to(x.dtype)
+        w2_low, b2 = w2.to(x.dtype), b2.to(x.dtype)
+        y, mean, rstd = torch.native_layer_norm(x, x.shape[-1:], None, None, eps)
+        z = _linear(y, folded, bias, "none", [], "")  # (N, D_C)
         h = functional.gelu(z)
-        out = torch.addmm(b2, h, w2.t()).add_(x)  # (N, C)
-        ctx.save_for_backward(x, mean, rstd, gain, shift, y, z, h, w1, w2)
+        out = _linear.binary(h, x, w2_low, b2, "add")  # (N, C)
+        ctx.save_for_backward(x, mean, rstd, gain, shift, w1, y, z, h, folded, w2_low)
         return out
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, mean, rstd, gain, shift, y, z, h, w1, w2 = ctx.saved_tensors
-        grad_w2 = grad.t() @ h
-        dz = _gelu_backward(grad @ w2, z)  # (N, D_C)
-        grad_w1 = dz.t() @ y
-        dx, grad_gain, grad_shift = _layer_norm_backward(
-            dz @ w1, x, x.shape[-1:], mean, rstd, gain, shift, [True] * 3
+        x, mean, rstd, gain, shift, w1, y, z, h, folded, w2 = ctx.saved_tensors
+        grad_w2 = _rows_product(grad, h)  # (C, D_C)
+        dz = grad @ w2  # (N, D_C)
+        _gelu_backward(dz, z, grad_input=dz)
+        grad_folded, grad_b1 = _rows_product(y, dz).t(), _rows_sum(dz)  # (D_C, C), (D_C,)
+        dx, _, _ = _layer_norm_backward(
+            dz @ folded, x, x.shape[-1:], mean, rstd, None, None, [True, False, False]
         )
-        weights = [g.float() for g in (grad_w1, dz.sum(0), grad_w2, grad.sum(0))]
+        grad_w1 = torch.addr(grad_folded * gain, grad_b1, shift)
+        grad_gain, grad_shift = (w1 * grad_folded).sum(0), grad_b1 @ w1
+        weights = (grad_w1, grad_b1, grad_w2, grad.sum(0).float())
         return dx.add_(grad), grad_gain, grad_shift, *weights, None
 
 
@@ -84,10 +97,7 @@ class FusedMixer(nn.Module):
         """Return float32 logits (B, K) of images (B, channels, H, W)."""
         net = self.net
         with torch.autocast("cpu", enabled=False):
-            stem = net.patch_embedding
-            weight, bias = stem.weight.bfloat16(), stem.bias.bfloat16()
-            x = functional.conv2d(images.bfloat16(), weight, bias, stem.stride)
-            x = x.flatten(2).transpose(1, 2).contiguous()  # (B, S, C)
+            x = self._embed(images.bfloat16())  # (B, S, C)
             for block in net.blocks:
                 x = _TokenHalf.apply(x, *_parameters(block.token_norm, block.token_mixing))
                 rows = x.flatten(0, 1)  # (B * S, C)
@@ -96,6 +106,28 @@ class FusedMixer(nn.Module):
                 )
                 x = rows.view_as(x)
             return net.head(net.norm(x.float()).mean(dim=1))
+
+    def _embed(self, images: Tensor) -> Tensor:
+        """Return the tokens: the stem as one product of cut-out patches, as in notebook 01."""
+        stem, (rows, columns) = self.net.patch_embedding, self.net.grid
+        size = stem.kernel_size[0]
+        patches = images.unflatten(3, (columns, size)).unflatten(2, (rows, size))
+        patches = patches.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)  # (B, S, 3 P P)
+        weight = stem.weight.flatten(1).to(images.dtype)
+        return functional.linear(patches, weight, stem.bias.to(images.dtype))
+
+
+def _rows_product(a: Tensor, b: Tensor) -> Tensor:
+    """Return a.T @ b in float32, from four partial products: oneDNN is faster on shorter ones."""
+    parts = math.gcd(4, len(a))
+    a, b = a.view(parts, -1, a.shape[1]), b.view(parts, -1, b.shape[1])
+    return torch.bmm(a.transpose(1, 2), b).sum(0, dtype=torch.float32)
+
+
+def _rows_sum(a: Tensor) -> Tensor:
+    """Return the sum over the rows in float32, in two stages: the first one streams."""
+    parts = math.gcd(64, len(a))
+    return a.view(parts, -1).sum(0).view(-1, a.shape[1]).sum(0, dtype=torch.float32)
 
 
 def _left(weight: Tensor, x: Tensor) -> Tensor:

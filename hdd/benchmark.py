@@ -1,0 +1,305 @@
+"""The speed table: `python -m hdd.benchmark [--json FILE]`.
+
+Everything is timed in one process and interleaved: one call of each contender a round, so that a
+machine that slows down slows all of them; printed are medians over the rounds. Run it on an idle
+machine.
+"""
+
+import argparse
+import json
+import math
+import multiprocessing
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import nn
+from torchvision import transforms
+
+from hdd.data_util.auto_augmentation import CIFAR10Policy
+from hdd.data_util.batch_augmentation import BatchAugmentation
+from hdd.dataset.image_tensors import AUGMENT_AT_ONCE
+from hdd.device.utils import get_amp_dtype, keep_freed_memory
+from hdd.models.cnn.mlp_mixer import MLPMixer
+from hdd.progress import progress
+from hdd.train.fused import FusedMixer
+from hdd.train.records import provenance
+
+BATCH = 256
+SHAPE = {"patch_size": 4, "dim": 128, "depth": 8}  # the document's network
+Timed = Callable[[], object]
+
+
+def interleaved(contenders: dict[str, Timed], rounds: int) -> dict[str, dict[str, float]]:
+    """Return the median, fastest and slowest seconds of each contender, one call a round."""
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for call in contenders.values():
+        call()  # the first call pays for allocation and kernel choice
+    for _ in progress(range(rounds), "Rounds"):
+        for name, call in contenders.items():
+            start = time.perf_counter()
+            call()
+            seconds[name].append(time.perf_counter() - start)
+    return {
+        name: {"median": statistics.median(t), "min": min(t), "max": max(t)}
+        for name, t in seconds.items()
+    }
+
+
+def build(kind: str, patch_size: int = 4, dim: int = 128, depth: int = 8) -> nn.Module:
+    """Return one implementation of the network: "ours", "timm" or "mlp-mixer-pytorch"."""
+    if kind == "ours":
+        return MLPMixer(patch_size=patch_size, dim=dim, depth=depth)
+    tokens = (32 // patch_size) ** 2
+    if kind == "timm":
+        from timm.models.mlp_mixer import MlpMixer
+
+        return MlpMixer(
+            num_classes=10,
+            img_size=32,
+            patch_size=patch_size,
+            num_blocks=depth,
+            embed_dim=dim,
+            mlp_ratio=(tokens / 2 / dim, 4.0),  # timm's factors are both of the width
+        )
+    from mlp_mixer_pytorch import MLPMixer as PackageMixer
+
+    return PackageMixer(
+        image_size=32,
+        channels=3,
+        patch_size=patch_size,
+        dim=dim,
+        depth=depth,
+        num_classes=10,
+        expansion_factor=0.25,  # of dim, for the tokens: 64 / 2 = 0.25 * 128
+        expansion_factor_token=4,  # for the channels: its two names are the other way round
+    )
+
+
+def training_step(net: nn.Module, amp_dtype: torch.dtype, batch: int = BATCH) -> Timed:
+    """Return a whole training step: forward, loss, backward, Adam."""
+    images, labels = torch.randn(batch, 3, 32, 32), torch.randint(10, (batch,))
+    fused = isinstance(net, FusedMixer)
+    optimizer = torch.optim.Adam(net.parameters(), 1e-3, betas=(0.9, 0.99), fused=fused)
+    criterion = nn.CrossEntropyLoss(label_smoothing=0.1)
+    lower = amp_dtype != torch.float32 and not fused
+
+    def step() -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=lower):
+            loss = criterion(net(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def ours(amp_dtype: torch.dtype, **shape: int) -> nn.Module:
+    """Return our network as the engine trains it."""
+    net = build("ours", **shape)
+    return FusedMixer(net) if amp_dtype == torch.bfloat16 else net
+
+
+def matrix_products(dtype: torch.dtype, batch: int = BATCH) -> Timed:
+    """Return the floor of a step: its blocks' matrix products alone, in the step's layouts.
+
+    Each layer has its own operands, as in the step: 8 times the same ones would stay in the cache.
+    """
+    tokens, dim, depth = (32 // SHAPE["patch_size"]) ** 2, SHAPE["dim"], SHAPE["depth"]
+    token, channel = (batch * dim, tokens, tokens // 2), (batch * tokens, dim, 4 * dim)
+    layers = []
+    for rows, width, hidden in [token, channel] * depth:
+        pair = [torch.randn(rows, width), torch.randn(hidden, width), torch.randn(rows, hidden)]
+        layers.append([tensor.to(dtype) for tensor in pair])
+
+    def products() -> None:
+        for x, weight, h in layers:
+            x @ weight.t()  # fc1
+            h @ weight  # fc2
+        for x, weight, h in reversed(layers):
+            for left, right in ((x, weight.t()), (h, weight)):  # inputs' gradients
+                left @ right
+            h.t() @ x, x.t() @ h  # weights' gradients
+
+    return products
+
+
+def time_steps(amp_dtype: torch.dtype, rounds: int) -> dict[str, dict[str, float]]:
+    """Return the seconds of one training step of each implementation, and of the floor."""
+    package = training_step(build("mlp-mixer-pytorch"), torch.float32)
+    return interleaved(
+        {
+            "ours": training_step(ours(amp_dtype), amp_dtype),
+            "timm, same autocast": training_step(build("timm"), amp_dtype),
+            "mlp-mixer-pytorch, float32": package,
+            "floor: its matrix products": matrix_products(amp_dtype),
+        },
+        rounds,
+    )
+
+
+def time_growth(amp_dtype: torch.dtype, rounds: int) -> dict[str, dict]:
+    """Return, by quantity, the step's seconds at several values and the fitted exponent."""
+    axes = {
+        "tokens": [({"patch_size": p}, BATCH // 4, (32 // p) ** 2) for p in (8, 4, 2)],
+        "width": [({"dim": c}, BATCH // 4, c) for c in (64, 128, 256)],
+        "depth": [({"depth": d}, BATCH // 4, d) for d in (4, 8, 16)],
+        "batch": [({}, b, b) for b in (64, 128, 256)],
+    }
+    growth = {}
+    for name, points in axes.items():
+        calls = {
+            str(value): training_step(ours(amp_dtype, **(SHAPE | shape)), amp_dtype, batch)
+            for shape, batch, value in points
+        }
+        medians = {v: t["median"] for v, t in interleaved(calls, rounds).items()}
+        growth[name] = {"seconds": medians, "exponent": _exponent(medians)}
+    return growth
+
+
+def _exponent(seconds: dict[str, float]) -> float:
+    """Return the slope of log(seconds) over log(value), by least squares."""
+    x = [math.log(float(value)) for value in seconds]
+    return statistics.linear_regression(x, [math.log(s) for s in seconds.values()]).slope
+
+
+def time_augmentation(rounds: int) -> dict[str, float]:
+    """Return images a second on one core: ours, and torchvision's pipeline on PIL images.
+
+    Both go from uint8 to normalised floats. The PIL images are made beforehand.
+    """
+    mean, std = (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)
+    images = _pictures(AUGMENT_AT_ONCE)
+    pil = [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in images[:500]]
+    pipeline = transforms.Compose(
+        [
+            transforms.RandomCrop(32, padding=4),
+            transforms.RandomHorizontalFlip(),
+            CIFAR10Policy(),
+            transforms.ToTensor(),
+            transforms.Normalize(mean, std),
+        ]
+    )
+    augment, center, scale = BatchAugmentation(), torch.tensor(mean), torch.tensor(std)
+
+    def whole_batch() -> None:
+        for part in augment(images).split(BATCH):
+            (part.float() / 255 - center.view(-1, 1, 1)) / scale.view(-1, 1, 1)
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    calls = {"ours": whole_batch, "torchvision, PIL": lambda: [pipeline(image) for image in pil]}
+    seconds = interleaved(calls, rounds)
+    torch.set_num_threads(threads)
+    counts = {"ours": len(images), "torchvision, PIL": len(pil)}
+    return {name: count / seconds[name]["median"] for name, count in counts.items()}
+
+
+def _pictures(count: int) -> torch.Tensor:
+    """Return uint8 images (count, 3, 32, 32): smooth waves and some noise, no data set needed."""
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(count, 3, 5, 5, generator=generator)
+    smooth = nn.functional.interpolate(coarse, size=32, mode="bicubic")
+    noise = 0.05 * torch.randn(count, 3, 32, 32, generator=generator)
+    return ((smooth + noise) * 255).clamp(0, 255).to(torch.uint8)
+
+
+def time_inference(amp_dtype: torch.dtype, rounds: int) -> dict[str, float]:
+    """Return images a second of each implementation, without gradients."""
+    images = torch.randn(BATCH, 3, 32, 32)
+
+    def forward(kind: str, lower: bool) -> Timed:
+        net = build(kind).eval()
+
+        def call() -> None:
+            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=lower):
+                net(images)
+
+        return call
+
+    lower = amp_dtype == torch.bfloat16
+    calls = {"ours": forward("ours", lower), "timm, same autocast": forward("timm", lower)}
+    calls["mlp-mixer-pytorch, float32"] = forward("mlp-mixer-pytorch", False)
+    return {name: BATCH / t["median"] for name, t in interleaved(calls, rounds).items()}
+
+
+def peak_memory(amp_dtype: torch.dtype) -> dict[str, float]:
+    """Return MiB that three training steps add to a process, each measured in its own."""
+    kinds = {"ours": "ours", "timm, same autocast": "timm"}
+    kinds["mlp-mixer-pytorch, float32"] = "mlp-mixer-pytorch"
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1, maxtasksperchild=1) as pool:
+        jobs = {name: pool.apply_async(_memory, (kind, amp_dtype)) for name, kind in kinds.items()}
+        return {name: job.get() for name, job in jobs.items()}
+
+
+def _memory(kind: str, amp_dtype: torch.dtype) -> float:
+    keep_freed_memory()
+    net = ours(amp_dtype) if kind == "ours" else build(kind)
+    step = training_step(net, torch.float32 if kind.startswith("mlp") else amp_dtype)
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, KiB on Linux
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(3):
+        step()
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit / 2**20
+
+
+def _report(result: dict) -> str:
+    """Return the tables as text."""
+    steps = result["training_step_seconds"]
+    base = steps["ours"]["median"]
+    lines = [
+        f"Training step, batch {BATCH}, {result['precision']}      ms (min ... max)      x ours"
+    ]
+    for name, t in steps.items():
+        low, mid, high = (1e3 * t[key] for key in ("min", "median", "max"))
+        lines.append(f"  {name:32s}{mid:8.1f} ({low:.1f} ... {high:.1f})  {mid / base / 1e3:8.2f}")
+    lines.append("Step grows with              ms                                exponent")
+    for name, growth in result["growth"].items():
+        points = ", ".join(f"{v}: {1e3 * s:.0f}" for v, s in growth["seconds"].items())
+        lines.append(f"  {name:27s}{points:36s}{growth['exponent']:6.2f}")
+    for title, table in (
+        ("Augmentation, images/s on one core", result["augmentation_images_per_second"]),
+        ("Inference, images/s", result["inference_images_per_second"]),
+        ("Peak memory of a training step, MiB", result["peak_memory_mib"]),
+    ):
+        lines += [title, *(f"  {name:32s}{value:10,.0f}" for name, value in table.items())]
+    return "\n".join(lines)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure, print, and write the JSON file if one is wanted."""
+    parser = argparse.ArgumentParser(prog="python -m hdd.benchmark", description=__doc__)
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    parser.add_argument("--rounds", type=int, default=9, help="rounds a table (default 9)")
+    options = parser.parse_args(argv)
+    if options.rounds < 1:
+        parser.error(f"argument --rounds: {options.rounds} must be at least 1")
+    keep_freed_memory()
+    amp_dtype, rounds = get_amp_dtype("cpu"), options.rounds
+    result = {
+        "precision": str(amp_dtype).removeprefix("torch."),
+        "rounds": rounds,
+        "training_step_seconds": time_steps(amp_dtype, rounds),
+        "growth": time_growth(amp_dtype, rounds),
+        "augmentation_images_per_second": time_augmentation(rounds),
+        "inference_images_per_second": time_inference(amp_dtype, rounds),
+        "peak_memory_mib": peak_memory(amp_dtype),
+        **provenance("cpu"),
+    }
+    print(_report(result))
+    if options.json is not None:
+        try:
+            options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            parser.error(f"argument --json: cannot write {options.json}: {error.strerror}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
