@@ -169,8 +169,8 @@ class TestCutMix:
             box = image != label
             rows, columns = box.any(1), box.any(0)
             assert torch.equal(box, rows[:, None] & columns[None])
-            assert (rows.int().diff().abs().sum() <= 2)
-            assert (columns.int().diff().abs().sum() <= 2)
+            assert rows.int().diff().abs().sum() <= 2
+            assert columns.int().diff().abs().sum() <= 2
 
     @pytest.mark.parametrize("probability", [0.0, 0.25, 1.0])
     def test_share_of_mixed_images(self, probability):

@@ -2,6 +2,8 @@
 
 from torch import nn
 
+CNN_WIDTHS = (32, 64, 96, 128)
+
 
 def build_yardstick(
     kind: str, input_shape: tuple[int, int, int], patch_size: int, num_classes: int = 10
@@ -11,7 +13,7 @@ def build_yardstick(
     Args:
         kind: "cnn" or "vit".
         input_shape: (channels, H, W) of the images.
-        patch_size: of the ViT; the ResNet has a 3x3 stem of stride 1 and three stages.
+        patch_size: of the ViT; the ResNet has a 3x3 stem of stride 2 and four stages.
         num_classes: width of the output.
     """
     from timm.models.resnet import BasicBlock, ResNet
@@ -19,14 +21,17 @@ def build_yardstick(
 
     channels, height, width = input_shape
     if kind == "cnn":
-        return ResNet(
+        net = ResNet(
             BasicBlock,
-            layers=(2, 2, 2),
-            channels=(32, 64, 128),
+            layers=(2, 2, 2, 2),
+            channels=CNN_WIDTHS,
             num_classes=num_classes,
             in_chans=channels,
-            stem_width=16,
         )
+        # ResNet's own stem (7x7, stride 2, pooling) leaves a 32-pixel image 8x8 positions.
+        net.conv1 = nn.Conv2d(channels, 64, 3, stride=2, padding=1, bias=False)
+        net.maxpool = nn.Identity()
+        return net
     return VisionTransformer(
         img_size=(height, width),
         patch_size=patch_size,

@@ -18,12 +18,15 @@ from hdd.device.utils import get_device, keep_freed_memory
 from hdd.models.nn_utils import count_macs, count_trainable_parameter
 from hdd.train.engine import (
     CHECKPOINT,
+    HISTORY,
     WEIGHTS,
     Run,
     RunError,
+    make_folder,
     processes,
     rank,
     read_checkpoint,
+    save_checkpoint,
     save_weights,
     write_atomically,
 )
@@ -33,8 +36,15 @@ from hdd.train.records import provenance
 HEADER = "epoch   lr        train loss  acc     val loss  acc     seconds"
 
 
+class _Parser(argparse.ArgumentParser):
+    """Errors in one line, without the usage text, which --help prints."""
+
+    def error(self, message: str) -> None:
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m hdd.train",
         description=__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -52,9 +62,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="cuda,mps,cpu", help="the first that exists")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
     parser.add_argument(
-        "--snapshots", default="0,1,2,4,8,16,32", help="epochs whose token mixing is kept"
+        "--snapshots",
+        type=_epochs,
+        default="0,1,2,4,8,16,32",
+        help="epochs after which token mixing and stem are kept, beside the last",
     )
     return parser
+
+
+def _epochs(text: str) -> set[int]:
+    try:
+        return {int(epoch) for epoch in text.split(",") if epoch}
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} must be whole numbers, as in 0,1,2") from None
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -64,8 +84,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         recipe = Recipe(**{f.name: getattr(options, f.name) for f in dataclasses.fields(Recipe)})
         device = _join_processes(options.device)
-        snapshots = {int(epoch) for epoch in options.snapshots.split(",") if epoch}
-        _train(recipe, device, options, snapshots, shlex.join(argv or sys.argv[1:]))
+        _train(recipe, device, options, shlex.join(sys.argv[1:] if argv is None else argv))
     except (RunError, ValueError, OSError, FloatingPointError) as error:
         print(f"{parser.prog}: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -88,56 +107,46 @@ def _join_processes(preferred: str) -> torch.device:
     return device
 
 
-def _train(recipe: Recipe, device, options, snapshots: set[int], arguments: str) -> None:
+def _train(recipe: Recipe, device: torch.device, options, arguments: str) -> None:
     out = options.out
-    checkpoint = out / CHECKPOINT
-    state = _open_folder(out, options.resume, recipe)
+    state = _earlier_state(out / CHECKPOINT, options.resume, recipe)
     run = Run(recipe, device, options.data_root)
     if state is not None:
         run.load_state_dict(state)
-    _keep(run, out, snapshots)
+    _keep(run, out, options.snapshots)
     _say(f"{count_trainable_parameter(run.net):,} parameters, {device}, {run.amp_dtype}\n{HEADER}")
     while run.epoch < recipe.epochs:
         figures = run.train_epoch()
-        _keep(run, out, snapshots)
+        _keep(run, out, options.snapshots)
         _say(_line(run.epoch, figures))
     if rank() == 0:
-        save_weights(out / WEIGHTS, run.result)
         record = _record(run, arguments)
-        text = json.dumps(record, indent=1) + "\n"
-        write_atomically(out / "history.json", lambda path: path.write_text(text, "utf-8"))
+        save_weights(out / WEIGHTS, run.result)
+        write_atomically(out / HISTORY, (json.dumps(record, indent=1) + "\n").encode())
         _say(f"Test accuracy {record['test_accuracy']:.4f} (n = {record['test_images']:,}).")
-        _say(f"Wrote history.json, {WEIGHTS} and {checkpoint.name} to {out}.")
+        _say(f"Wrote {HISTORY}, {WEIGHTS} and {CHECKPOINT} to {out}.")
 
 
-def _open_folder(out: Path, resume: bool, recipe: Recipe) -> dict | None:
+def _earlier_state(checkpoint: Path, resume: bool, recipe: Recipe) -> dict | None:
     """Return the state to go on from, or None for a fresh start; never overwrite a run."""
-    checkpoint = out / CHECKPOINT
-    if checkpoint.exists():
-        if not resume:
-            raise RunError(f"{out} holds a run. Fix: --resume to go on, or another --out.")
-        return read_checkpoint(checkpoint, recipe)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(
-            f"Cannot make folder {out}: {error.strerror}. Fix: another --out."
-        ) from error
-    return None
+    if not checkpoint.exists():
+        return None
+    if not resume:
+        raise RunError(f"{checkpoint.parent} holds a run. Fix: --resume, or another --out.")
+    return read_checkpoint(checkpoint, recipe)
 
 
 def _keep(run: Run, out: Path, snapshots: set[int]) -> None:
     """Write the checkpoint and, at chosen epochs, the token mixing of the resulting network."""
     if rank() != 0:
         return
-    if run.epoch in snapshots or run.epoch == run.recipe.epochs:
-        folder = out / "snapshots"
-        folder.mkdir(exist_ok=True)
-        names = [n for n in run.result.state_dict() if "token_mixing" in n or "embedding" in n]
-        if names:
-            save_weights(folder / f"epoch_{run.epoch:04d}.safetensors", run.result, tuple(names))
-    state = run.state_dict()
-    write_atomically(out / CHECKPOINT, lambda path: torch.save(state, path))
+    make_folder(out)
+    names = [n for n in run.result.state_dict() if "token_mixing" in n or "embedding" in n]
+    if names and (run.epoch in snapshots or run.epoch == run.recipe.epochs):
+        make_folder(out / "snapshots")
+        path = out / "snapshots" / f"epoch_{run.epoch:04d}.safetensors"
+        save_weights(path, run.result, names)
+    save_checkpoint(out / CHECKPOINT, run.state_dict())
 
 
 def _record(run: Run, arguments: str) -> dict:

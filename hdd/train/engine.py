@@ -1,14 +1,16 @@
 """One recorded run: build what a Recipe says, train, survive interruptions, evaluate once."""
 
+import contextlib
 import dataclasses
+import io
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, distributed, nn
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
@@ -23,7 +25,7 @@ from hdd.train.fused import FusedMixer
 from hdd.train.recipe import Recipe
 
 History = dict[str, list[float]]
-CHECKPOINT, WEIGHTS = "checkpoint.pt", "weights.safetensors"
+CHECKPOINT, WEIGHTS, HISTORY = "checkpoint.pt", "weights.safetensors", "history.json"
 
 
 class RunError(Exception):
@@ -227,30 +229,49 @@ def _mean_over_processes(*values: float) -> list[float]:
     return (total / processes()).tolist()
 
 
-def write_atomically(path: Path, write) -> None:
-    """Call `write(temporary path)` and rename: the file is whole, or it is the old one.
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it.
+
+    Raises:
+        RunError: if it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror
+        raise RunError(f"Cannot make {path}: {reason}. Fix: another folder with --out.") from error
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write beside `path`, then rename: the file is whole, or it is the old one.
 
     Raises:
         RunError: a full or read-only disk; what was there before is untouched.
     """
     temporary = path.with_name(f"{path.name}.tmp")
     try:
-        write(temporary)
+        temporary.write_bytes(content)
         os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:  # torch.save reports a full disk as RuntimeError
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:120]
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise RunError(
-            f"Cannot write {path}: {reason}. Fix: free space, or name another folder with --out."
+            f"Cannot write {path}: {error.strerror}. "
+            "Fix: free some space and --resume, or name another folder with --out."
         ) from error
-    finally:
-        if temporary.exists():
-            temporary.unlink()
 
 
-def save_weights(path: Path, net: nn.Module, only: tuple[str, ...] = ("",)) -> None:
-    """Write the weights whose names begin with one of `only` as safetensors."""
-    state = {k: v.cpu().contiguous() for k, v in net.state_dict().items() if k.startswith(only)}
-    write_atomically(path, lambda temporary: save_file(state, temporary))
+def save_weights(path: Path, net: nn.Module, names: list[str] | None = None) -> None:
+    """Write the network's weights, or those called `names`, as safetensors."""
+    state = {k: v.cpu().contiguous() for k, v in net.state_dict().items()}
+    write_atomically(path, safetensors.torch.save({k: state[k] for k in names or state}))
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write what `read_checkpoint` reads."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_atomically(path, buffer.getvalue())
 
 
 def read_checkpoint(path: Path, recipe: Recipe) -> dict[str, Any]:

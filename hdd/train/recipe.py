@@ -75,6 +75,12 @@ class Recipe:
             top = 1.0 if name == "cutmix" else math.nextafter(1.0, 0.0)
             _check(name, getattr(self, name), 0, top, "from 0 up to 1 (1 only for cutmix)")
 
+        if self.optimizer == "muon" and self.model == "cnn":
+            raise ValueError(
+                "optimizer='muon' takes matrices only, and model='cnn' has convolutions. "
+                "Fix: --optimizer adam."
+            )
+
     def augmentation(self) -> BatchAugmentation:
         """Return the augmentation of a whole batch of images."""
         return BatchAugmentation(auto_augment=self.auto_augment, padding=self.crop_padding)

@@ -1,0 +1,221 @@
+import dataclasses
+import itertools
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from hdd.dataset.image_tensors import BatchLoader, ImageTensors
+from hdd.models.cnn.mlp_mixer import MLPMixer
+from hdd.models.cnn.timm_names import from_timm
+from hdd.models.nn_utils import count_trainable_parameter
+from hdd.models.yardsticks import build_yardstick
+from hdd.train.classification_utils import train_one_epoch
+from hdd.train.engine import Shard, average_of
+from hdd.train.fused import FusedMixer
+from hdd.train.recipe import Recipe
+
+
+def noisy(net):
+    """Move every parameter off its initial value: gains off 1, biases off 0."""
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return net
+
+
+def gradients(forward, net, images, labels):
+    net.zero_grad()
+    loss = functional.cross_entropy(forward(images).float(), labels)
+    loss.backward()
+    return loss.item(), {name: p.grad.clone() for name, p in net.named_parameters()}
+
+
+class TestFusedMixer:
+    @pytest.mark.parametrize(
+        ("size", "patch", "channels", "batch"),
+        [(32, 4, 3, 16), (32, 16, 3, 7), ((8, 12), 4, 1, 5), (28, 7, 1, 1)],
+    )
+    def test_is_as_close_to_float32_as_autocast(self, size, patch, channels, batch):
+        torch.manual_seed(0)
+        sizes = {"image_size": size, "channels": channels, "patch_size": patch}
+        net = noisy(MLPMixer(**sizes, dim=64, depth=3, token_dim=24))
+        images, labels = torch.randn(batch, *net.input_shape), torch.randint(10, (batch,))
+
+        def autocast(x):
+            with torch.autocast("cpu", torch.bfloat16):
+                return net(x)
+
+        exact, wanted = gradients(net, net, images, labels)
+        results = [gradients(f, net, images, labels) for f in (FusedMixer(net), autocast)]
+        assert abs(results[0][0] - exact) < 0.01
+        norm = torch.cat([g.flatten() for g in wanted.values()]).norm()
+        fused, plain = (
+            torch.cat([(g[name] - wanted[name]).flatten() for name in wanted]).norm() / norm
+            for _, g in results
+        )
+        assert fused < 0.05
+        assert fused < 1.2 * plain
+
+    def test_every_parameter_gets_its_gradient(self):
+        torch.manual_seed(0)
+        net = noisy(MLPMixer(patch_size=8, dim=32, depth=2))
+        images, labels = torch.randn(64, 3, 32, 32), torch.randint(10, (64,))
+        _, wanted = gradients(net, net, images, labels)
+        _, fused = gradients(FusedMixer(net), net, images, labels)
+        largest = max(g.norm() for g in wanted.values())
+        for name, gradient in wanted.items():
+            # Adding the same to all channels of a token changes nothing after the next norm, so
+            # the bias that does so has gradient zero, up to rounding.
+            error = (fused[name] - gradient).norm()
+            assert error < 0.05 * gradient.norm() + 1e-3 * largest, name
+
+    def test_shares_its_parameters(self):
+        net = MLPMixer(patch_size=8, dim=16, depth=1)
+        assert {id(p) for p in FusedMixer(net).parameters()} == {id(p) for p in net.parameters()}
+
+
+def test_float32_training_gives_timms_losses_over_50_steps():
+    timm = pytest.importorskip("timm.models.mlp_mixer")
+    torch.manual_seed(0)
+    sizes = {"num_classes": 10, "img_size": 32, "patch_size": 8, "num_blocks": 2, "embed_dim": 32}
+    theirs = timm.MlpMixer(**sizes, mlp_ratio=(0.25, 4.0))
+    ours = MLPMixer(patch_size=8, dim=32, depth=2)
+    ours.load_state_dict(from_timm(theirs.state_dict()))
+    labels = torch.randint(10, (400,))
+    images = (torch.randint(100, (400, 3, 32, 32)) + 15 * labels.view(-1, 1, 1, 1)).byte()
+    data = ImageTensors(images, labels, tuple("abcdefghij"), (0.5,) * 3, (0.29,) * 3)
+    recipe = Recipe(patch_size=8, dim=32, depth=2, optimizer="adam", epochs=2)
+    losses = []
+    for net in (ours, theirs):
+        optimizer = recipe.build_optimizer(net)
+        scheduler = recipe.build_scheduler(optimizer, steps_per_epoch=25)
+        criterion = nn.CrossEntropyLoss(label_smoothing=0.1)
+        values = []
+
+        def watched(logits, labels, criterion=criterion, values=values):
+            loss = criterion(logits, labels)
+            values.append(loss.item())
+            return loss
+
+        for epoch in (0, 1):
+            loader = BatchLoader(data, 16, shuffle=True, seed=epoch)
+            train_one_epoch(
+                net, watched, loader, "cpu", optimizer, torch.float32, 1, scheduler.step
+            )
+        losses.append(values)
+    assert len(losses[0]) == 50
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4)
+    assert losses[0][-1] < losses[0][0] - 0.2
+
+
+class TestSchedule:
+    def rates(self, steps=10, **options):
+        recipe = Recipe(optimizer="adam", adam_lr=1.0, **options)
+        parameter = nn.Parameter(torch.zeros(1))
+        optimizer = torch.optim.SGD([parameter], lr=1.0)
+        scheduler = recipe.build_scheduler(optimizer, steps)
+        rates = []
+        for _ in range(recipe.epochs * steps):
+            rates.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            scheduler.step()
+        return rates, optimizer.param_groups[0]["lr"]
+
+    def test_cosine_warms_up_above_zero_and_ends_at_zero(self):
+        rates, after = self.rates(epochs=4, warmup_epochs=0.5)
+        assert rates[:6] == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1.0])
+        assert all(a > b for a, b in itertools.pairwise(rates[5:]))
+        assert 0 < rates[-1] < 0.01
+        assert after == pytest.approx(0, abs=1e-12)
+
+    def test_document_wastes_its_first_epoch_and_never_ends(self):
+        rates, _ = self.rates(epochs=12, schedule="document")
+        assert rates[:10] == [0.0] * 10
+        assert rates[10:60:10] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+        assert rates[-1] > 0.4  # the cosine is cut off where the warm-up has delayed it to
+
+    def test_two_groups_keep_their_ratio(self):
+        recipe = Recipe(patch_size=8, dim=16, depth=1, epochs=2)
+        optimizer = recipe.build_optimizer(MLPMixer(patch_size=8, dim=16, depth=1))
+        scheduler = recipe.build_scheduler(optimizer, 5)
+        for _ in range(3):
+            optimizer.step()
+            scheduler.step()
+        muon, adamw = (group["lr"] for group in optimizer.param_groups)
+        assert muon / adamw == pytest.approx(recipe.lr / recipe.adam_lr)
+
+
+class TestAverage:
+    def test_is_the_exponential_average(self):
+        net = nn.Linear(1, 1, bias=False)
+        average = average_of(net, 0.9)
+        expected = None
+        for step in range(200):
+            with torch.no_grad():
+                net.weight.fill_(math.sin(step))
+            average.update_parameters(net)
+            keep = min(0.9, (1 + step) / (10 + step))
+            value = math.sin(step)
+            expected = value if expected is None else keep * expected + (1 - keep) * value
+        assert average.module.weight.item() == pytest.approx(expected, abs=1e-5)
+
+    def test_decay_zero_is_no_average(self):
+        assert average_of(nn.Linear(1, 1), 0.0) is None
+
+
+def test_shards_are_the_whole_batches():
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (20, 1, 4, 4), generator=generator, dtype=torch.uint8)
+    data = ImageTensors(images, torch.arange(20), tuple(map(str, range(20))), (0.5,), (0.3,))
+
+    def loader():
+        return BatchLoader(data, 8, shuffle=True)
+
+    whole = [labels.tolist() for _, labels in loader()]
+    parts = [[labels.tolist() for _, labels in Shard(loader(), rank, 2)] for rank in (0, 1)]
+    assert [a + b for a, b in zip(*parts, strict=True)] == whole
+
+
+class TestRecipe:
+    def test_muon_needs_matrices(self):
+        with pytest.raises(ValueError, match=r"optimizer='muon'.*model='cnn'.*Fix: "):
+            Recipe(model="cnn")
+
+    def test_is_frozen(self):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            Recipe().epochs = 3
+
+    def test_document_network(self):
+        images = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
+        data = ImageTensors(images, torch.zeros(1).long(), tuple("abcdefghij"), (0.5,), (0.3,))
+        assert count_trainable_parameter(Recipe().network(data)) == 1_099_146
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("epochs", 0),
+            ("epochs", True),
+            ("lr", 0.0),
+            ("cutmix", 1.5),
+            ("validation", 1.0),
+            ("warmup_epochs", -1),
+            ("optimizer", "sgd"),
+            ("precision", "float16"),
+        ],
+    )
+    def test_bad_value(self, name, value):
+        with pytest.raises(ValueError, match=f"{name}={value!r}.*Fix: "):
+            Recipe(**{name: value})
+
+
+@pytest.mark.parametrize("kind", ["cnn", "vit"])
+def test_yardsticks_have_the_mixers_parameters(kind):
+    pytest.importorskip("timm")
+    net = build_yardstick(kind, (3, 32, 32), 8)
+    mixer = count_trainable_parameter(MLPMixer(patch_size=8))
+    assert abs(count_trainable_parameter(net) / mixer - 1) < 0.1
+    assert net(torch.zeros(2, 3, 32, 32)).shape == (2, 10)

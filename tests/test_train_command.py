@@ -1,0 +1,207 @@
+"""`python -m hdd.train` as a user meets it: files, interruptions, several processes, errors."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from hdd.dataset.image_tensors import BatchLoader, load
+from hdd.models.cnn.mlp_mixer import MLPMixer
+from hdd.train.__main__ import main
+from hdd.train.classification_utils import evaluate
+
+SIZE = ["--patch-size", "14", "--dim", "16", "--depth", "1", "--batch-size", "512"]
+TINY = ["--dataset", "fashion_mnist_mini", *SIZE]
+SILENT = os.environ | {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
+
+
+def arguments(out, *more, epochs=2):
+    return [*TINY, "--epochs", str(epochs), "--out", str(out), *more]
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder with a finished run of 4 epochs, made by the command."""
+    out = tmp_path_factory.mktemp("run") / "out"
+    command = [sys.executable, "-m", "hdd.train", *arguments(out, epochs=4)]
+    done = subprocess.run(command, env=SILENT, capture_output=True, text=True, check=True)
+    return out, done
+
+
+def history(out):
+    return json.loads((out / "history.json").read_text())
+
+
+def test_a_run_leaves_its_record(finished):
+    out, done = finished
+    record = history(out)
+    assert record["command"].startswith("python -m hdd.train --dataset fashion_mnist_mini")
+    assert record["recipe"]["patch_size"] == 14
+    assert record["recipe"]["weight_average"] == 0.998
+    assert {"parameters", "macs", "precision", "device", "versions", "date"} <= set(record)
+    assert {len(values) for values in record["history"].values()} == {4}
+    assert record["test_images"] == 2000
+    by_class = record["test_accuracy_by_class"].values()
+    assert sum(by_class) / 10 == pytest.approx(record["test_accuracy"])
+    assert record["test_accuracy"] > 0.2  # chance is 0.1
+    assert f"Test accuracy {record['test_accuracy']:.4f} (n = 2,000)." in done.stdout
+    assert done.stderr == ""
+
+
+def test_its_log_is_a_short_table(finished):
+    lines = finished[1].stdout.splitlines()
+    assert len(lines) == 2 + 4 + 2
+    assert [line.split()[0] for line in lines[2:6]] == ["1", "2", "3", "4"]
+    assert max(map(len, lines[:6])) < 80
+
+
+def test_its_weights_are_those_it_tested(finished):
+    out, _ = finished
+    net = MLPMixer(image_size=28, channels=1, patch_size=14, dim=16, depth=1)
+    net.load_state_dict(load_file(out / "weights.safetensors"))
+    _, accuracy = evaluate(net, BatchLoader(load("fashion_mnist_mini")[1], 200), "cpu")
+    assert accuracy == pytest.approx(history(out)["test_accuracy"], abs=1e-9)
+
+
+def test_snapshots_hold_the_token_mixing(finished):
+    out, _ = finished
+    names = sorted(path.name for path in (out / "snapshots").iterdir())
+    assert names == [f"epoch_{e:04d}.safetensors" for e in (0, 1, 2, 4)]
+    first, last = (load_file(out / "snapshots" / name) for name in (names[0], names[-1]))
+    assert first["blocks.0.token_mixing.fc1.weight"].shape == (2, 4)
+    assert not torch.equal(*(s["patch_embedding.weight"] for s in (first, last)))
+    final = load_file(out / "weights.safetensors")
+    assert all(torch.equal(final[name], tensor) for name, tensor in last.items())
+
+
+def test_killed_and_resumed_equals_uninterrupted(finished, tmp_path):
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "hdd.train", *arguments(out, "--resume", epochs=4)]
+    for after in (1, 2, 3):  # killed in the epoch after this one, at no special moment
+        process = subprocess.Popen(command, env=SILENT, stdout=subprocess.PIPE, text=True)
+        for line in process.stdout:
+            if line.split()[:1] == [str(after)]:
+                break
+        time.sleep(0.07 * after)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert not (out / "history.json").exists()
+    subprocess.run(command, env=SILENT, capture_output=True, check=True)
+    ours, theirs = (load_file(folder / "weights.safetensors") for folder in (out, finished[0]))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    for name in ("train_loss", "val_accuracy", "learning_rate"):
+        assert history(out)["history"][name] == history(finished[0])["history"][name]
+
+
+def test_two_processes_give_the_losses_of_one(finished, tmp_path):
+    out = tmp_path / "out"
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command = [*torchrun, "--nproc-per-node=2", "-m", "hdd.train", *arguments(out, epochs=4)]
+    subprocess.run(command, env=SILENT, capture_output=True, check=True, timeout=120)
+    one, two = history(finished[0]), history(out)
+    assert two["processes"] == 2
+    for name in ("train_loss", "val_loss"):
+        assert two["history"][name] == pytest.approx(one["history"][name], abs=1e-3)
+
+
+def error_of(capsys, *argv):
+    """Return the one line that the command prints before it exits with 2."""
+    try:
+        code = main([str(a) for a in argv])
+    except SystemExit as stop:
+        code = stop.code
+    assert code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("python -m hdd.train: error: ")
+    return line
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (["--epochs", "0"], "epochs=0"),
+        (["--epochs", "many"], "'many'"),
+        (["--patch-size", "5"], "patch_size=5"),
+        (["--patch-size", "0"], "patch_size=0"),
+        (["--lr", "nan"], "lr=nan"),
+        (["--dataset", "imagenet"], "'imagenet'"),
+        (["--weight-average", "1"], "weight_average=1"),
+        (["--snapshots", "1,x"], "'1,x'"),
+        (["--device", "tpu"], "tpu"),
+    ],
+)
+def test_bad_option(capsys, tmp_path, more, says):
+    out = tmp_path / "out"
+    assert says in error_of(capsys, *arguments(out), *more)
+    assert not out.exists()
+
+
+def test_folder_that_cannot_be_made(capsys, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    assert "Not a directory" in error_of(capsys, *arguments(tmp_path / "file" / "out"))
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_full_disk_keeps_what_was_there(capsys, tmp_path, finished, monkeypatch):
+    out = copy_of(finished[0], tmp_path)
+    (out / "history.json").unlink()
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+    def full(self, content):
+        with open(self, "wb") as file:
+            file.write(content[:100])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    assert "No space left" in error_of(capsys, *arguments(out, "--resume", epochs=4))
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def copy_of(folder, tmp_path):
+    return shutil.copytree(folder, tmp_path / "copy")
+
+
+def test_a_run_is_not_overwritten(capsys, tmp_path, finished):
+    out = copy_of(finished[0], tmp_path)
+    assert "--resume" in error_of(capsys, *arguments(out, epochs=4))
+    assert history(out) == history(finished[0])
+
+
+def test_other_recipe_is_not_resumed(capsys, finished):
+    line = error_of(capsys, *arguments(finished[0], "--resume", "--seed", "3", epochs=4))
+    assert "seed=0" in line
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"hello"])
+def test_damaged_checkpoint(capsys, tmp_path, finished, damage):
+    out = copy_of(finished[0], tmp_path)
+    path = out / "checkpoint.pt"
+    path.write_bytes(damage(path.read_bytes()))
+    before = path.read_bytes()
+    assert "damaged" in error_of(capsys, *arguments(out, "--resume", epochs=4))
+    assert path.read_bytes() == before
+
+
+def test_help_says_units_and_defaults(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    assert stop.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "side of a patch in pixels; must divide the image (default: 4)" in text
+    assert "--no-auto-augment" in text
