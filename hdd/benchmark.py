@@ -1,19 +1,19 @@
 """The speed table: `python -m hdd.benchmark [--json FILE]`.
 
-Everything is timed in one process and interleaved: one call of each contender a round, so that a
-machine that slows down slows all of them; printed are medians over the rounds. Run it on an idle
-machine.
+Everything is timed in one process and interleaved: one timed call of each contender a round, so
+that a machine that slows down slows all of them; printed are medians over the rounds. Run it on an
+idle machine.
 """
 
 import argparse
 import json
 import math
 import multiprocessing
-import resource
+import re
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -32,19 +32,28 @@ from hdd.train.records import provenance
 
 BATCH = 256
 SHAPE = {"patch_size": 4, "dim": 128, "depth": 8}  # the document's network
+TIMM, PACKAGE = "timm, same autocast", "mlp-mixer-pytorch, float32"
+KINDS = {"ours": "ours", TIMM: "timm", PACKAGE: "mlp-mixer-pytorch"}
 Timed = Callable[[], object]
 
 
-def interleaved(contenders: dict[str, Timed], rounds: int) -> dict[str, dict[str, float]]:
-    """Return the median, fastest and slowest seconds of each contender, one call a round."""
+def interleaved(
+    contenders: dict[str, Timed], rounds: int, untuned: Sequence[str] = ()
+) -> dict[str, dict[str, float]]:
+    """Return the median, fastest and slowest seconds of each contender, one timed call a round.
+
+    The allocator belongs to the process, so it is set before each contender: glibc as it comes for
+    those named in `untuned`, ours for the others. A call that is not timed then fills it.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for call in contenders.values():
-        call()  # the first call pays for allocation and kernel choice
     for _ in progress(range(rounds), "Rounds"):
         for name, call in contenders.items():
+            keep_freed_memory(name not in untuned)
+            call()
             start = time.perf_counter()
             call()
             seconds[name].append(time.perf_counter() - start)
+    keep_freed_memory()
     return {
         name: {"median": statistics.median(t), "min": min(t), "max": max(t)}
         for name, t in seconds.items()
@@ -130,17 +139,21 @@ def matrix_products(dtype: torch.dtype, batch: int = BATCH) -> Timed:
 
 
 def time_steps(amp_dtype: torch.dtype, rounds: int) -> dict[str, dict[str, float]]:
-    """Return the seconds of one training step of each implementation, and of the floor."""
+    """Return the seconds of one training step of each implementation, and of the floor.
+
+    The others run with the allocator as it comes, as their users do, and once more with ours.
+    """
+    timm = training_step(build("timm"), amp_dtype)
     package = training_step(build("mlp-mixer-pytorch"), torch.float32)
-    return interleaved(
-        {
-            "ours": training_step(ours(amp_dtype), amp_dtype),
-            "timm, same autocast": training_step(build("timm"), amp_dtype),
-            "mlp-mixer-pytorch, float32": package,
-            "floor: its matrix products": matrix_products(amp_dtype),
-        },
-        rounds,
-    )
+    contenders = {
+        "ours": training_step(ours(amp_dtype), amp_dtype),
+        TIMM: timm,
+        f"{TIMM}, our allocator": timm,
+        PACKAGE: package,
+        f"{PACKAGE}, our allocator": package,
+        "floor: its matrix products": matrix_products(amp_dtype),
+    }
+    return interleaved(contenders, rounds, untuned=(TIMM, PACKAGE))
 
 
 def time_growth(amp_dtype: torch.dtype, rounds: int) -> dict[str, dict]:
@@ -223,30 +236,39 @@ def time_inference(amp_dtype: torch.dtype, rounds: int) -> dict[str, float]:
         return call
 
     lower = amp_dtype == torch.bfloat16
-    calls = {"ours": forward("ours", lower), "timm, same autocast": forward("timm", lower)}
-    calls["mlp-mixer-pytorch, float32"] = forward("mlp-mixer-pytorch", False)
-    return {name: BATCH / t["median"] for name, t in interleaved(calls, rounds).items()}
+    calls = {"ours": forward("ours", lower), TIMM: forward("timm", lower)}
+    calls[PACKAGE] = forward("mlp-mixer-pytorch", False)
+    seconds = interleaved(calls, rounds, untuned=(TIMM, PACKAGE))
+    return {name: BATCH / t["median"] for name, t in seconds.items()}
 
 
-def peak_memory(amp_dtype: torch.dtype) -> dict[str, float]:
-    """Return MiB that three training steps add to a process, each measured in its own."""
-    kinds = {"ours": "ours", "timm, same autocast": "timm"}
-    kinds["mlp-mixer-pytorch, float32"] = "mlp-mixer-pytorch"
+def peak_memory(amp_dtype: torch.dtype, kinds: dict[str, str]) -> dict[str, float]:
+    """Return MiB that three training steps add to a process, each kind measured in its own."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(1, maxtasksperchild=1) as pool:
-        jobs = {name: pool.apply_async(_memory, (kind, amp_dtype)) for name, kind in kinds.items()}
-        return {name: job.get() for name, job in jobs.items()}
+        return {name: pool.apply(_memory, (kind, amp_dtype)) for name, kind in kinds.items()}
 
 
 def _memory(kind: str, amp_dtype: torch.dtype) -> float:
-    keep_freed_memory()
+    keep_freed_memory(kind == "ours")
     net = ours(amp_dtype) if kind == "ours" else build(kind)
     step = training_step(net, torch.float32 if kind.startswith("mlp") else amp_dtype)
-    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, KiB on Linux
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _peak()
     for _ in range(3):
         step()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit / 2**20
+    return _peak() - before
+
+
+def _peak() -> float:
+    """Return the most memory that this process has held so far, in MiB."""
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux, whose ru_maxrss begins with that of the parent process
+        kib = re.search(r"VmHWM:\s*(\d+) kB", status.read_text())
+        return int(kib[1]) / 1024
+    import resource  # does not exist on Windows, where nothing measures this here
+
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used / 2**20 if sys.platform == "darwin" else used / 1024
 
 
 def _report(result: dict) -> str:
@@ -258,7 +280,7 @@ def _report(result: dict) -> str:
     ]
     for name, t in steps.items():
         low, mid, high = (1e3 * t[key] for key in ("min", "median", "max"))
-        lines.append(f"  {name:32s}{mid:8.1f} ({low:.1f} ... {high:.1f})  {mid / base / 1e3:8.2f}")
+        lines.append(f"  {name:41s}{mid:8.1f} ({low:.1f} ... {high:.1f})  {mid / base / 1e3:8.2f}")
     lines.append("Step grows with              ms                                exponent")
     for name, growth in result["growth"].items():
         points = ", ".join(f"{v}: {1e3 * s:.0f}" for v, s in growth["seconds"].items())
@@ -280,7 +302,6 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.rounds < 1:
         parser.error(f"argument --rounds: {options.rounds} must be at least 1")
-    keep_freed_memory()
     amp_dtype, rounds = get_amp_dtype("cpu"), options.rounds
     result = {
         "precision": str(amp_dtype).removeprefix("torch."),
@@ -289,7 +310,7 @@ def main(argv: list[str] | None = None) -> int:
         "growth": time_growth(amp_dtype, rounds),
         "augmentation_images_per_second": time_augmentation(rounds),
         "inference_images_per_second": time_inference(amp_dtype, rounds),
-        "peak_memory_mib": peak_memory(amp_dtype),
+        "peak_memory_mib": peak_memory(amp_dtype, KINDS),
         **provenance("cpu"),
     }
     print(_report(result))

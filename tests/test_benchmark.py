@@ -1,0 +1,71 @@
+import json
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from hdd import benchmark
+from hdd.device.utils import get_amp_dtype
+from hdd.models.nn_utils import count_trainable_parameter
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    monkeypatch.setattr(benchmark, "BATCH", 8)
+
+
+def test_contenders_are_the_same_network():
+    pytest.importorskip("timm")
+    pytest.importorskip("mlp_mixer_pytorch")
+    for kind in ("ours", "timm", "mlp-mixer-pytorch"):
+        assert count_trainable_parameter(benchmark.build(kind)) == 1_099_146
+
+
+def test_interleaved_takes_turns():
+    order = []
+    calls = {name: lambda name=name: order.append(name) for name in "abc"}
+    seconds = benchmark.interleaved(calls, rounds=2, untuned=("b",))
+    assert "".join(order) == "aabbcc" * 2  # the first of each pair is not timed
+    assert all(t["min"] <= t["median"] <= t["max"] for t in seconds.values())
+
+
+def test_floor_has_the_steps_operations():
+    images, labels = torch.randn(8, 3, 32, 32), torch.randint(10, (8,))
+    net = benchmark.build("ours")
+    with FlopCounterMode(display=False) as step:
+        torch.nn.functional.cross_entropy(net(images), labels).backward()
+    products = benchmark.matrix_products(torch.float32, 8)
+    with FlopCounterMode(display=False) as floor:
+        products()
+    # All but the stem and the head, which are under a hundredth.
+    assert 0.98 * step.get_total_flops() < floor.get_total_flops() <= step.get_total_flops()
+
+
+def test_growth_exponent():
+    assert benchmark._exponent({"2": 12.0, "4": 48.0, "8": 192.0}) == pytest.approx(2)
+
+
+def test_writes_what_it_prints(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("timm")
+    pytest.importorskip("mlp_mixer_pytorch")
+    file = tmp_path / "speed.json"
+    monkeypatch.setattr(benchmark, "KINDS", {"ours": "ours"})
+    assert benchmark.main(["--rounds", "1", "--json", str(file)]) == 0
+    printed, result = capsys.readouterr().out, json.loads(file.read_text())
+    assert result["precision"] == str(get_amp_dtype("cpu")).removeprefix("torch.")
+    assert set(result["growth"]) == {"tokens", "width", "depth", "batch"}
+    for name, rate in result["augmentation_images_per_second"].items():
+        assert f"{rate:,.0f}" in printed
+        assert name in printed
+    assert 50 < result["peak_memory_mib"]["ours"] < 2000  # in its own process: batch 256
+    for name, seconds in result["training_step_seconds"].items():
+        assert name in printed
+        assert f"{1e3 * seconds['median']:8.1f}" in printed
+    assert {"device", "versions", "date"} <= set(result)
+
+
+def test_bad_rounds():
+    with pytest.raises(SystemExit) as stop:
+        benchmark.main(["--rounds", "0"])
+    assert stop.value.code == 2
