@@ -159,7 +159,7 @@ def time_steps(amp_dtype: torch.dtype, rounds: int) -> dict[str, dict[str, float
 def time_growth(amp_dtype: torch.dtype, rounds: int) -> dict[str, dict]:
     """Return, by quantity, the step's seconds at several values and the fitted exponent."""
     axes = {
-        "tokens": [({"patch_size": p}, BATCH // 4, (32 // p) ** 2) for p in (8, 4, 2)],
+        "tokens": [({"patch_size": p}, BATCH // 4, (32 // p) ** 2) for p in (16, 8, 4, 2)],
         "width": [({"dim": c}, BATCH // 4, c) for c in (64, 128, 256)],
         "depth": [({"depth": d}, BATCH // 4, d) for d in (4, 8, 16)],
         "batch": [({}, b, b) for b in (64, 128, 256)],

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from hdd.dataset.image_tensors import BatchLoader, load
 from hdd.models.cnn.mlp_mixer import MLPMixer
+from hdd.train import records
 from hdd.train.__main__ import main
 from hdd.train.classification_utils import evaluate
 
@@ -118,6 +119,22 @@ def test_two_processes_give_the_losses_of_one(finished, tmp_path):
     assert two["processes"] == 2
     for name in ("train_loss", "val_loss"):
         assert two["history"][name] == pytest.approx(one["history"][name], abs=1e-3)
+
+
+def test_a_kept_run_can_be_evaluated_again(finished, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("timm")
+    monkeypatch.setattr(records, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(records, "CHECKPOINTS", tmp_path / "checkpoints")
+    assert records.main(["keep", str(finished[0]), "tiny", "--weights"]) == 0
+    assert records.load_run("tiny") == history(finished[0])
+    assert len(list((tmp_path / "checkpoints" / "tiny").iterdir())) == 4
+    assert records.main(["evaluate", "tiny"]) == 0
+    figures = dict(line.split() for line in capsys.readouterr().out.splitlines())
+    assert set(figures) == {"recorded", "hdd", "timm"}
+    recorded = float(figures["recorded"])
+    assert all(float(f) == pytest.approx(recorded, abs=1.5e-3) for f in figures.values())
+    assert records.main(["evaluate", "other"]) == 2
+    assert "Fix: one of ['tiny']" in capsys.readouterr().err
 
 
 def error_of(capsys, *argv):

@@ -4,7 +4,8 @@ Autocast leaves the matrix products as they are and adds, around them, casts, tr
 the activations and a separate pass for every bias. Here each half of a block is one autograd
 function with its backward pass written out:
 
-* token mixing multiplies from the left, so that nothing is transposed;
+* the activations lie as (S, B, C): token mixing multiplies them from the left, channel mixing from
+  the right, and nothing is transposed;
 * biases, and the channel half's residual sum, are added inside the matrix product;
 * the channel norm's gain and shift are folded into fc1, y = (W1 gain) x + (b1 + W1 shift), whose
   gradients give theirs by small products instead of another pass over the activations;
@@ -25,31 +26,30 @@ _linear = torch.ops.mkldnn._linear_pointwise  # oneDNN's product with the bias i
 
 
 class _TokenHalf(torch.autograd.Function):
-    """x + token_mixing(token_norm(x)) for x (B, S, C): W2 @ gelu(W1 @ norm(x))."""
+    """x + token_mixing(token_norm(x)) for x (S, B, C): W2 @ gelu(W1 @ norm(x))."""
 
     @staticmethod
     def forward(ctx, x: Tensor, gain, shift, w1, b1, w2, b2, eps: float) -> Tensor:
         w1, b1, w2, b2 = (p.to(x.dtype) for p in (w1, b1, w2, b2))
         y, mean, rstd = torch.native_layer_norm(x, x.shape[-1:], gain, shift, eps)
-        z = torch.baddbmm(b1[:, None], _left(w1, x), y)  # (B, D_S, C)
+        y = y.flatten(1)  # (S, B * C)
+        z = (w1 @ y).add_(b1[:, None])  # (D_S, B * C)
         h = functional.gelu(z)
-        out = torch.baddbmm(x, _left(w2, x), h).add_(b2[:, None])  # (B, S, C)
+        out = (w2 @ h).add_(b2[:, None]).view_as(x).add_(x)  # (S, B, C)
         ctx.save_for_backward(x, mean, rstd, gain, shift, y, z, h, w1, w2)
         return out
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, mean, rstd, gain, shift, y, z, h, w1, w2 = ctx.saved_tensors
-        grad_w2 = torch.bmm(grad, h.transpose(1, 2)).sum(0, dtype=torch.float32)
-        dz = torch.bmm(_left(w2.t(), x), grad)  # (B, D_S, C)
+        rows = grad.flatten(1)  # (S, B * C)
+        dz = w2.t() @ rows  # (D_S, B * C)
         _gelu_backward(dz, z, grad_input=dz)
-        grad_w1 = torch.bmm(dz, y.transpose(1, 2)).sum(0, dtype=torch.float32)
-        dy = torch.bmm(_left(w1.t(), x), dz)  # (B, S, C)
         dx, grad_gain, grad_shift = _layer_norm_backward(
-            dy, x, x.shape[-1:], mean, rstd, gain, shift, [True] * 3
+            (w1.t() @ dz).view_as(x), x, x.shape[-1:], mean, rstd, gain, shift, [True] * 3
         )
-        grad_b1, grad_b2 = (t.sum(0).sum(1, dtype=torch.float32) for t in (dz, grad))
-        return dx.add_(grad), grad_gain, grad_shift, grad_w1, grad_b1, grad_w2, grad_b2, None
+        weights = (dz @ y.t(), dz.sum(1), rows @ h.t(), rows.sum(1))
+        return dx.add_(grad), grad_gain, grad_shift, *(g.float() for g in weights), None
 
 
 class _ChannelHalf(torch.autograd.Function):
@@ -97,22 +97,22 @@ class FusedMixer(nn.Module):
         """Return float32 logits (B, K) of images (B, channels, H, W)."""
         net = self.net
         with torch.autocast("cpu", enabled=False):
-            x = self._embed(images.bfloat16())  # (B, S, C)
+            x = self._embed(images.bfloat16())  # (S, B, C)
             for block in net.blocks:
                 x = _TokenHalf.apply(x, *_parameters(block.token_norm, block.token_mixing))
-                rows = x.flatten(0, 1)  # (B * S, C)
+                rows = x.flatten(0, 1)  # (S * B, C)
                 rows = _ChannelHalf.apply(
                     rows, *_parameters(block.channel_norm, block.channel_mixing)
                 )
                 x = rows.view_as(x)
-            return net.head(net.norm(x.float()).mean(dim=1))
+            return net.head(net.norm(x.float()).mean(dim=0))
 
     def _embed(self, images: Tensor) -> Tensor:
         """Return the tokens: the stem as one product of cut-out patches, as in notebook 01."""
         stem, (rows, columns) = self.net.patch_embedding, self.net.grid
         size = stem.kernel_size[0]
         patches = images.unflatten(3, (columns, size)).unflatten(2, (rows, size))
-        patches = patches.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)  # (B, S, 3 P P)
+        patches = patches.permute(2, 4, 0, 1, 3, 5).flatten(3).flatten(0, 1)  # (S, B, 3 P P)
         weight = stem.weight.flatten(1).to(images.dtype)
         return functional.linear(patches, weight, stem.bias.to(images.dtype))
 
@@ -128,11 +128,6 @@ def _rows_sum(a: Tensor) -> Tensor:
     """Return the sum over the rows in float32, in two stages: the first one streams."""
     parts = math.gcd(64, len(a))
     return a.view(parts, -1).sum(0).view(-1, a.shape[1]).sum(0, dtype=torch.float32)
-
-
-def _left(weight: Tensor, x: Tensor) -> Tensor:
-    """Return the matrix once for each image of x, without copying it."""
-    return weight.expand(len(x), *weight.shape)
 
 
 def _parameters(norm: nn.LayerNorm, mlp: Mlp) -> tuple:
