@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from hdd.train.records import load_run
+from hdd.models.cnn.mlp_mixer import MLPMixer
+from hdd.train.recipe import Recipe
+from hdd.train.records import CHECKPOINTS, RUNS, load_run, load_runs, load_weights
 
 try:
     import tomllib
@@ -290,13 +292,58 @@ def test_ruff_is_content(arguments):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def spread(records):
+    """Return the words in which README quotes test accuracies over seeds."""
+    percent = [100 * record["test_accuracy"] for record in records]
+    mean, n = sum(percent) / len(percent), len(percent)
+    if n == 1:
+        return f"{mean:.2f} % (n = 1)"
+    return f"{mean:.2f} % ({min(percent):.2f} – {max(percent):.2f}, n = {n})"
+
+
 def test_readme_quotes_the_recorded_results():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").replace("**", "")
     for optimizer in ("muon", "adam"):
-        names = [f"04_fashion_mnist_mini_{optimizer}_seed{seed}" for seed in range(3)]
-        percent = [100 * load_run(name)["test_accuracy"] for name in names]
-        mean = sum(percent) / len(percent)
-        assert f"{mean:.2f} %" in readme
-        assert f"({min(percent):.2f} – {max(percent):.2f}, n = 3)" in readme
-        alone = 100 * load_run(f"04_cifar10_{optimizer}_seed0")["test_accuracy"]
-        assert f"{alone:.2f} %" in readme
+        assert spread(load_runs(f"04_fashion_mnist_mini_{optimizer}_seed")) in readme
+    for prefix in ("cifar10_patch4_seed", "cifar10_patch8_seed", "cifar10_patch16_seed"):
+        assert spread(load_runs(prefix)) in readme
+    assert spread(load_runs("ladder_1_document_seed")) in readme
+    assert spread([load_run("cifar10_patch4_60_epochs")]) in readme
+
+
+def test_readme_quotes_the_speed_table():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    speed = load_run("speed")
+    steps = speed["training_step_seconds"]
+    for seconds in steps.values():
+        relative = seconds["median"] / steps["ours"]["median"]
+        assert f"| {1e3 * seconds['median']:.0f} ms | {relative:.2f} |" in readme
+    for rate in speed["augmentation_images_per_second"].values():
+        assert f"{rate:,.0f}" in readme
+
+
+TRAINED = [path.stem for path in RUNS.glob("*.json") if "recipe" in load_run(path.stem)]
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_recorded_training_says_where_it_comes_from(name):
+    record = load_run(name)
+    recipe = Recipe(**record["recipe"])
+    assert record["command"].startswith("python -m hdd.train ")
+    assert f"--epochs {recipe.epochs}" in record["command"]
+    assert {len(values) for values in record["history"].values()} == {recipe.epochs}
+    assert {"device", "versions", "date", "precision", "parameters", "macs"} <= set(record)
+    assert name.endswith((f"seed{recipe.seed}", "60_epochs"))
+
+
+@pytest.mark.parametrize("path", sorted(CHECKPOINTS.glob("*.safetensors")), ids=lambda p: p.stem)
+def test_recorded_weights_fit_their_network(path):
+    recipe, weights = Recipe(**load_run(path.stem)["recipe"]), load_weights(path.stem)
+    net = MLPMixer(patch_size=recipe.patch_size, dim=recipe.dim, depth=recipe.depth)
+    net.load_state_dict(weights)
+    assert all(tensor.isfinite().all() for tensor in weights.values())
+
+
+def test_records_stay_small():
+    files = [p for folder in (RUNS, CHECKPOINTS) for p in folder.rglob("*") if p.is_file()]
+    assert sum(p.stat().st_size for p in files) < 20 * 2**20

@@ -84,8 +84,10 @@ class Run:
 
     def _step_net(self) -> nn.Module:
         """Return what computes the loss of a step: the network, fused and shared out if it can."""
-        fusable = isinstance(self.net, MLPMixer) and self.device.type == "cpu"
-        net = FusedMixer(self.net) if fusable and self.amp_dtype == torch.bfloat16 else self.net
+        on_cpu = self.device.type == "cpu" and torch.backends.mkldnn.is_available()
+        low = self.amp_dtype == torch.bfloat16
+        fused = on_cpu and low and isinstance(self.net, MLPMixer)
+        net = FusedMixer(self.net) if fused else self.net
         return DistributedDataParallel(net) if distributed.is_initialized() else net
 
     def _loader(self) -> Shard:

@@ -22,7 +22,6 @@ from hdd.models.cnn.mlp_mixer import Mlp, MLPMixer
 
 _gelu_backward = torch.ops.aten.gelu_backward.grad_input
 _layer_norm_backward = torch.ops.aten.native_layer_norm_backward
-_linear = torch.ops.mkldnn._linear_pointwise  # oneDNN's product with the bias in the same pass
 
 
 class _TokenHalf(torch.autograd.Function):
@@ -60,9 +59,10 @@ class _ChannelHalf(torch.autograd.Function):
         folded, bias = (w1 * gain).to(x.dtype), torch.addmv(b1, w1, shift).to(x.dtype)
         w2_low, b2 = w2.to(x.dtype), b2.to(x.dtype)
         y, mean, rstd = torch.native_layer_norm(x, x.shape[-1:], None, None, eps)
-        z = _linear(y, folded, bias, "none", [], "")  # (N, D_C)
+        # oneDNN's products, with the bias or the residual sum in the same pass.
+        z = torch.ops.mkldnn._linear_pointwise(y, folded, bias, "none", [], "")  # (N, D_C)
         h = functional.gelu(z)
-        out = _linear.binary(h, x, w2_low, b2, "add")  # (N, C)
+        out = torch.ops.mkldnn._linear_pointwise.binary(h, x, w2_low, b2, "add")  # (N, C)
         ctx.save_for_backward(x, mean, rstd, gain, shift, w1, y, z, h, folded, w2_low)
         return out
 
