@@ -18,7 +18,7 @@ from hdd.train import records
 from hdd.train.__main__ import main
 from hdd.train.classification_utils import evaluate
 
-SIZE = ["--patch-size", "14", "--dim", "16", "--depth", "1", "--batch-size", "512"]
+SIZE = ["--patch-size", "14", "--dim", "16", "--depth", "1", "--batch-size", "64"]
 TINY = ["--dataset", "fashion_mnist_mini", *SIZE]
 SILENT = os.environ | {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
 
@@ -99,7 +99,7 @@ def test_killed_and_resumed_equals_uninterrupted(finished, tmp_path):
         for line in process.stdout:
             if line.split()[:1] == [str(after)]:
                 break
-        time.sleep(0.07 * after)
+        time.sleep(0.03 * after)
         process.send_signal(signal.SIGKILL)
         process.communicate()
         assert not (out / "history.json").exists()
