@@ -6,7 +6,6 @@ idle machine.
 """
 
 import argparse
-import json
 import math
 import multiprocessing
 import re
@@ -25,10 +24,12 @@ from hdd.data_util.auto_augmentation import CIFAR10Policy
 from hdd.data_util.batch_augmentation import BatchAugmentation
 from hdd.dataset.image_tensors import AUGMENT_AT_ONCE
 from hdd.device.utils import get_amp_dtype, keep_freed_memory
+from hdd.files import write_atomically
 from hdd.models.cnn.mlp_mixer import MLPMixer
+from hdd.models.cnn.timm_names import timm_twin
 from hdd.progress import progress
 from hdd.train.fused import FusedMixer
-from hdd.train.records import provenance
+from hdd.train.records import provenance, to_json
 
 BATCH = 256
 SHAPE = {"patch_size": 4, "dim": 128, "depth": 8}  # the document's network
@@ -62,20 +63,9 @@ def interleaved(
 
 def build(kind: str, patch_size: int = 4, dim: int = 128, depth: int = 8) -> nn.Module:
     """Return one implementation of the network: "ours", "timm" or "mlp-mixer-pytorch"."""
-    if kind == "ours":
-        return MLPMixer(patch_size=patch_size, dim=dim, depth=depth)
-    tokens = (32 // patch_size) ** 2
-    if kind == "timm":
-        from timm.models.mlp_mixer import MlpMixer
-
-        return MlpMixer(
-            num_classes=10,
-            img_size=32,
-            patch_size=patch_size,
-            num_blocks=depth,
-            embed_dim=dim,
-            mlp_ratio=(tokens / 2 / dim, 4.0),  # timm's factors are both of the width
-        )
+    if kind in ("ours", "timm"):
+        net = MLPMixer(patch_size=patch_size, dim=dim, depth=depth)
+        return net if kind == "ours" else timm_twin(net)
     from mlp_mixer_pytorch import MLPMixer as PackageMixer
 
     return PackageMixer(
@@ -115,16 +105,17 @@ def ours(amp_dtype: torch.dtype, **shape: int) -> nn.Module:
 
 
 def matrix_products(dtype: torch.dtype, batch: int = BATCH) -> Timed:
-    """Return the floor of a step: its blocks' matrix products alone, in the step's layouts.
+    """Return the floor of a step: its blocks' matrix products alone, each as one product.
 
     Each layer has its own operands, as in the step: 8 times the same ones would stay in the cache.
+    Stem and head, a hundredth of the operations, are left out.
     """
     tokens, dim, depth = (32 // SHAPE["patch_size"]) ** 2, SHAPE["dim"], SHAPE["depth"]
     token, channel = (batch * dim, tokens, tokens // 2), (batch * tokens, dim, 4 * dim)
     layers = []
     for rows, width, hidden in [token, channel] * depth:
-        pair = [torch.randn(rows, width), torch.randn(hidden, width), torch.randn(rows, hidden)]
-        layers.append([tensor.to(dtype) for tensor in pair])
+        shapes = ((rows, width), (hidden, width), (rows, hidden))
+        layers.append([torch.randn(shape).to(dtype) for shape in shapes])
 
     def products() -> None:
         for x, weight, h in layers:
@@ -252,7 +243,7 @@ def peak_memory(amp_dtype: torch.dtype, kinds: dict[str, str]) -> dict[str, floa
 def _memory(kind: str, amp_dtype: torch.dtype) -> float:
     keep_freed_memory(kind == "ours")
     net = ours(amp_dtype) if kind == "ours" else build(kind)
-    step = training_step(net, torch.float32 if kind.startswith("mlp") else amp_dtype)
+    step = training_step(net, torch.float32 if kind == "mlp-mixer-pytorch" else amp_dtype)
     before = _peak()
     for _ in range(3):
         step()
@@ -316,9 +307,9 @@ def main(argv: list[str] | None = None) -> int:
     print(_report(result))
     if options.json is not None:
         try:
-            options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+            write_atomically(options.json, to_json(result))
         except OSError as error:
-            parser.error(f"argument --json: cannot write {options.json}: {error.strerror}")
+            parser.error(f"argument --json: {error}")
     return 0
 
 

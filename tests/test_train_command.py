@@ -1,7 +1,9 @@
 """`python -m hdd.train` as a user meets it: files, interruptions, several processes, errors."""
 
+import dataclasses
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,11 +17,13 @@ from safetensors.torch import load_file
 from hdd.dataset.image_tensors import BatchLoader, load
 from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.train import records
-from hdd.train.__main__ import main
+from hdd.train.__main__ import _parser, main
 from hdd.train.classification_utils import evaluate
+from hdd.train.recipe import Recipe
 
 SIZE = ["--patch-size", "14", "--dim", "16", "--depth", "1", "--batch-size", "64"]
-TINY = ["--dataset", "fashion_mnist_mini", *SIZE]
+SHORT = ["--lr", "3e-3", "--weight-average", "0.998", "--validation", "0.1"]
+TINY = ["--dataset", "fashion_mnist_mini", *SIZE, *SHORT]
 SILENT = os.environ | {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
 
 
@@ -152,7 +156,7 @@ def error_of(capsys, *argv):
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        (["--epochs", "0"], "epochs=0"),
+        (["--epochs", "0"], "epochs=0 must be 1 or more. Fix: --epochs 60, for example."),
         (["--epochs", "many"], "'many'"),
         (["--patch-size", "5"], "patch_size=5"),
         (["--patch-size", "0"], "patch_size=0"),
@@ -213,6 +217,28 @@ def test_damaged_checkpoint(capsys, tmp_path, finished, damage):
     before = path.read_bytes()
     assert "damaged" in error_of(capsys, *arguments(out, "--resume", epochs=4))
     assert path.read_bytes() == before
+
+
+def recorded_commands():
+    paths = sorted(records.RUNS.glob("*.json"))
+    loaded = {path.stem: json.loads(path.read_text()) for path in paths}
+    return {name: r for name, r in loaded.items() if "hdd.train" in r.get("command", "")}
+
+
+@pytest.mark.parametrize("name", recorded_commands())
+def test_a_recorded_command_is_its_recipe(name):
+    record = recorded_commands()[name]
+    options = _parser().parse_args(shlex.split(record["command"])[3:])
+    assert {knob: getattr(options, knob) for knob in record["recipe"]} == record["recipe"]
+
+
+def test_the_plain_command_is_the_run_of_60_epochs():
+    record = records.load_run("cifar10_patch4_60_epochs")
+    options = _parser().parse_args(
+        ["--dataset", "cifar10", "--patch-size", "4", "--epochs", "60", "--out", "x"]
+    )
+    assert Recipe(**{knob: getattr(options, knob) for knob in record["recipe"]}) == Recipe()
+    assert dataclasses.asdict(Recipe()) == record["recipe"]
 
 
 def test_help_says_units_and_defaults(capsys):

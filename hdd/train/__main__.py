@@ -5,7 +5,6 @@ Several processes: `torchrun --nproc-per-node=2 -m hdd.train ...`.
 
 import argparse
 import dataclasses
-import json
 import os
 import shlex
 import sys
@@ -15,23 +14,21 @@ import torch
 from torch import distributed
 
 from hdd.device.utils import get_device, keep_freed_memory
+from hdd.files import write_atomically
 from hdd.models.nn_utils import count_macs, count_trainable_parameter
 from hdd.train.engine import (
     CHECKPOINT,
     HISTORY,
     WEIGHTS,
     Run,
-    RunError,
-    make_folder,
     processes,
     rank,
     read_checkpoint,
     save_checkpoint,
     save_weights,
-    write_atomically,
 )
 from hdd.train.recipe import CHOICES, Recipe
-from hdd.train.records import provenance
+from hdd.train.records import provenance, to_json
 
 HEADER = "epoch   lr        train loss  acc     val loss  acc     seconds"
 
@@ -85,8 +82,9 @@ def main(argv: list[str] | None = None) -> int:
         recipe = Recipe(**{f.name: getattr(options, f.name) for f in dataclasses.fields(Recipe)})
         device = _join_processes(options.device)
         _train(recipe, device, options, shlex.join(sys.argv[1:] if argv is None else argv))
-    except (RunError, ValueError, OSError, FloatingPointError) as error:
-        print(f"{parser.prog}: error: {' '.join(str(error).split())}", file=sys.stderr)
+    except (ValueError, OSError, FloatingPointError) as error:
+        if os.environ.get("RANK", "0") == "0":  # once, not once a process
+            print(f"{parser.prog}: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     finally:
         if distributed.is_initialized():
@@ -122,7 +120,7 @@ def _train(recipe: Recipe, device: torch.device, options, arguments: str) -> Non
     if rank() == 0:
         record = _record(run, arguments)
         save_weights(out / WEIGHTS, run.result)
-        write_atomically(out / HISTORY, (json.dumps(record, indent=1) + "\n").encode())
+        write_atomically(out / HISTORY, to_json(record))
         _say(f"Test accuracy {record['test_accuracy']:.4f} (n = {record['test_images']:,}).")
         _say(f"Wrote {HISTORY}, {WEIGHTS} and {CHECKPOINT} to {out}.")
 
@@ -132,7 +130,7 @@ def _earlier_state(checkpoint: Path, resume: bool, recipe: Recipe) -> dict | Non
     if not checkpoint.exists():
         return None
     if not resume:
-        raise RunError(f"{checkpoint.parent} holds a run. Fix: --resume, or another --out.")
+        raise FileExistsError(f"{checkpoint.parent} holds a run. Fix: --resume, or another --out.")
     return read_checkpoint(checkpoint, recipe)
 
 
@@ -140,10 +138,8 @@ def _keep(run: Run, out: Path, snapshots: set[int]) -> None:
     """Write the checkpoint and, at chosen epochs, the token mixing of the resulting network."""
     if rank() != 0:
         return
-    make_folder(out)
     names = [n for n in run.result.state_dict() if "token_mixing" in n or "embedding" in n]
     if names and (run.epoch in snapshots or run.epoch == run.recipe.epochs):
-        make_folder(out / "snapshots")
         path = out / "snapshots" / f"epoch_{run.epoch:04d}.safetensors"
         save_weights(path, run.result, names)
     save_checkpoint(out / CHECKPOINT, run.state_dict())

@@ -1,9 +1,7 @@
 """One recorded run: build what a Recipe says, train, survive interruptions, evaluate once."""
 
-import contextlib
 import dataclasses
 import io
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,20 +14,15 @@ from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
-from hdd.data_util.batch_augmentation import CutMix
 from hdd.dataset.image_tensors import BatchLoader, ImageTensors, load, split_validation
 from hdd.device.utils import get_amp_dtype
+from hdd.files import write_atomically
 from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.train.classification_utils import evaluate, predict, train_one_epoch
 from hdd.train.fused import FusedMixer
 from hdd.train.recipe import Recipe
 
-History = dict[str, list[float]]
 CHECKPOINT, WEIGHTS, HISTORY = "checkpoint.pt", "weights.safetensors", "history.json"
-
-
-class RunError(Exception):
-    """A run that cannot start or go on, with a message of one line for whoever started it."""
 
 
 class Shard:
@@ -41,6 +34,11 @@ class Shard:
     """
 
     def __init__(self, loader: BatchLoader, rank: int, processes: int) -> None:
+        if loader.batch_size % processes:
+            raise ValueError(
+                f"batch_size={loader.batch_size} does not divide among {processes} processes. "
+                f"Fix: --batch-size {processes * max(1, loader.batch_size // processes)}."
+            )
         self.loader, self.rank, self.processes = loader, rank, processes
 
     def __len__(self) -> int:
@@ -54,7 +52,7 @@ class Shard:
 
 
 class Run:
-    """The state of one run; `train` brings it to its end.
+    """The state of one run: call `train_epoch` until `epoch` is `recipe.epochs`.
 
     Args:
         recipe: every knob.
@@ -64,18 +62,16 @@ class Run:
 
     def __init__(self, recipe: Recipe, device: torch.device, data_root: str | Path) -> None:
         self.recipe, self.device = recipe, device
+        self.epoch, self.history = 0, {}
         train, self.test = load(recipe.dataset, data_root)
-        self.train_data, self.val_data = _split(train, self.test, recipe)
+        self.train_data, self.val_data = _split(train, recipe)
         self.net = recipe.network(train).to(device)
         native = get_amp_dtype(device)
         self.amp_dtype = native if recipe.precision == "auto" else getattr(torch, recipe.precision)
         self.step_net = self._step_net()
         self.optimizer = recipe.build_optimizer(self.net)
-        self.steps_per_epoch = -(-len(self.train_data) // recipe.batch_size)
-        self.scheduler = recipe.build_scheduler(self.optimizer, self.steps_per_epoch)
+        self.scheduler = recipe.build_scheduler(self.optimizer, len(self._loader()))
         self.average = average_of(self.net, recipe.weight_average)
-        self.history: History = {}
-        self.epoch = 0
 
     @property
     def result(self) -> nn.Module:
@@ -92,13 +88,13 @@ class Run:
 
     def _loader(self) -> Shard:
         """Return the loader of the current epoch, whose order depends on seed and epoch alone."""
-        recipe, classes = self.recipe, len(self.train_data.class_names)
+        recipe = self.recipe
         loader = BatchLoader(
             self.train_data,
             recipe.batch_size,
             shuffle=True,
             augment=recipe.augmentation(),
-            mix=CutMix(recipe.cutmix, classes) if recipe.cutmix else None,
+            mix=recipe.mix(len(self.train_data.class_names)),
             seed=_epoch_seed(recipe.seed, self.epoch),
         )
         return Shard(loader, rank(), processes())
@@ -177,13 +173,8 @@ class Run:
         self.epoch, self.history = state["epoch"], state["history"]
 
 
-def _split(train: ImageTensors, test: ImageTensors, recipe: Recipe):
-    """Return (train, validation or None)."""
-    if recipe.batch_size % processes():
-        raise ValueError(
-            f"batch_size={recipe.batch_size} does not divide among {processes()} processes. "
-            f"Fix: --batch-size {processes() * max(1, recipe.batch_size // processes())}."
-        )
+def _split(train: ImageTensors, recipe: Recipe) -> tuple[ImageTensors, ImageTensors | None]:
+    """Return (train, validation), or all of it and None."""
     if not recipe.validation:
         return train, None
     return split_validation(train, recipe.validation, recipe.seed)
@@ -231,38 +222,6 @@ def _mean_over_processes(*values: float) -> list[float]:
     return (total / processes()).tolist()
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder and those above it.
-
-    Raises:
-        RunError: if it cannot be made.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror
-        raise RunError(f"Cannot make {path}: {reason}. Fix: another folder with --out.") from error
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside `path`, then rename: the file is whole, or it is the old one.
-
-    Raises:
-        RunError: a full or read-only disk; what was there before is untouched.
-    """
-    temporary = path.with_name(f"{path.name}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise RunError(
-            f"Cannot write {path}: {error.strerror}. "
-            "Fix: free some space and --resume, or name another folder with --out."
-        ) from error
-
-
 def save_weights(path: Path, net: nn.Module, names: list[str] | None = None) -> None:
     """Write the network's weights, or those called `names`, as safetensors."""
     state = {k: v.cpu().contiguous() for k, v in net.state_dict().items()}
@@ -280,13 +239,13 @@ def read_checkpoint(path: Path, recipe: Recipe) -> dict[str, Any]:
     """Return the state that an earlier run left.
 
     Raises:
-        RunError: a damaged file, or one of another recipe.
+        ValueError: a damaged file, or one of another recipe.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         saved = state["recipe"]
     except Exception as error:  # many kinds of damage, many kinds of exceptions
-        raise RunError(
+        raise ValueError(
             f"Checkpoint {path} is damaged ({type(error).__name__}). "
             "Fix: start again in another folder with --out; this one is left as it is."
         ) from error
@@ -294,5 +253,7 @@ def read_checkpoint(path: Path, recipe: Recipe) -> dict[str, Any]:
     other = sorted(name for name in wanted if saved.get(name) != wanted[name])
     if other:
         listing = ", ".join(f"{name}={saved.get(name)!r}" for name in other)
-        raise RunError(f"{path} was made with {listing}. Fix: the same options, or another --out.")
+        raise ValueError(
+            f"{path} was made with {listing}. Fix: the same options, or another --out."
+        )
     return state

@@ -6,7 +6,7 @@ function with its backward pass written out:
 
 * the activations lie as (S, B, C): token mixing multiplies them from the left, channel mixing from
   the right, and nothing is transposed;
-* biases, and the channel half's residual sum, are added inside the matrix product;
+* the channel half's biases and residual sum are added inside its matrix products;
 * the channel norm's gain and shift are folded into fc1, y = (W1 gain) x + (b1 + W1 shift), whose
   gradients give theirs by small products instead of another pass over the activations;
 * GELU's backward pass overwrites its input.
@@ -86,11 +86,16 @@ class FusedMixer(nn.Module):
     """An MLPMixer's own parameters, run by the two functions above on the CPU in bfloat16.
 
     Args:
-        net: the network; its weights are shared, not copied. Without dropout.
+        net: the network; its weights are shared, not copied.
+
+    Raises:
+        ValueError: a network with dropout, which this pass does not have.
     """
 
     def __init__(self, net: MLPMixer) -> None:
         super().__init__()
+        if net.blocks[0].token_mixing.dropout.p:
+            raise ValueError("FusedMixer has no dropout. Fix: train the network itself.")
         self.net = net
 
     def forward(self, images: Tensor) -> Tensor:

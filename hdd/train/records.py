@@ -7,7 +7,6 @@ has written; `python -m hdd.train.records evaluate NAME` measures its recorded w
 import argparse
 import datetime
 import json
-import os
 import platform
 import sys
 from pathlib import Path
@@ -15,8 +14,14 @@ from typing import Any
 
 import torch
 import torchvision
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
+
+from hdd.dataset.image_tensors import BatchLoader, load
+from hdd.files import write_atomically
+from hdd.models.cnn.mlp_mixer import MLPMixer
+from hdd.models.cnn.timm_names import timm_twin
+from hdd.train.classification_utils import evaluate
 
 RUNS = Path(__file__).parents[2] / "resources" / "runs"
 CHECKPOINTS = RUNS.parent / "checkpoints"
@@ -47,13 +52,14 @@ def save_run(name: str, content: dict[str, Any], device: str | torch.device) -> 
 
     An existing record is replaced only once the new one is complete.
     """
-    record = {**content, **provenance(device)}
-    RUNS.mkdir(parents=True, exist_ok=True)
     path = RUNS / f"{name}.json"
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_atomically(path, to_json({**content, **provenance(device)}))
     return path
+
+
+def to_json(record: dict[str, Any]) -> bytes:
+    """Return the text of a record."""
+    return (json.dumps(record, indent=1) + "\n").encode()
 
 
 def load_run(name: str) -> dict[str, Any]:
@@ -62,11 +68,7 @@ def load_run(name: str) -> dict[str, Any]:
     Raises:
         FileNotFoundError: no such record; the message lists those that exist.
     """
-    path = RUNS / f"{name}.json"
-    if not path.exists():
-        known = sorted(p.stem for p in RUNS.glob("*.json"))
-        raise FileNotFoundError(f"No recorded run {name!r}. Fix: one of {known}.")
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads(_existing(RUNS, name, ".json").read_text(encoding="utf-8"))
 
 
 def load_runs(prefix: str) -> list[dict[str, Any]]:
@@ -77,32 +79,7 @@ def load_runs(prefix: str) -> list[dict[str, Any]]:
     """
     names = [path.stem for path in RUNS.glob(f"{prefix}*.json")]
     numbers = sorted(int(n[len(prefix) :]) for n in names if n[len(prefix) :].isdigit())
-    return [load_run(f"{prefix}{number}") for number in numbers] or [load_run(f"{prefix}0")]
-
-
-def keep_run(folder: Path, name: str, *, weights: bool) -> None:
-    """Copy a finished run's record to `RUNS` and, if wanted, its weights to `CHECKPOINTS`.
-
-    Weights and snapshots are kept as float16: half the size, and no other prediction on more than
-    one image in a thousand.
-
-    Raises:
-        FileNotFoundError: no finished run in `folder`.
-    """
-    source = folder / "history.json"
-    if not source.exists():
-        raise FileNotFoundError(f"No finished run in {folder}. Fix: python -m hdd.train --resume.")
-    RUNS.mkdir(parents=True, exist_ok=True)
-    (RUNS / f"{name}.json").write_text(source.read_text("utf-8"), "utf-8")
-    if weights:
-        _halve(folder / "weights.safetensors", CHECKPOINTS / f"{name}.safetensors")
-        for path in sorted((folder / "snapshots").glob("*.safetensors")):
-            _halve(path, CHECKPOINTS / name / path.name)
-
-
-def _halve(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    save_file({key: tensor.half() for key, tensor in load_file(source).items()}, target)
+    return [load_run(f"{prefix}{number}") for number in numbers or [0]]
 
 
 def load_weights(name: str) -> dict[str, Tensor]:
@@ -111,56 +88,55 @@ def load_weights(name: str) -> dict[str, Tensor]:
     Raises:
         FileNotFoundError: no such weights; the message lists those that exist.
     """
-    path = CHECKPOINTS / f"{name}.safetensors"
+    weights = load_file(_existing(CHECKPOINTS, name, ".safetensors"))
+    return {key: tensor.float() for key, tensor in weights.items()}
+
+
+def _existing(folder: Path, name: str, suffix: str) -> Path:
+    path = folder / f"{name}{suffix}"
     if not path.exists():
-        known = sorted(p.stem for p in CHECKPOINTS.glob("*.safetensors"))
-        raise FileNotFoundError(f"No recorded weights {name!r}. Fix: one of {known}.")
-    return {key: tensor.float() for key, tensor in load_file(path).items()}
+        known = sorted(p.stem for p in folder.glob(f"*{suffix}"))
+        raise FileNotFoundError(f"No {name!r} in {folder.name}. Fix: one of {known}.")
+    return path
+
+
+def keep_run(folder: Path, name: str, *, weights: bool) -> None:
+    """Copy a finished run's record to `RUNS` and, if wanted, its weights to `CHECKPOINTS`.
+
+    Weights and snapshots are kept as float16, half the size; `reevaluate` says what that changes.
+
+    Raises:
+        FileNotFoundError: no finished run in `folder`.
+    """
+    source = folder / "history.json"
+    if not source.exists():
+        raise FileNotFoundError(f"No finished run in {folder}. Fix: python -m hdd.train --resume.")
+    write_atomically(RUNS / f"{name}.json", source.read_bytes())
+    if weights:
+        _halve(folder / "weights.safetensors", CHECKPOINTS / f"{name}.safetensors")
+        for path in sorted((folder / "snapshots").glob("*.safetensors")):
+            _halve(path, CHECKPOINTS / name / path.name)
+
+
+def _halve(source: Path, target: Path) -> None:
+    write_atomically(
+        target, save({key: tensor.half() for key, tensor in load_file(source).items()})
+    )
 
 
 def reevaluate(name: str, data_root: str | Path) -> dict[str, float]:
-    """Return the test accuracy of the recorded weights in our network and, if there, in timm's."""
-    from hdd.dataset.image_tensors import BatchLoader, load
-    from hdd.models.cnn.mlp_mixer import MLPMixer
-    from hdd.train.classification_utils import evaluate
-
-    record, weights = load_run(name), load_weights(name)
+    """Return the test accuracy of the recorded weights in our network and in timm's, in float32."""
+    record = load_run(name)
     recipe = record["recipe"]
     _, test = load(recipe["dataset"], data_root)
     sizes = {key: recipe[key] for key in ("patch_size", "dim", "depth")}
     channels, *image_size = test.images.shape[1:]
     net = MLPMixer(image_size=tuple(image_size), channels=channels, **sizes)
-    net.load_state_dict(weights)
-    networks = {"recorded": None, "hdd": net, "timm": _timm_twin(net, recipe["patch_size"])}
+    net.load_state_dict(load_weights(name))
     accuracies = {"recorded": record["test_accuracy"]}
-    for kind, network in networks.items():
-        if network is not None:
-            accuracies[kind] = evaluate(network, BatchLoader(test, 500), "cpu")[1]
+    for kind, network in {"hdd": net, "timm": timm_twin(net)}.items():
+        accuracies[kind] = evaluate(network, BatchLoader(test, 500), "cpu")[1]
     return accuracies
-
-
-def _timm_twin(net, patch_size: int):
-    """Return timm's network with the same weights, or None without timm."""
-    try:
-        from timm.models.mlp_mixer import MlpMixer
-    except ImportError:
-        return None
-    from hdd.models.cnn.timm_names import to_timm
-
-    block = net.blocks[0]
-    hidden = (block.token_mixing.fc1.out_features, block.channel_mixing.fc1.out_features)
-    dim = net.head.in_features
-    twin = MlpMixer(
-        num_classes=net.head.out_features,
-        in_chans=net.input_shape[0],
-        img_size=net.input_shape[1:],
-        patch_size=patch_size,
-        num_blocks=len(net.blocks),
-        embed_dim=dim,
-        mlp_ratio=tuple(width / dim for width in hidden),
-    )
-    twin.load_state_dict(to_timm(net.state_dict()))
-    return twin
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -181,7 +157,7 @@ def main(argv: list[str] | None = None) -> int:
         else:
             for kind, accuracy in reevaluate(options.name, options.data_root).items():
                 print(f"{kind:10s}{accuracy:.4f}")
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         print(f"{parser.prog}: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return 0

@@ -1,0 +1,24 @@
+"""Writing a file so that it is whole, or is still the old one."""
+
+import contextlib
+import os
+from pathlib import Path
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write beside `path`, then rename; folders are made as needed.
+
+    Raises:
+        OSError: a full or read-only disk, in one line; what was there before is untouched.
+    """
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise OSError(
+            f"Cannot write {path}: {error.strerror}. Fix: free some space, or another folder."
+        ) from error
