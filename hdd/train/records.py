@@ -7,6 +7,7 @@ has written; `python -m hdd.train.records evaluate NAME` measures its recorded w
 import argparse
 import datetime
 import json
+import math
 import platform
 import sys
 from pathlib import Path
@@ -92,17 +93,42 @@ def load_weights(name: str) -> dict[str, Tensor]:
     return {key: tensor.float() for key, tensor in weights.items()}
 
 
+def load_net(name: str, epoch: int | None = None) -> MLPMixer:
+    """Return the network of a recorded run, with its last weights or those after an epoch.
+
+    Snapshots hold the stem and the token mixing; whatever else a network of an `epoch` has is
+    random.
+
+    Raises:
+        FileNotFoundError: no such weights; the message lists those that exist.
+    """
+    weights = load_weights(name if epoch is None else f"{name}/epoch_{epoch:04d}")
+    dim, channels, patch_size, _ = weights["patch_embedding.weight"].shape
+    hidden, tokens = weights["blocks.0.token_mixing.fc1.weight"].shape
+    net = MLPMixer(
+        image_size=patch_size * math.isqrt(tokens),
+        channels=channels,
+        patch_size=patch_size,
+        dim=dim,
+        depth=load_run(name)["recipe"]["depth"],
+        token_dim=hidden,
+    )
+    net.load_state_dict(weights, strict=epoch is None)
+    return net.eval()
+
+
 def _existing(folder: Path, name: str, suffix: str) -> Path:
     path = folder / f"{name}{suffix}"
     if not path.exists():
-        known = sorted(p.stem for p in folder.glob(f"*{suffix}"))
+        known = sorted(p.stem for p in path.parent.glob(f"*{suffix}"))
         raise FileNotFoundError(f"No {name!r} in {folder.name}. Fix: one of {known}.")
     return path
 
 
-def keep_run(folder: Path, name: str, *, weights: bool) -> None:
-    """Copy a finished run's record to `RUNS` and, if wanted, its weights to `CHECKPOINTS`.
+def keep_run(folder: Path, name: str, *, weights: bool, snapshots: set[int] | None = None) -> None:
+    """Copy a finished run's record to `RUNS` and, if wanted, weights to `CHECKPOINTS`.
 
+    `snapshots` are the epochs to keep of those that it has; without, all go with the weights.
     Weights and snapshots are kept as float16, half the size; `reevaluate` says what that changes.
 
     Raises:
@@ -114,7 +140,9 @@ def keep_run(folder: Path, name: str, *, weights: bool) -> None:
     write_atomically(RUNS / f"{name}.json", source.read_bytes())
     if weights:
         _halve(folder / "weights.safetensors", CHECKPOINTS / f"{name}.safetensors")
-        for path in sorted((folder / "snapshots").glob("*.safetensors")):
+    for path in sorted((folder / "snapshots").glob("*.safetensors")):
+        epoch = int(path.stem.removeprefix("epoch_"))
+        if epoch in snapshots if snapshots is not None else weights:
             _halve(path, CHECKPOINTS / name / path.name)
 
 
@@ -126,13 +154,8 @@ def _halve(source: Path, target: Path) -> None:
 
 def reevaluate(name: str, data_root: str | Path) -> dict[str, float]:
     """Return the test accuracy of the recorded weights in our network and in timm's, in float32."""
-    record = load_run(name)
-    recipe = record["recipe"]
-    _, test = load(recipe["dataset"], data_root)
-    sizes = {key: recipe[key] for key in ("patch_size", "dim", "depth")}
-    channels, *image_size = test.images.shape[1:]
-    net = MLPMixer(image_size=tuple(image_size), channels=channels, **sizes)
-    net.load_state_dict(load_weights(name))
+    record, net = load_run(name), load_net(name)
+    _, test = load(record["recipe"]["dataset"], data_root)
     accuracies = {"recorded": record["test_accuracy"]}
     for kind, network in {"hdd": net, "timm": timm_twin(net)}.items():
         accuracies[kind] = evaluate(network, BatchLoader(test, 500), "cpu")[1]
@@ -147,13 +170,15 @@ def main(argv: list[str] | None = None) -> int:
     keep.add_argument("folder", type=Path)
     keep.add_argument("name")
     keep.add_argument("--weights", action="store_true", help="the weights and snapshots too")
+    keep.add_argument("--snapshots", nargs="*", type=int, help="epochs of the snapshots to keep")
     again = actions.add_parser("evaluate", help="test accuracy of recorded weights, measured again")
     again.add_argument("name")
     again.add_argument("--data-root", type=Path, default=Path("dataset"))
     options = parser.parse_args(argv)
     try:
         if options.action == "keep":
-            keep_run(options.folder, options.name, weights=options.weights)
+            epochs = None if options.snapshots is None else set(options.snapshots)
+            keep_run(options.folder, options.name, weights=options.weights, snapshots=epochs)
         else:
             for kind, accuracy in reevaluate(options.name, options.data_root).items():
                 print(f"{kind:10s}{accuracy:.4f}")

@@ -1,27 +1,150 @@
-"""Who hears whom, and how much of a token-mixing matrix a convolution could express."""
+"""What token mixing has learned: its units, who hears whom, and how far that is from chance.
 
+Functions that take a network take an `hdd` or a timm Mixer; `layer` counts its blocks, -1 is the
+last. S tokens lie on an h x w grid, D_S is the hidden width of token mixing.
+"""
+
+import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import jacrev
+from torch.nn import functional
 
 
-def influence_maps(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return how strongly each token, and each channel, of the output depends on the input's.
+class TokenMixing(NamedTuple):
+    """The two matrices of a block's token-mixing MLP, and the grid of its tokens."""
 
-    Args:
-        function: (B, S, C) -> (B, S, C), such as a MixerBlock.
-        x: the point, (S, C), at which the Jacobian is taken.
+    first: Tensor  # (D_S, S): a row says what a unit listens to
+    second: Tensor  # (S, D_S): a column says where a unit writes
+    grid: tuple[int, int]
 
-    Returns:
-        token map (S, S) and channel map (C, C): entry [out, in] is the Frobenius norm of the
-        Jacobian's block. An entry of exactly zero: "out" cannot hear "in" at this point.
+
+def token_mixing(net: nn.Module, layer: int) -> TokenMixing:
+    """Return the token-mixing matrices of block `layer`, as float32 on the CPU.
+
+    Raises:
+        ValueError: a network without token-mixing blocks, or without this one.
     """
-    jacobian = jacrev(lambda one: function(one.unsqueeze(0)).squeeze(0))(x)  # (S, C, S, C)
-    tokens = jacobian.square().sum(dim=(1, 3)).sqrt()  # (S, S)
-    channels = jacobian.square().sum(dim=(0, 2)).sqrt()  # (C, C)
-    return tokens.detach(), channels.detach()
+    blocks = getattr(net, "blocks", [])
+    if not -len(blocks) <= layer < len(blocks):
+        raise ValueError(
+            f"layer={layer}, but {type(net).__name__} has {len(blocks)} blocks. "
+            "Fix: an hdd or timm Mixer, and a layer that it has (-1 is the last)."
+        )
+    block = blocks[layer]
+    mlp = getattr(block, "token_mixing", None) or getattr(block, "mlp_tokens", None)
+    if mlp is None:
+        raise ValueError(
+            f"{type(block).__name__} has no token-mixing MLP. Fix: an hdd or timm Mixer."
+        )
+    first, second = (fc.weight.detach().float().cpu() for fc in (mlp.fc1, mlp.fc2))
+    return TokenMixing(first, second, _grid(net))
+
+
+def _grid(net: nn.Module) -> tuple[int, int]:
+    return tuple(net.grid if hasattr(net, "grid") else net.stem.grid_size)
+
+
+def unit_maps(net: nn.Module, layer: int) -> Tensor:
+    """Return what each hidden unit listens to: the first matrix's rows as maps (D_S, h, w)."""
+    first, _, grid = token_mixing(net, layer)
+    return first.unflatten(1, grid)
+
+
+def written_maps(net: nn.Module, layer: int) -> Tensor:
+    """Return where each hidden unit writes: the second matrix's columns as maps (D_S, h, w)."""
+    _, second, grid = token_mixing(net, layer)
+    return second.T.unflatten(1, grid)
+
+
+def effective_mixing(net: nn.Module, layer: int) -> Tensor:
+    """Return W2 W1 (S, S), row "out", column "in": token mixing if the GELU were the identity."""
+    first, second, _ = token_mixing(net, layer)
+    return second @ first
+
+
+def stem_filters(net: nn.Module) -> Tensor:
+    """Return the stem's filters (C, channels, P, P)."""
+    conv = net.patch_embedding if hasattr(net, "patch_embedding") else net.stem.proj
+    return conv.weight.detach().float().cpu()
+
+
+def spatial_frequency(maps: Tensor) -> Tensor:
+    """Return each map's mean spatial frequency in cycles a token: (D, h, w) -> (D,).
+
+    The mean radius in the 2-D Fourier spectrum, weighted by power: 0 for a constant map, and
+    exactly its own frequency for a plane wave with whole periods on the grid.
+    """
+    h, w = maps.shape[-2:]
+    radius = torch.hypot(torch.fft.fftfreq(h)[:, None], torch.fft.fftfreq(w)[None, :])  # (h, w)
+    power = torch.fft.fft2(maps.float()).abs().square()  # (D, h, w)
+    total = power.sum(dim=(-2, -1)).clamp_min(torch.finfo(torch.float32).tiny)
+    return (power * radius).sum(dim=(-2, -1)) / total
+
+
+def cosines(maps: Tensor) -> Tensor:
+    """Return the cosine of every two maps: (D, h, w) -> (D, D)."""
+    rows = functional.normalize(maps.flatten(1).float(), dim=1)  # (D, S)
+    return rows @ rows.T
+
+
+def opposite_pairs(maps: Tensor) -> list[tuple[int, int]]:
+    """Return disjoint pairs of maps (D, h, w), the most opposite pair first.
+
+    Greedy: of all units still free, the two with the smallest cosine are the next pair. An odd
+    one is left over.
+    """
+    similar = cosines(maps)  # (D, D)
+    order = similar.flatten().argsort(stable=True).tolist()
+    free, pairs = set(range(len(maps))), []
+    for i, j in (divmod(index, len(maps)) for index in order):
+        if i < j and i in free and j in free:
+            pairs.append((i, j))
+            free -= {i, j}
+    return pairs
+
+
+def order_units(maps: Tensor) -> Tensor:
+    """Return an order (D,) of maps (D, h, w): by frequency, opposite units side by side.
+
+    As in figure 5 of the paper: pairs of opposite phase, the slowest pair first. A unit left over
+    by an odd number comes last.
+    """
+    frequency = spatial_frequency(maps)  # (D,)
+    pairs = sorted(opposite_pairs(maps), key=lambda pair: float(frequency[list(pair)].mean()))
+    paired = [unit for pair in pairs for unit in sorted(pair)]
+    return torch.tensor(paired + sorted(set(range(len(maps))) - set(paired)))
+
+
+def morans_i(maps: Tensor) -> Tensor:
+    """Return the spatial autocorrelation (Moran's I) of maps: (D, h, w) -> (D,).
+
+    The mean product of neighbouring entries (up, down, left, right) over the mean square, after
+    the map's mean is taken off: 1 is as smooth as can be, -1 a chessboard, -1/(S - 1) is expected
+    of a shuffled map. A constant map has no variance: 0 is returned for it.
+    """
+    centred = maps.float() - maps.float().mean(dim=(-2, -1), keepdim=True)  # (D, h, w)
+    across = (centred[..., :, 1:] * centred[..., :, :-1]).flatten(-2)
+    down = (centred[..., 1:, :] * centred[..., :-1, :]).flatten(-2)
+    neighbours = across.shape[-1] + down.shape[-1]
+    variance = centred.square().mean(dim=(-2, -1))  # (D,)
+    value = (across.sum(-1) + down.sum(-1)) / max(neighbours, 1)
+    flat = variance <= 1e-12 * maps.float().square().mean(dim=(-2, -1))
+    return torch.where(flat, torch.zeros(()), value / variance)
+
+
+def smallest_cosines(maps: Tensor) -> Tensor:
+    """Return each map's smallest cosine with another: (D, h, w) -> (D,); -1: it has its negative.
+
+    Raises:
+        ValueError: fewer than two maps.
+    """
+    if len(maps) < 2:
+        raise ValueError(f"{len(maps)} unit has no other one. Fix: a wider token-mixing MLP.")
+    return cosines(maps).fill_diagonal_(2.0).amin(dim=1)
 
 
 def equivariant_share(matrix: Tensor, grid: tuple[int, int]) -> float:
@@ -45,3 +168,149 @@ def equivariant_share(matrix: Tensor, grid: tuple[int, int]) -> float:
     sums.scatter_add_(0, displacement, matrix.detach().double().cpu().flatten())
     projected = sums.square().sum() / (h * w)  # S members at sum / S each
     return float(projected / matrix.detach().double().square().sum().cpu())
+
+
+class Chance(NamedTuple):
+    """A statistic beside the same statistic of shuffled weights."""
+
+    value: float
+    null_mean: float
+    null_sd: float
+
+    @property
+    def z(self) -> float:
+        """How many of the null's standard deviations the value is from the null's mean."""
+        return (self.value - self.null_mean) / max(self.null_sd, 1e-12)
+
+    @property
+    def beyond_chance(self) -> bool:
+        """True if |z| > 4; shuffled weights reach that about once in ten thousand times."""
+        return abs(self.z) > 4
+
+    def __str__(self) -> str:
+        verdict = "beyond chance" if self.beyond_chance else "not distinguishable from chance"
+        return f"{self.value:+.3f} (chance {self.null_mean:+.3f} ± {self.null_sd:.3f}): {verdict}"
+
+
+STATISTICS = (
+    "autocorrelation",
+    "opposite cosine",
+    "opposite rather than equal",
+    "equivariant share",
+)
+
+
+def structure(net: nn.Module, layer: int, draws: int = 100, seed: int = 0) -> dict[str, Chance]:
+    """Return statistics of a layer's token mixing, each beside chance.
+
+    * "autocorrelation": mean Moran's I of the units' maps.
+    * "opposite cosine": mean of each unit's smallest cosine with another.
+    * "opposite rather than equal": the same, against a stricter null, see below.
+    * "equivariant share": that of W2 W1.
+
+    Chance has the same numbers in other places: each unit's weights, read and written, are
+    shuffled over the grid. Smooth units are near to each other's span, so their cosines are large
+    in both directions without any pairing; the stricter null keeps every unit's map and flips
+    random signs: it asks whether opposites are preferred to duplicates.
+
+    Args:
+        net: an hdd or timm Mixer.
+        layer: its block.
+        draws: how many shuffles the null's mean and standard deviation come from.
+        seed: of the shuffles.
+    """
+    mixing, generator = token_mixing(net, layer), torch.Generator().manual_seed(seed)
+    maps = mixing.first.unflatten(1, mixing.grid)
+    null = torch.tensor([_statistics(shuffled(mixing, generator)) for _ in range(draws)]).T
+    flipped = torch.tensor([_opposite(_flip(maps, generator)) for _ in range(draws)])
+    value = _statistics(mixing)
+    chances = [_beside(one, draws_of) for one, draws_of in zip(value, null, strict=True)]
+    chances.insert(2, _beside(value[1], flipped))
+    return dict(zip(STATISTICS, chances, strict=True))
+
+
+def _beside(value: float, null: Tensor) -> Chance:
+    return Chance(value, float(null.mean()), float(null.std()))
+
+
+def _flip(maps: Tensor, generator: torch.Generator) -> Tensor:
+    """Return maps (D, h, w), each with a random sign."""
+    return maps * torch.randint(0, 2, (len(maps), 1, 1), generator=generator).mul(2).sub(1)
+
+
+def _opposite(maps: Tensor) -> float:
+    return float(smallest_cosines(maps).mean())
+
+
+def shuffled(mixing: TokenMixing, generator: torch.Generator) -> TokenMixing:
+    """Return the null: what each unit reads, and what it writes, shuffled over the tokens."""
+    first, written = (_shuffle_rows(m, generator) for m in (mixing.first, mixing.second.T))
+    return TokenMixing(first, written.T, mixing.grid)
+
+
+def _shuffle_rows(matrix: Tensor, generator: torch.Generator) -> Tensor:
+    order = torch.rand(matrix.shape, generator=generator).argsort(dim=1)
+    return matrix.gather(1, order)
+
+
+def _statistics(mixing: TokenMixing) -> tuple[float, float, float]:
+    """Return autocorrelation, opposite cosine and equivariant share."""
+    maps = mixing.first.unflatten(1, mixing.grid)
+    share = equivariant_share(mixing.second @ mixing.first, mixing.grid)
+    return float(morans_i(maps).mean()), _opposite(maps), share
+
+
+def influence_maps(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return how strongly each token, and each channel, of the output depends on the input's.
+
+    Args:
+        function: (B, S, C) -> (B, S, C), such as a MixerBlock.
+        x: the point, (S, C), at which the Jacobian is taken.
+
+    Returns:
+        token map (S, S) and channel map (C, C): entry [out, in] is the Frobenius norm of the
+        Jacobian's block. An entry of exactly zero: "out" cannot hear "in" at this point.
+    """
+    jacobian = jacrev(lambda one: function(one.unsqueeze(0)).squeeze(0))(x)  # (S, C, S, C)
+    tokens = jacobian.square().sum(dim=(1, 3)).sqrt()  # (S, S)
+    channels = jacobian.square().sum(dim=(0, 2)).sqrt()  # (C, C)
+    return tokens.detach(), channels.detach()
+
+
+def listening(net: nn.Module, layer: int, images: Tensor, seed: int = 0) -> Tensor:
+    """Return who hears whom in block `layer`, GELU, norms and residual included: (S, S).
+
+    Entry [out, in] is the Frobenius norm of the Jacobian's (C, C) block, divided by sqrt(C) and
+    averaged (root mean square) over the images: 1 on the diagonal for a block that only copies.
+    One random projection of the output's channels an image estimates it without the whole
+    Jacobian; with 16 images and 128 channels an entry is off by a few per cent.
+
+    Args:
+        net: an hdd or timm Mixer.
+        layer: its block.
+        images: normalised images (B, channels, H, W); they say where the Jacobian is taken.
+        seed: of the projections.
+    """
+    block, x = net.blocks[layer], _input_of(net, net.blocks[layer], images)  # (B, S, C)
+    x.requires_grad_(True)
+    generator = torch.Generator(x.device).manual_seed(seed)
+    probe = torch.randn(x.shape, generator=generator, device=x.device) / math.sqrt(x.shape[2])
+    y = block(x)  # (B, S, C)
+    rows = []
+    for token in range(y.shape[1]):
+        heard = (y[:, token] * probe[:, token]).sum()
+        (gradient,) = torch.autograd.grad(heard, x, retain_graph=True)  # (B, S, C)
+        rows.append(gradient.square().sum(dim=2).mean(dim=0).sqrt())  # (S,)
+    return torch.stack(rows).cpu()
+
+
+def _input_of(net: nn.Module, part: nn.Module, images: Tensor) -> Tensor:
+    """Return what `part` of the network receives for these images."""
+    received = []
+    hook = part.register_forward_pre_hook(lambda _, arguments: received.append(arguments[0]))
+    try:
+        with torch.no_grad():
+            net(images)
+    finally:
+        hook.remove()
+    return received[0].detach().clone()

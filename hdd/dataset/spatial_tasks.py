@@ -1,0 +1,141 @@
+"""Made-up tasks whose right token mixing is known: every token must output another one's content.
+
+A routing says, for each output token, which input token it copies. Whoever learns it must show it
+in its weights: they can be read off and scored.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hdd.models.cnn.mlp_mixer import MixerBlock, Mlp
+from hdd.train.optimizers import MuonAdamW
+
+ROUTINGS = ("shift", "mirror", "rotation", "permutation")
+
+
+def routing(kind: str, grid: tuple[int, int], seed: int = 0) -> Tensor:
+    """Return the source (S,) of each output token on an h x w grid.
+
+    Args:
+        kind: "shift" by one row and two columns, around the edge; "mirror" left and right;
+            "rotation" by a quarter turn, on a grid that is not square by a half turn; or a random
+            "permutation".
+        grid: (h, w).
+        seed: of the permutation.
+
+    Raises:
+        ValueError: an unknown kind.
+    """
+    h, w = grid
+    index = torch.arange(h * w).view(h, w)
+    moved = {
+        "shift": lambda: index.roll((1, 2), (0, 1)),
+        "mirror": lambda: index.flip(1),
+        "rotation": lambda: index.rot90(1 if h == w else 2),
+        "permutation": lambda: torch.randperm(h * w, generator=torch.Generator().manual_seed(seed)),
+    }
+    if kind not in moved:
+        raise ValueError(f"Unknown routing {kind!r}. Fix: one of {list(ROUTINGS)}.")
+    return moved[kind]().flatten()
+
+
+class TokenMixingOnly(nn.Module):
+    """The token-mixing MLP by itself, without norm, residual and channel mixing: (B, S, C)."""
+
+    def __init__(self, tokens: int, hidden: int) -> None:
+        super().__init__()
+        self.token_mixing = Mlp(tokens, hidden)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.token_mixing(x.transpose(1, 2)).transpose(1, 2)  # (B, S, C)
+
+
+class GlobalConvolution(nn.Module):
+    """One convolution as large as the grid, around its edges, the same for all channels."""
+
+    def __init__(self, grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.grid = grid
+        self.kernel = nn.Parameter(0.1 * torch.randn(grid))
+
+    def forward(self, x: Tensor) -> Tensor:
+        images = x.transpose(1, 2).unflatten(2, self.grid)  # (B, C, h, w)
+        # A circular convolution is a product of spectra.
+        y = torch.fft.ifft2(torch.fft.fft2(images) * torch.fft.fft2(self.kernel)).real
+        return y.flatten(2).transpose(1, 2)  # (B, S, C)
+
+
+def mixer_block(grid: tuple[int, int], channels: int = 16, width: float = 2.0) -> MixerBlock:
+    """Return one block with D_S = width * S, large enough for any routing from width 1 on."""
+    tokens = grid[0] * grid[1]
+    return MixerBlock(tokens, channels, int(width * tokens), 4 * channels)
+
+
+def train_routing(
+    net: nn.Module,
+    source: Tensor,
+    *,
+    optimizer: str = "adam",
+    steps: int = 400,
+    images: int = 32,
+    channels: int = 16,
+    lr: float = 1e-2,
+    seed: int = 0,
+) -> list[float]:
+    """Teach `net` (B, S, C) -> (B, S, C) a routing; return each step's loss.
+
+    The tokens are noise of mean 0 and variance 1, new ones at every step. The loss is the mean
+    squared error, so 1 is what the answer 0 costs, and 0.5 means that half does not arrive.
+
+    Args:
+        net: what is trained, in place.
+        source: (S,), from `routing`.
+        optimizer: "adam", or "muon" for the matrices.
+        steps: of the optimizer; its rate falls to 0 in half a cosine.
+        images: B, samples a step.
+        channels: C.
+        lr: the highest rate.
+        seed: of the samples.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    update = _optimizer(net, optimizer, lr)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(update, steps)
+    losses = []
+    for _ in range(steps):
+        noise = torch.randn(images, len(source), channels, generator=generator)  # (B, S, C)
+        x = functional.layer_norm(noise, (channels,))
+        loss = functional.mse_loss(net(x), x[:, source])
+        update.zero_grad()
+        loss.backward()
+        update.step()
+        scheduler.step()
+        losses.append(loss.item())
+    return losses
+
+
+def _optimizer(net: nn.Module, name: str, lr: float) -> torch.optim.Optimizer:
+    if name == "adam":
+        return torch.optim.Adam(net.parameters(), lr)
+    if name == "muon":
+        return MuonAdamW(nn.ModuleDict({"blocks": net}), lr, weight_decay=0.0, adamw_lr=lr)
+    raise ValueError(f"Unknown optimizer {name!r}. Fix: 'adam' or 'muon'.")
+
+
+def routing_matrix(net: nn.Module) -> Tensor:
+    """Return the S x S weights of a trained net, row "out", column "in".
+
+    W2 W1 of a token-mixing MLP; plus the identity for a block, whose residual connection copies
+    every token to itself; the kernel, laid out as a matrix, for a convolution.
+    """
+    if isinstance(net, GlobalConvolution):
+        one_hot = torch.eye(net.kernel.numel()).unsqueeze(0)  # (1, S, C = S)
+        return net(one_hot).detach().squeeze(0)
+    mlp = net.token_mixing
+    product = (mlp.fc2.weight @ mlp.fc1.weight).detach()  # (S, S)
+    return product + torch.eye(len(product)) if isinstance(net, MixerBlock) else product
+
+
+def routing_score(matrix: Tensor, source: Tensor) -> float:
+    """Return the share of rows of (S, S) whose largest weight is at the true source (S,)."""
+    return (matrix.argmax(dim=1) == source).double().mean().item()
