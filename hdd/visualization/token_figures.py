@@ -111,16 +111,21 @@ def plot_listening(
     """Draw matrices (S, S), row "out", as grids of grids: a small map for each output token.
 
     The map at place (r, c) says which input tokens the output token (r, c) hears. The diagonal,
-    where the residual connection copies, does not set the colours.
+    where the residual connection copies, does not set the colours. Two panels a row.
     """
-    figure, axes = plt.subplots(1, len(matrices), figsize=(3.9 * len(matrices), 4.3), squeeze=False)
-    for panel, matrix, label in zip(axes.flat, matrices, titles, strict=True):
+    rows, columns = -(-len(matrices) // 2), min(2, len(matrices))
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(5 * columns, 4.5 * rows + 0.4), squeeze=False
+    )
+    for panel, matrix, label in zip(axes.flat, matrices, titles, strict=False):
         others = matrix[~torch.eye(len(matrix), dtype=torch.bool)]
         limit = float(others.abs().quantile(0.995))
         image = show_maps(panel, matrix.unflatten(1, grid), grid[1], limit, cmap)
         panel.set_title(label, fontsize=10.5)
         panel.set_xlabel("place of the output token", fontsize=9)
-        figure.colorbar(image, ax=panel, shrink=0.75, pad=0.02)
+        figure.colorbar(image, ax=panel, shrink=0.8, pad=0.02)
+    for panel in axes.flat[len(matrices) :]:
+        panel.axis("off")
     figure.suptitle(title)
     return figure
 
