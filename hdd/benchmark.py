@@ -5,7 +5,6 @@ that a machine that slows down slows all of them; printed are medians over the r
 idle machine.
 """
 
-import argparse
 import math
 import multiprocessing
 import re
@@ -20,6 +19,7 @@ from PIL import Image
 from torch import nn
 from torchvision import transforms
 
+from hdd.command import OneLineParser, fail
 from hdd.data_util.auto_augmentation import CIFAR10Policy
 from hdd.data_util.batch_augmentation import BatchAugmentation
 from hdd.dataset.image_tensors import AUGMENT_AT_ONCE
@@ -287,12 +287,17 @@ def _report(result: dict) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Measure, print, and write the JSON file if one is wanted."""
-    parser = argparse.ArgumentParser(prog="python -m hdd.benchmark", description=__doc__)
+    parser = OneLineParser(prog="python -m hdd.benchmark", description=__doc__)
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument("--rounds", type=int, default=9, help="rounds a table (default 9)")
     options = parser.parse_args(argv)
     if options.rounds < 1:
         parser.error(f"argument --rounds: {options.rounds} must be at least 1")
+    try:
+        for kind in KINDS.values():
+            build(kind)
+    except ImportError as error:
+        return fail(parser.prog, error)
     amp_dtype, rounds = get_amp_dtype("cpu"), options.rounds
     result = {
         "precision": str(amp_dtype).removeprefix("torch."),

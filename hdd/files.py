@@ -1,6 +1,7 @@
 """Writing a file so that it is whole, or is still the old one."""
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -15,10 +16,12 @@ def write_atomically(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(content)
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())  # on the disk before the old file goes
         os.replace(temporary, path)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise OSError(
-            f"Cannot write {path}: {error.strerror}. Fix: free some space, or another folder."
-        ) from error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        fix = "free some space, or another folder" if full else "another folder"
+        raise OSError(f"Cannot write {path}: {error.strerror}. Fix: {fix}.") from error

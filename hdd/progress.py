@@ -1,5 +1,6 @@
 """A progress bar that does not look like an error."""
 
+import os
 import sys
 from collections.abc import Iterable
 
@@ -16,4 +17,7 @@ def progress(iterable: Iterable, description: str = "") -> tqdm:
     """
     in_notebook = hasattr(get_ipython(), "kernel")
     stream = sys.stdout if in_notebook else sys.stderr
-    return tqdm(iterable, description, file=stream, leave=False, mininterval=0.5)
+    # In a log file a bar is noise, and one bar is enough for several processes.
+    silent = not in_notebook and (not stream.isatty() or os.environ.get("RANK", "0") != "0")
+    options = {"disable": True} if silent else {}
+    return tqdm(iterable, description, file=stream, leave=False, mininterval=0.5, **options)

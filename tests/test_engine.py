@@ -7,13 +7,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hdd.dataset.image_tensors import BatchLoader, ImageTensors
+from hdd.dataset.image_tensors import BatchLoader, ImageTensors, _write_cache
 from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.models.cnn.timm_names import from_timm
 from hdd.models.nn_utils import count_trainable_parameter
 from hdd.models.yardsticks import build_yardstick
 from hdd.train.classification_utils import train_one_epoch
-from hdd.train.engine import Shard, average_of
+from hdd.train.engine import Run, Shard, average_of
 from hdd.train.fused import FusedMixer
 from hdd.train.recipe import Recipe
 
@@ -219,3 +219,48 @@ def test_yardsticks_have_the_mixers_parameters(kind):
     mixer = count_trainable_parameter(MLPMixer(patch_size=8))
     assert abs(count_trainable_parameter(net) / mixer - 1) < 0.1
     assert net(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+
+
+class OneBatch:
+    """A loader of one last batch of `rest` images."""
+
+    batch_size = 6
+
+    def __init__(self, rest):
+        self.data = range(rest)
+
+    def __len__(self):
+        return -(-len(self.data) // self.batch_size)
+
+    def __iter__(self):
+        for start in range(0, len(self.data), self.batch_size):
+            part = torch.arange(start, min(len(self.data), start + self.batch_size))
+            yield part, part
+
+
+@pytest.mark.parametrize("images", range(6, 13))
+def test_parts_of_a_batch_are_equally_large_and_never_empty(images):
+    shards = [list(Shard(OneBatch(images), rank, 3)) for rank in range(3)]
+    sizes = [[len(x) for x, _ in shard] for shard in shards]
+    assert sizes[0] == sizes[1] == sizes[2]
+    assert all(sizes[0])
+    assert len(Shard(OneBatch(images), 0, 3)) == len(sizes[0])
+    seen = torch.cat([x for shard in shards for x, _ in shard])
+    assert len(seen) == len(seen.unique()) > images - 3
+
+
+def test_batch_norm_is_refused_in_several_processes(monkeypatch):
+    pytest.importorskip("timm")
+    monkeypatch.setattr("hdd.train.engine.processes", lambda: 2)
+    recipe = Recipe(dataset="fashion_mnist_mini", model="cnn", optimizer="adam", epochs=1)
+    with pytest.raises(ValueError, match="Fix: one process"):
+        Run(recipe, torch.device("cpu"), "dataset")
+
+
+def test_a_data_set_on_a_read_only_disk_only_costs_time(tmp_path, monkeypatch):
+    def read_only(path, content):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("hdd.dataset.image_tensors.write_atomically", read_only)
+    _write_cache(tmp_path / "cache.pt", "key", ())
+    assert not list(tmp_path.iterdir())

@@ -7,9 +7,11 @@ from timm.models.mlp_mixer import MlpMixer
 from torch import nn
 from torch.nn import functional
 
+from hdd.models.cnn import timm_names
 from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.models.cnn.timm_names import from_timm, to_timm
 from hdd.models.nn_utils import count_macs, count_trainable_parameter
+from hdd.models.yardsticks import build_yardstick
 
 # The paper's table 1 and appendix E at 224 x 224 and 1000 classes.
 # patch, L, C, S, parameters, GMAC
@@ -311,3 +313,27 @@ def test_dropout_acts_in_training_only():
     assert torch.equal(net(x), net(x))
     net.load_state_dict((plain := MLPMixer(**SMALL).eval()).state_dict())
     assert torch.equal(net(x), plain(x))
+
+
+@pytest.mark.parametrize("dim", [49, 37, 128])
+@pytest.mark.parametrize("token_dim", [1, 2, 7, 33])
+def test_timm_twin_has_exactly_our_widths(dim, token_dim):
+    net = MLPMixer(patch_size=8, dim=dim, depth=1, token_dim=token_dim)
+    images = torch.randn(2, 3, 32, 32)
+    assert torch.allclose(net(images), timm_names.timm_twin(net)(images), atol=1e-5)
+
+
+@pytest.mark.parametrize("patch_size", [2, 4, 8])
+def test_the_factor_that_an_error_proposes_works(patch_size):
+    with pytest.raises(ValueError, match="at least") as error:
+        MLPMixer(patch_size=patch_size, expansion_factor_token=1e-6)
+    factor = float(str(error.value).split("a factor of at least ")[1].split(",")[0])
+    MLPMixer(patch_size=patch_size, expansion_factor_token=factor)
+
+
+def test_macs_of_attention_are_counted():
+    net = build_yardstick("vit", (3, 32, 32), 4)
+    tokens, dim, blocks = 65, 128, 5
+    linear = tokens * 12 * dim * dim * blocks + 64 * 48 * dim + dim * 10
+    attention = 2 * tokens * tokens * dim * blocks
+    assert count_macs(net, (3, 32, 32)) == linear + attention

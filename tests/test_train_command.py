@@ -1,5 +1,6 @@
 """`python -m hdd.train` as a user meets it: files, interruptions, several processes, errors."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -16,9 +17,10 @@ from safetensors.torch import load_file
 
 from hdd.dataset.image_tensors import BatchLoader, load
 from hdd.models.cnn.mlp_mixer import MLPMixer
-from hdd.train import records
+from hdd.train import engine, records
 from hdd.train.__main__ import _parser, main
 from hdd.train.classification_utils import evaluate
+from hdd.train.engine import Run
 from hdd.train.recipe import Recipe
 
 SIZE = ["--patch-size", "14", "--dim", "16", "--depth", "1", "--batch-size", "64"]
@@ -156,7 +158,10 @@ def error_of(capsys, *argv):
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        (["--epochs", "0"], "epochs=0 must be 1 or more. Fix: --epochs 60, for example."),
+        (
+            ["--epochs", "0"],
+            "epochs=0 must be a whole number from 1 to 1,000,000. Fix: --epochs 60, ",
+        ),
         (["--epochs", "many"], "'many'"),
         (["--patch-size", "5"], "patch_size=5"),
         (["--patch-size", "0"], "patch_size=0"),
@@ -165,12 +170,61 @@ def error_of(capsys, *argv):
         (["--weight-average", "1"], "weight_average=1"),
         (["--snapshots", "1,x"], "'1,x'"),
         (["--device", "tpu"], "tpu"),
+        (["--out", ""], "names no folder"),
+        (["--snapshots", "1,-5"], "'1,-5'"),
+        (["--seed", "3000000000"], "from 0 to 2,147,483,648"),
+        (["--lr", "2000"], "to 1,000. Fix: --lr 0.002"),
+        (["--crop-padding", "2000000000"], "from 0 to 64"),
+        (["--validation", "0.00001"], "`--validation 0` holds nothing out"),
+        (["--model", "vit", "--patch-size", "5"], "patch_size=5"),
+        (["--model", "vit", "--patch-size", "56"], "patch_size=56"),
     ],
 )
 def test_bad_option(capsys, tmp_path, more, says):
     out = tmp_path / "out"
     assert says in error_of(capsys, *arguments(out), *more)
     assert not out.exists()
+
+
+def test_yardsticks_need_timm(capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm.models.vision_transformer", None)
+    line = error_of(capsys, *arguments(tmp_path / "out", "--model", "vit"))
+    assert "timm" in line
+    assert "Fix: pip install" in line
+
+
+def test_what_the_machine_cannot_do_is_one_line(capsys, tmp_path, monkeypatch):
+    def fails(self):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory:\n you tried")
+
+    monkeypatch.setattr(Run, "train_epoch", fails)
+    assert "Fix: a smaller --dim" in error_of(capsys, *arguments(tmp_path / "out"))
+
+
+def test_a_result_that_is_no_number_is_not_written(capsys, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    monkeypatch.setattr(Run, "evaluate", lambda self, data: (float("nan"), 0.1))
+    assert "validation loss is nan" in error_of(capsys, *arguments(out))
+    assert not (out / "history.json").exists()
+    assert torch.load(out / "checkpoint.pt")["epoch"] == 0
+
+
+def test_ctrl_c_is_one_line_and_resumable(capsys, tmp_path, monkeypatch):
+    def interrupt(self):
+        raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "train_epoch", interrupt)
+        assert main([str(a) for a in arguments(out, epochs=1)]) == 130
+    assert capsys.readouterr().err.count("\n") == 1
+    assert main([str(a) for a in arguments(out, "--resume", epochs=1)]) == 0
+
+
+def test_bfloat16_where_it_is_not_native(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "get_amp_dtype", lambda device: torch.float32)
+    line = error_of(capsys, *arguments(tmp_path / "out", "--precision", "bfloat16"))
+    assert "Fix: --precision auto" in line
 
 
 def test_folder_that_cannot_be_made(capsys, tmp_path):
@@ -196,6 +250,29 @@ def test_full_disk_keeps_what_was_there(capsys, tmp_path, finished, monkeypatch)
 
 def copy_of(folder, tmp_path):
     return shutil.copytree(folder, tmp_path / "copy")
+
+
+def test_a_run_without_its_checkpoint_is_not_overwritten(capsys, tmp_path, finished):
+    out = copy_of(finished[0], tmp_path)
+    (out / "checkpoint.pt").unlink()
+    for more in ([], ["--resume"]):
+        assert "another --out" in error_of(capsys, *arguments(out, *more, epochs=4))
+    assert history(out) == history(finished[0])
+
+
+def test_a_finished_run_stays_as_it_is(capsys, tmp_path, finished):
+    out = copy_of(finished[0], tmp_path)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert main([str(a) for a in arguments(out, "--resume", epochs=4)]) == 0
+    assert "is finished" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_another_precision_is_not_resumed(capsys, tmp_path, finished):
+    out = copy_of(finished[0], tmp_path)
+    state = torch.load(out / "checkpoint.pt") | {"precision": "torch.float16", "epoch": 3}
+    torch.save(state, out / "checkpoint.pt")
+    assert "began in torch.float16" in error_of(capsys, *arguments(out, "--resume", epochs=4))
 
 
 def test_a_run_is_not_overwritten(capsys, tmp_path, finished):
@@ -240,6 +317,50 @@ def test_the_plain_command_is_the_run_of_60_epochs():
     knobs = [field.name for field in dataclasses.fields(Recipe)]
     assert Recipe(**{knob: getattr(options, knob) for knob in knobs}) == Recipe()
     assert Recipe(**record["recipe"]) == Recipe()
+
+
+def test_any_flipped_bit_of_a_checkpoint_is_noticed(tmp_path, finished):
+    path = tmp_path / "checkpoint.pt"
+    content = (finished[0] / "checkpoint.pt").read_bytes()
+    recipe = Recipe(**history(finished[0])["recipe"])
+    whole = engine.read_checkpoint(finished[0] / "checkpoint.pt", recipe)
+    for place in torch.randint(len(content), (40,), generator=torch.Generator().manual_seed(0)):
+        flipped = bytearray(content)
+        flipped[place] ^= 16
+        path.write_bytes(flipped)
+        with contextlib.suppress(ValueError):  # damaged: noticed
+            # A bit of the zip file's own book-keeping may change nothing.
+            state = engine.read_checkpoint(path, recipe)
+            assert all(torch.equal(state["net"][k], v) for k, v in whole["net"].items())
+            assert state["history"] == whole["history"]
+
+
+@pytest.mark.parametrize("content", [{"recipe": 3}, {"recipe": {}}, [1]])
+def test_intact_file_of_other_content(capsys, tmp_path, finished, content):
+    out = copy_of(finished[0], tmp_path)
+    if content == {"recipe": {}}:
+        content = {"recipe": history(out)["recipe"], "epoch": 1}
+    torch.save(content, out / "checkpoint.pt")
+    assert "damaged" in error_of(capsys, *arguments(out, "--resume", epochs=4))
+
+
+def test_a_record_is_replaced_only_on_demand(finished, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(records, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(records, "CHECKPOINTS", tmp_path / "checkpoints")
+    keep = ["keep", str(finished[0]), "tiny", "--weights"]
+    assert records.main(keep) == 0
+    assert records.main(keep) == 2
+    assert "Fix: another name, or --replace" in capsys.readouterr().err
+    assert records.main([*keep, "--replace", "--snapshots", "4"]) == 0
+    assert [p.name for p in (tmp_path / "checkpoints" / "tiny").iterdir()] == [
+        "epoch_0004.safetensors"
+    ]
+    assert records.main(["keep", str(finished[0]), "../evil"]) == 2
+    copy = copy_of(finished[0], tmp_path)
+    (copy / "weights.safetensors").write_bytes(b"no weights")
+    assert records.main(["keep", str(copy), "other", "--weights"]) == 2
+    assert capsys.readouterr().err.count("\n") == 2
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["tiny.json"]
 
 
 def test_help_says_units_and_defaults(capsys):

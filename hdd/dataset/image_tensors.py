@@ -8,6 +8,7 @@ first load of a large set writes one cache file into `root`; later loads read on
 
 import contextlib
 import hashlib
+import io
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision import datasets
 
+from hdd.files import write_atomically
 from hdd.progress import progress
 
 MINI_FILE = Path(__file__).parents[2] / "resources" / "data" / "fashion_mnist_mini.npz"
@@ -160,7 +162,8 @@ def split_validation(
         if not 0 < count < len(members):
             raise ValueError(
                 f"fraction={fraction} of class {data.class_names[label]!r} ({len(members)} images) "
-                "leaves one side empty. Fix: a fraction between 0 and 1, or more images."
+                f"leaves one side empty. Fix: a fraction from {1 / len(members):.2g} up to, "
+                "not including, 1, or more images; `--validation 0` holds nothing out."
             )
         order = torch.randperm(len(members), generator=generator)
         held_out[members[order[:count]]] = True
@@ -295,11 +298,10 @@ def _read_cache(cache: Path, key: str) -> tuple[Split, Split] | None:
 
 
 def _write_cache(cache: Path, key: str, splits: tuple[Split, Split]) -> None:
-    temporary = cache.with_suffix(f".{os.getpid()}.tmp")
-    with contextlib.suppress(OSError, RuntimeError):  # a read-only folder only costs time
-        torch.save({"key": key, "splits": splits}, temporary)
-        os.replace(temporary, cache)  # atomic: no half-written cache, ever
-    temporary.unlink(missing_ok=True)
+    buffer = io.BytesIO()
+    with contextlib.suppress(OSError):  # a read-only folder only costs time
+        torch.save({"key": key, "splits": splits}, buffer)
+        write_atomically(cache, buffer.getvalue())
 
 
 def _with_statistics(

@@ -2,6 +2,8 @@
 
 from torch import nn
 
+from hdd.models.cnn.mlp_mixer import check_image_size
+
 CNN_WIDTHS = (32, 64, 96, 128)
 
 
@@ -20,6 +22,7 @@ def build_yardstick(
     from timm.models.vision_transformer import VisionTransformer
 
     channels, height, width = input_shape
+    check_image_size((height, width), patch_size)  # timm's ViT would leave the rest out silently
     if kind == "cnn":
         net = ResNet(
             BasicBlock,

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import distributed
 
+from hdd.command import EXPECTED, OneLineParser, fail
 from hdd.device.utils import get_device, keep_freed_memory
 from hdd.files import write_atomically
 from hdd.models.nn_utils import count_macs, count_trainable_parameter
@@ -21,6 +22,7 @@ from hdd.train.engine import (
     HISTORY,
     WEIGHTS,
     Run,
+    damaged,
     processes,
     rank,
     read_checkpoint,
@@ -33,15 +35,8 @@ from hdd.train.records import provenance, to_json
 HEADER = "epoch   lr        train loss  acc     val loss  acc     seconds"
 
 
-class _Parser(argparse.ArgumentParser):
-    """Errors in one line, without the usage text, which --help prints."""
-
-    def error(self, message: str) -> None:
-        self.exit(2, f"{self.prog}: error: {message}\n")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = OneLineParser(
         prog="python -m hdd.train",
         description=__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -54,7 +49,13 @@ def _parser() -> argparse.ArgumentParser:
         else:
             options |= {"type": knob.type, "choices": CHOICES.get(knob.name)}
         parser.add_argument(flag, **options)
-    parser.add_argument("--out", type=Path, required=True, help="folder for what the run writes")
+    parser.add_argument(
+        "--out",
+        type=_folder,
+        required=True,
+        default=argparse.SUPPRESS,
+        help="folder for what the run writes",
+    )
     parser.add_argument("--data-root", type=Path, default=Path("dataset"), help="of the data sets")
     parser.add_argument("--device", default="cuda,mps,cpu", help="the first that exists")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
@@ -67,25 +68,32 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _folder(text: str) -> Path:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the empty text names no folder")
+    return Path(text)
+
+
 def _epochs(text: str) -> set[int]:
-    try:
-        return {int(epoch) for epoch in text.split(",") if epoch}
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} must be whole numbers, as in 0,1,2") from None
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} must be whole numbers, as in 0,1,2")
+    return {int(part) for part in parts}
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run; return the exit code: 0, or 2 after a one-line error."""
+    """Run; return the exit code: 0, 2 after a one-line error, 130 after Ctrl-C."""
     parser = _parser()
     options = parser.parse_args(argv)
     try:
         recipe = Recipe(**{f.name: getattr(options, f.name) for f in dataclasses.fields(Recipe)})
         device = _join_processes(options.device)
         _train(recipe, device, options, shlex.join(sys.argv[1:] if argv is None else argv))
-    except (ValueError, OSError, FloatingPointError) as error:
-        if os.environ.get("RANK", "0") == "0":  # once, not once a process
-            print(f"{parser.prog}: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    except EXPECTED as error:
+        return fail(parser.prog, error)
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted. Fix: the same command with --resume.", file=sys.stderr)
+        return 130
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()
@@ -95,7 +103,7 @@ def main(argv: list[str] | None = None) -> int:
 def _join_processes(preferred: str) -> torch.device:
     """Return this process's device; under torchrun, meet the other processes first."""
     keep_freed_memory()
-    device = get_device(preferred.split(","))
+    device = get_device([name.strip() for name in preferred.split(",")])
     if "RANK" not in os.environ:
         return device
     if device.type == "cuda":
@@ -107,10 +115,12 @@ def _join_processes(preferred: str) -> torch.device:
 
 def _train(recipe: Recipe, device: torch.device, options, arguments: str) -> None:
     out = options.out
-    state = _earlier_state(out / CHECKPOINT, options.resume, recipe)
+    state = _earlier_state(out, options.resume, recipe)
+    if state and state.get("epoch") == recipe.epochs and (out / HISTORY).exists():
+        return _say(f"The run in {out} is finished; nothing was changed.")
     run = Run(recipe, device, options.data_root)
-    if state is not None:
-        run.load_state_dict(state)
+    if state:
+        _go_on(run, state, out / CHECKPOINT)
     _keep(run, out, options.snapshots)
     _say(f"{count_trainable_parameter(run.net):,} parameters, {device}, {run.amp_dtype}\n{HEADER}")
     while run.epoch < recipe.epochs:
@@ -125,13 +135,23 @@ def _train(recipe: Recipe, device: torch.device, options, arguments: str) -> Non
         _say(f"Wrote {HISTORY}, {WEIGHTS} and {CHECKPOINT} to {out}.")
 
 
-def _earlier_state(checkpoint: Path, resume: bool, recipe: Recipe) -> dict | None:
+def _earlier_state(out: Path, resume: bool, recipe: Recipe) -> dict | None:
     """Return the state to go on from, or None for a fresh start; never overwrite a run."""
-    if not checkpoint.exists():
+    held = [name for name in (CHECKPOINT, HISTORY, WEIGHTS) if (out / name).exists()]
+    if not held:
         return None
+    if CHECKPOINT not in held:
+        raise FileExistsError(f"{out} holds {held}, but no {CHECKPOINT}. Fix: another --out.")
     if not resume:
-        raise FileExistsError(f"{checkpoint.parent} holds a run. Fix: --resume, or another --out.")
-    return read_checkpoint(checkpoint, recipe)
+        raise FileExistsError(f"{out} holds a run. Fix: --resume, or another --out.")
+    return read_checkpoint(out / CHECKPOINT, recipe)
+
+
+def _go_on(run: Run, state: dict, checkpoint: Path) -> None:
+    try:
+        run.load_state_dict(state)
+    except (KeyError, RuntimeError, TypeError, AttributeError) as error:  # intact, other content
+        raise damaged(checkpoint, error) from error
 
 
 def _keep(run: Run, out: Path, snapshots: set[int]) -> None:

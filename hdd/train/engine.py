@@ -2,7 +2,9 @@
 
 import dataclasses
 import io
+import math
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,8 +31,8 @@ class Shard:
     """This process's part of every batch of `loader`.
 
     Every process draws the same whole batch, augmentation included, and keeps its own images: so
-    the global batch is what one process would have seen. A remainder that does not divide among
-    the processes is dropped (fewer images than processes, in the last batch only).
+    the global batch is what one process would have seen. Of the last batch, up to processes - 1
+    images are left out, so that all parts are equally large.
     """
 
     def __init__(self, loader: BatchLoader, rank: int, processes: int) -> None:
@@ -42,13 +44,15 @@ class Shard:
         self.loader, self.rank, self.processes = loader, rank, processes
 
     def __len__(self) -> int:
-        return len(self.loader)
+        rest = len(self.loader.data) % self.loader.batch_size
+        return len(self.loader) - (0 < rest < self.processes)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for images, labels in self.loader:
             each = len(images) // self.processes
             part = slice(self.rank * each, (self.rank + 1) * each)
-            yield images[part], labels[part]
+            if each:
+                yield images[part], labels[part]
 
 
 class Run:
@@ -66,8 +70,8 @@ class Run:
         train, self.test = load(recipe.dataset, data_root)
         self.train_data, self.val_data = _split(train, recipe)
         self.net = recipe.network(train).to(device)
-        native = get_amp_dtype(device)
-        self.amp_dtype = native if recipe.precision == "auto" else getattr(torch, recipe.precision)
+        _check_normalisation(self.net)
+        self.amp_dtype = _precision(recipe.precision, get_amp_dtype(device))
         self.step_net = self._step_net()
         self.optimizer = recipe.build_optimizer(self.net)
         self.scheduler = recipe.build_scheduler(self.optimizer, len(self._loader()))
@@ -120,6 +124,7 @@ class Run:
         figures["train_time"] = time.perf_counter() - start
         if self.val_data is not None:
             figures["val_loss"], figures["val_accuracy"] = self.evaluate(self.val_data)
+            _check_finite("validation loss", figures["val_loss"], self.epoch + 1)
         for name, value in figures.items():
             self.history.setdefault(name, []).append(value)
         self.epoch += 1
@@ -142,6 +147,7 @@ class Run:
     def test_figures(self) -> dict[str, Any]:
         """Return loss and accuracy on the test images, over all and by class, in float32."""
         logits, labels = predict(self.result, BatchLoader(self.test, 500), self.device)
+        _check_finite("test loss", functional.cross_entropy(logits, labels).item(), self.epoch)
         right = logits.argmax(1) == labels
         by_class = [right[labels == k].double().mean().item() for k in range(logits.shape[1])]
         return {
@@ -156,6 +162,7 @@ class Run:
         return {
             "recipe": dataclasses.asdict(self.recipe),
             "epoch": self.epoch,
+            "precision": str(self.amp_dtype),
             "history": self.history,
             "net": self.net.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
@@ -164,7 +171,17 @@ class Run:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where `state` was taken; the recipe must be the same."""
+        """Go on from where `state` was taken; the recipe must be the same.
+
+        Raises:
+            ValueError: it was trained in another precision than this machine's.
+        """
+        precision = state.get("precision", str(self.amp_dtype))
+        if precision != str(self.amp_dtype):
+            raise ValueError(
+                f"This run began in {precision}; here it would go on in {self.amp_dtype}. "
+                "Fix: resume it on a machine like the first, or another --out."
+            )
         self.net.load_state_dict(state["net"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
@@ -195,6 +212,31 @@ def average_of(net: nn.Module, decay: float) -> AveragedModel | None:
         torch._foreach_lerp_(averages, values, 1 - keep)
 
     return AveragedModel(net, multi_avg_fn=blend)
+
+
+def _precision(wanted: str, native: torch.dtype) -> torch.dtype:
+    if wanted == "bfloat16" and native != torch.bfloat16:
+        raise ValueError(
+            f"precision='bfloat16' is not native here ({native} is), it would be emulated. "
+            "Fix: --precision auto."
+        )
+    return native if wanted == "auto" else getattr(torch, wanted)
+
+
+def _check_normalisation(net: nn.Module) -> None:
+    batch_norm = nn.modules.batchnorm._BatchNorm
+    if processes() > 1 and any(isinstance(module, batch_norm) for module in net.modules()):
+        raise ValueError(
+            f"{type(net).__name__} normalises over the batch, of which each process has a part: "
+            f"{processes()} processes would not train what one does. Fix: one process."
+        )
+
+
+def _check_finite(name: str, value: float, epoch: int) -> None:
+    if not math.isfinite(value):
+        raise FloatingPointError(
+            f"{name} is {value} after epoch {epoch}. Fix: a smaller --lr or --adam-lr."
+        )
 
 
 def _epoch_seed(seed: int, epoch: int) -> int:
@@ -242,13 +284,15 @@ def read_checkpoint(path: Path, recipe: Recipe) -> dict[str, Any]:
         ValueError: a damaged file, or one of another recipe.
     """
     try:
+        with zipfile.ZipFile(path) as archive:  # torch.load itself checks no checksums
+            if broken := archive.testzip():
+                raise zipfile.BadZipFile(broken)
         state = torch.load(path, map_location="cpu", weights_only=True)
-        saved = state["recipe"]
+        saved = dict(state["recipe"])
+    except OSError:
+        raise  # no permission, no file: nothing is damaged
     except Exception as error:  # many kinds of damage, many kinds of exceptions
-        raise ValueError(
-            f"Checkpoint {path} is damaged ({type(error).__name__}). "
-            "Fix: start again in another folder with --out; this one is left as it is."
-        ) from error
+        raise damaged(path, error) from error
     wanted = dataclasses.asdict(recipe)
     other = sorted(name for name in wanted if saved.get(name) != wanted[name])
     if other:
@@ -257,3 +301,11 @@ def read_checkpoint(path: Path, recipe: Recipe) -> dict[str, Any]:
             f"{path} was made with {listing}. Fix: the same options, or another --out."
         )
     return state
+
+
+def damaged(path: Path, error: Exception) -> ValueError:
+    """Return what to raise for a checkpoint that cannot be used."""
+    return ValueError(
+        f"Checkpoint {path} is damaged ({type(error).__name__}). "
+        "Fix: start again in another folder with --out; this one is left as it is."
+    )

@@ -69,30 +69,33 @@ class Recipe:
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}={getattr(self, name)!r}. Fix: one of {list(choices)}.")
         for name in ("patch_size", "dim", "depth", "epochs", "batch_size"):
-            self._check(name, 1, 2**31, "1 or more")
+            self._check(name, 1, 1_000_000)
         for name in ("lr", "adam_lr", "expansion_factor_token"):
-            self._check(name, 1e-12, 1e3, "above 0")
-        for name in ("weight_decay", "warmup_epochs", "crop_padding", "seed"):
-            self._check(name, 0, 2**31, "0 or more")
+            self._check(name, 1e-12, 1000)
+        for name in ("weight_decay", "warmup_epochs"):
+            self._check(name, 0, 10_000)
+        self._check("crop_padding", 0, 64)
+        self._check("seed", 0, 2**31)
         for name in ("label_smoothing", "weight_average", "validation"):
-            self._check(name, 0, math.nextafter(1.0, 0.0), "from 0 up to, not including, 1")
-        self._check("cutmix", 0, 1, "from 0 to 1")
+            self._check(name, 0, math.nextafter(1.0, 0.0))
+        self._check("cutmix", 0, 1)
         if self.optimizer == "muon" and self.model == "cnn":
             raise ValueError(
                 "optimizer='muon' takes matrices only, and model='cnn' has convolutions. "
                 "Fix: --optimizer adam."
             )
 
-    def _check(self, name: str, low: float, high: float, rule: str) -> None:
+    def _check(self, name: str, low: float, high: float) -> None:
         value, knob = getattr(self, name), type(self).__dataclass_fields__[name]
-        whole = knob.type is int
-        if whole and (isinstance(value, bool) or not isinstance(value, int)):
-            rule = f"a whole number, {rule}"
-        elif low <= value <= high:  # NaN fails
+        whole = knob.type is not int or (isinstance(value, int) and not isinstance(value, bool))
+        if whole and low <= value <= high:  # NaN fails
             return
+        kind = "a whole number from" if knob.type is int else "from"
+        top = f"{high:,}" if isinstance(high, int) else "1, without 1 itself"
         flag = name.replace("_", "-")
         raise ValueError(
-            f"{name}={value!r} must be {rule}. Fix: --{flag} {knob.default}, for example."
+            f"{name}={value!r} must be {kind} {low} to {top}. "
+            f"Fix: --{flag} {knob.default}, for example."
         )
 
     def augmentation(self) -> BatchAugmentation:

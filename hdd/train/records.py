@@ -4,20 +4,22 @@
 has written; `python -m hdd.train.records evaluate NAME` measures its recorded weights again.
 """
 
-import argparse
 import datetime
 import json
 import math
 import platform
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 import torchvision
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from hdd.command import EXPECTED, OneLineParser, fail
 from hdd.dataset.image_tensors import BatchLoader, load
 from hdd.files import write_atomically
 from hdd.models.cnn.mlp_mixer import MLPMixer
@@ -60,7 +62,7 @@ def save_run(name: str, content: dict[str, Any], device: str | torch.device) -> 
 
 def to_json(record: dict[str, Any]) -> bytes:
     """Return the text of a record."""
-    return (json.dumps(record, indent=1) + "\n").encode()
+    return (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
 
 
 def load_run(name: str) -> dict[str, Any]:
@@ -103,6 +105,9 @@ def load_net(name: str, epoch: int | None = None) -> MLPMixer:
         FileNotFoundError: no such weights; the message lists those that exist.
     """
     weights = load_weights(name if epoch is None else f"{name}/epoch_{epoch:04d}")
+    recipe = load_run(name)["recipe"]
+    if recipe["model"] != "mixer":
+        raise ValueError(f"{name} is a {recipe['model']}. Fix: the name of a recorded Mixer.")
     dim, channels, patch_size, _ = weights["patch_embedding.weight"].shape
     hidden, tokens = weights["blocks.0.token_mixing.fc1.weight"].shape
     net = MLPMixer(
@@ -110,7 +115,7 @@ def load_net(name: str, epoch: int | None = None) -> MLPMixer:
         channels=channels,
         patch_size=patch_size,
         dim=dim,
-        depth=load_run(name)["recipe"]["depth"],
+        depth=recipe["depth"],
         token_dim=hidden,
     )
     net.load_state_dict(weights, strict=epoch is None)
@@ -125,31 +130,55 @@ def _existing(folder: Path, name: str, suffix: str) -> Path:
     return path
 
 
-def keep_run(folder: Path, name: str, *, weights: bool, snapshots: set[int] | None = None) -> None:
+def keep_run(
+    folder: Path,
+    name: str,
+    *,
+    weights: bool,
+    snapshots: set[int] | None = None,
+    replace: bool = False,
+) -> None:
     """Copy a finished run's record to `RUNS` and, if wanted, weights to `CHECKPOINTS`.
 
     `snapshots` are the epochs to keep of those that it has; without, all go with the weights.
     Weights and snapshots are kept as float16, half the size; `reevaluate` says what that changes.
+    Everything is read before anything is written, and the record is written last.
 
     Raises:
         FileNotFoundError: no finished run in `folder`.
+        FileExistsError: `name` is taken, and `replace` is not set.
+        ValueError: `name` is no plain name, or the record is not JSON.
     """
+    if Path(name).name != name:
+        raise ValueError(f"name={name!r} must be a plain file name. Fix: for example my_run.")
+    record, kept = RUNS / f"{name}.json", CHECKPOINTS / name
+    if record.exists() and not replace:
+        raise FileExistsError(f"There is a record {name!r}. Fix: another name, or --replace.")
     source = folder / "history.json"
     if not source.exists():
         raise FileNotFoundError(f"No finished run in {folder}. Fix: python -m hdd.train --resume.")
-    write_atomically(RUNS / f"{name}.json", source.read_bytes())
-    if weights:
-        _halve(folder / "weights.safetensors", CHECKPOINTS / f"{name}.safetensors")
+    contents = to_json(json.loads(source.read_bytes()))
+    files = _halved(folder, kept, weights, snapshots)
+    if kept.exists():
+        shutil.rmtree(kept)
+    for path, content in (files | {record: contents}).items():
+        write_atomically(path, content)
+
+
+def _halved(
+    folder: Path, kept: Path, weights: bool, snapshots: set[int] | None
+) -> dict[Path, bytes]:
+    """Return what to write where: the chosen weights as float16."""
+    sources = {kept.with_name(f"{kept.name}.safetensors"): folder / "weights.safetensors"}
+    sources = sources if weights else {}
     for path in sorted((folder / "snapshots").glob("*.safetensors")):
         epoch = int(path.stem.removeprefix("epoch_"))
         if epoch in snapshots if snapshots is not None else weights:
-            _halve(path, CHECKPOINTS / name / path.name)
-
-
-def _halve(source: Path, target: Path) -> None:
-    write_atomically(
-        target, save({key: tensor.half() for key, tensor in load_file(source).items()})
-    )
+            sources[kept / path.name] = path
+    return {
+        target: save({key: tensor.half() for key, tensor in load_file(source).items()})
+        for target, source in sources.items()
+    }
 
 
 def reevaluate(name: str, data_root: str | Path) -> dict[str, float]:
@@ -164,13 +193,14 @@ def reevaluate(name: str, data_root: str | Path) -> dict[str, float]:
 
 def main(argv: list[str] | None = None) -> int:
     """Keep a run, or evaluate one again; return 0, or 2 after a one-line error."""
-    parser = argparse.ArgumentParser(prog="python -m hdd.train.records", description=__doc__)
+    parser = OneLineParser(prog="python -m hdd.train.records", description=__doc__)
     actions = parser.add_subparsers(dest="action", required=True)
     keep = actions.add_parser("keep", help="take over a finished run")
     keep.add_argument("folder", type=Path)
     keep.add_argument("name")
     keep.add_argument("--weights", action="store_true", help="the weights and snapshots too")
     keep.add_argument("--snapshots", nargs="*", type=int, help="epochs of the snapshots to keep")
+    keep.add_argument("--replace", action="store_true", help="whatever NAME holds already")
     again = actions.add_parser("evaluate", help="test accuracy of recorded weights, measured again")
     again.add_argument("name")
     again.add_argument("--data-root", type=Path, default=Path("dataset"))
@@ -178,13 +208,13 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if options.action == "keep":
             epochs = None if options.snapshots is None else set(options.snapshots)
-            keep_run(options.folder, options.name, weights=options.weights, snapshots=epochs)
+            kept = {"weights": options.weights, "snapshots": epochs, "replace": options.replace}
+            keep_run(options.folder, options.name, **kept)
         else:
             for kind, accuracy in reevaluate(options.name, options.data_root).items():
                 print(f"{kind:10s}{accuracy:.4f}")
-    except (ImportError, OSError, ValueError) as error:
-        print(f"{parser.prog}: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    except (*EXPECTED, SafetensorError) as error:
+        return fail(parser.prog, error)
     return 0
 
 

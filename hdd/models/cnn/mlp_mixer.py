@@ -10,6 +10,7 @@ Two widths are in use for the token-mixing MLP, and this class offers both:
   cost then grows linearly, not quadratically, with the number of tokens.
 """
 
+import math
 from collections.abc import Sequence
 from numbers import Integral
 
@@ -96,7 +97,7 @@ class MLPMixer(nn.Module):
         super().__init__()
         sizes = {"channels": channels, "patch_size": patch_size, "dim": dim, "depth": depth}
         _check_positive_integers(sizes | {"num_classes": num_classes})
-        height, width = _check_image_size(image_size, patch_size)
+        height, width = check_image_size(image_size, patch_size)
         if not 0 <= dropout < 1:
             raise ValueError(
                 f"dropout={dropout} is outside [0, 1). Fix: 0.0 drops nothing, 0.1 a tenth."
@@ -134,7 +135,7 @@ def _check_positive_integers(values: dict[str, int]) -> None:
             raise ValueError(f"{name}={value!r} must be a positive integer. Fix: {name}=1 or more.")
 
 
-def _check_image_size(image_size: int | tuple[int, int], patch_size: int) -> tuple[int, int]:
+def check_image_size(image_size: int | tuple[int, int], patch_size: int) -> tuple[int, int]:
     """Return (height, width), each a positive multiple of `patch_size`."""
     pair = tuple(image_size) if isinstance(image_size, Sequence) else (image_size, image_size)
     if len(pair) != 2:
@@ -163,7 +164,8 @@ def _hidden_width(part: str, explicit: int | None, features: int, factor: float)
     if not 0 < factor < float("inf") or int(features * factor) < 1:
         raise ValueError(
             f"expansion_factor_{part}={factor} does not give a hidden width of 1 or more: "
-            f"int({features} * {factor}). Fix: a factor of at least {1 / features:.4g}, "
+            f"int({features} * {factor}). Fix: a factor of at least "
+            f"{math.ceil(10_000 / features) / 10_000}, "
             f"or {part}_dim=1 or more."
         )
     return int(features * factor)

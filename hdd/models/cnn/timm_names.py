@@ -43,7 +43,7 @@ def timm_twin(net: MLPMixer) -> nn.Module:
         patch_size=net.patch_embedding.kernel_size[0],
         num_blocks=len(net.blocks),
         embed_dim=dim,
-        mlp_ratio=tuple(width / dim for width in hidden),  # both are of the width
+        mlp_ratio=tuple((width + 0.5) / dim for width in hidden),  # of the width; rounded down
     )
     twin.load_state_dict(to_timm(net.state_dict()))
     return twin
