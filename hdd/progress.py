@@ -17,7 +17,6 @@ def progress(iterable: Iterable, description: str = "") -> tqdm:
     """
     in_notebook = hasattr(get_ipython(), "kernel")
     stream = sys.stdout if in_notebook else sys.stderr
-    # In a log file a bar is noise, and one bar is enough for several processes.
-    silent = not in_notebook and (not stream.isatty() or os.environ.get("RANK", "0") != "0")
-    options = {"disable": True} if silent else {}
+    # One bar is enough for several processes.
+    options = {"disable": True} if os.environ.get("RANK", "0") != "0" else {}
     return tqdm(iterable, description, file=stream, leave=False, mininterval=0.5, **options)
