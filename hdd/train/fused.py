@@ -9,6 +9,8 @@ function with its backward pass written out:
 * the channel half's biases and residual sum are added inside its matrix products;
 * the channel norm's gain and shift are folded into fc1, y = (W1 gain) x + (b1 + W1 shift), whose
   gradients give theirs by small products instead of another pass over the activations;
+* normalised rows sum to zero, so with a constant added to them the product that gives the weights'
+  gradient gives the bias's, too: its mean over the channels;
 * GELU's backward pass overwrites its input.
 """
 
@@ -22,6 +24,7 @@ from hdd.models.cnn.mlp_mixer import Mlp, MLPMixer
 
 _gelu_backward = torch.ops.aten.gelu_backward.grad_input
 _layer_norm_backward = torch.ops.aten.native_layer_norm_backward
+_OFFSET = 0.25  # added to normalised rows; small, so that bfloat16 loses next to nothing
 
 
 class _TokenHalf(torch.autograd.Function):
@@ -56,9 +59,11 @@ class _ChannelHalf(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, gain, shift, w1, b1, w2, b2, eps: float) -> Tensor:
-        folded, bias = (w1 * gain).to(x.dtype), torch.addmv(b1, w1, shift).to(x.dtype)
-        w2_low, b2 = w2.to(x.dtype), b2.to(x.dtype)
-        y, mean, rstd = torch.native_layer_norm(x, x.shape[-1:], None, None, eps)
+        folded = w1 * gain
+        bias = (torch.addmv(b1, w1, shift) - _OFFSET * folded.sum(1)).to(x.dtype)
+        folded, w2_low, b2 = (p.to(x.dtype) for p in (folded, w2, b2))
+        offset = torch.full_like(b2, _OFFSET)
+        y, mean, rstd = torch.native_layer_norm(x, x.shape[-1:], None, offset, eps)
         # oneDNN's products, with the bias or the residual sum in the same pass.
         z = torch.ops.mkldnn._linear_pointwise(y, folded, bias, "none", [], "")  # (N, D_C)
         h = functional.gelu(z)
@@ -72,7 +77,9 @@ class _ChannelHalf(torch.autograd.Function):
         grad_w2 = _rows_product(grad, h)  # (C, D_C)
         dz = grad @ w2  # (N, D_C)
         _gelu_backward(dz, z, grad_input=dz)
-        grad_folded, grad_b1 = _rows_product(y, dz).t(), _rows_sum(dz)  # (D_C, C), (D_C,)
+        with_offset = _rows_product(y, dz).t()  # (D_C, C): each row + _OFFSET * its bias's
+        grad_b1 = with_offset.mean(1).div_(_OFFSET)  # (D_C,)
+        grad_folded = with_offset - _OFFSET * grad_b1[:, None]  # (D_C, C)
         dx, _, _ = _layer_norm_backward(
             dz @ folded, x, x.shape[-1:], mean, rstd, None, None, [True, False, False]
         )
@@ -127,12 +134,6 @@ def _rows_product(a: Tensor, b: Tensor) -> Tensor:
     parts = math.gcd(4, len(a))
     a, b = a.view(parts, -1, a.shape[1]), b.view(parts, -1, b.shape[1])
     return torch.bmm(a.transpose(1, 2), b).sum(0, dtype=torch.float32)
-
-
-def _rows_sum(a: Tensor) -> Tensor:
-    """Return the sum over the rows in float32, in two stages: the first one streams."""
-    parts = math.gcd(64, len(a))
-    return a.view(parts, -1).sum(0).view(-1, a.shape[1]).sum(0, dtype=torch.float32)
 
 
 def _parameters(norm: nn.LayerNorm, mlp: Mlp) -> tuple:
