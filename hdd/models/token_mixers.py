@@ -1,0 +1,191 @@
+"""The token mixers of other architectures, interchangeable in one block.
+
+Each maps tokens (B, S, C) on an h x w grid to (B, S, C); norm, residual connection and channel MLP
+are those of the Mixer block. So whatever differs between two networks of `build` is the token
+mixer alone.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hdd.models.cnn.mlp_mixer import Mlp, MLPMixer
+
+Grid = tuple[int, int]
+
+
+class Identity(nn.Module):
+    """No token mixing, a bag of patches: MetaFormer's IdentityFormer (arXiv 2210.13452)."""
+
+    def __init__(self, grid: Grid, dim: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+class Pooling(nn.Module):
+    """PoolFormer's mixer (Yu et al., 2021, arXiv 2111.11418): the 3x3 mean minus the token."""
+
+    def __init__(self, grid: Grid, dim: int) -> None:
+        super().__init__()
+        self.grid = grid
+
+    def forward(self, x: Tensor) -> Tensor:
+        image = _to_image(x, self.grid)  # (B, C, h, w)
+        mean = functional.avg_pool2d(image, 3, 1, 1, count_include_pad=False)
+        return _to_tokens(mean - image)
+
+
+class DepthwiseConv(nn.Module):
+    """A KxK convolution of each channel by itself, as in ConvMixer (arXiv 2201.09792)."""
+
+    def __init__(self, grid: Grid, dim: int, kernel_size: int = 5) -> None:
+        super().__init__()
+        self.grid = grid
+        self.conv = nn.Conv2d(dim, dim, kernel_size, padding="same", groups=dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _to_tokens(self.conv(_to_image(x, self.grid)))
+
+
+class TokenMlp(nn.Module):
+    """Mixer's own: one MLP over the tokens, shared by all channels."""
+
+    def __init__(self, grid: Grid, dim: int, hidden: int | None = None) -> None:
+        super().__init__()
+        tokens = grid[0] * grid[1]
+        self.mlp = Mlp(tokens, hidden or max(1, tokens // 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.mlp(x.transpose(1, 2)).transpose(1, 2)
+
+
+class TokenLinear(nn.Module):
+    """ResMLP's mixer (Touvron et al., 2021, arXiv 2105.03404): one matrix over the tokens."""
+
+    def __init__(self, grid: Grid, dim: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(grid[0] * grid[1], grid[0] * grid[1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x.transpose(1, 2)).transpose(1, 2)
+
+
+class SpatialGate(nn.Module):
+    """gMLP (Liu et al., 2021, arXiv 2105.08050): half of the channels, mixed, gate the others."""
+
+    def __init__(self, grid: Grid, dim: int) -> None:
+        super().__init__()
+        tokens = grid[0] * grid[1]
+        self.fc1, self.fc2 = nn.Linear(dim, 2 * dim), nn.Linear(dim, dim)
+        self.norm = nn.LayerNorm(dim)
+        self.spatial = nn.Linear(tokens, tokens)
+        nn.init.normal_(self.spatial.weight, std=1e-6)  # the gate begins at 1: open,
+        nn.init.ones_(self.spatial.bias)  # and nothing is mixed
+
+    def forward(self, x: Tensor) -> Tensor:
+        value, gate = functional.gelu(self.fc1(x)).chunk(2, dim=-1)  # (B, S, C) each
+        gate = self.spatial(self.norm(gate).transpose(1, 2)).transpose(1, 2)
+        return self.fc2(value * gate)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention (arXiv 1706.03762): the weights depend on the tokens."""
+
+    def __init__(self, grid: Grid, dim: int, heads: int = 4) -> None:
+        super().__init__()
+        if dim % heads:
+            raise ValueError(f"dim={dim} does not divide among heads={heads}. Fix: heads=1.")
+        self.heads = heads
+        self.qkv, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        heads = self.qkv(x).unflatten(2, (3, self.heads, -1))  # (B, S, 3, heads, C / heads)
+        q, k, v = heads.permute(2, 0, 3, 1, 4)  # (B, heads, S, C / heads) each
+        y = functional.scaled_dot_product_attention(q, k, v)
+        return self.out(y.transpose(1, 2).flatten(2))  # (B, S, C)
+
+
+class Affine(nn.Module):
+    """ResMLP's stand-in for LayerNorm: a gain and a shift for each channel, no statistics."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.gain, self.shift = nn.Parameter(torch.ones(dim)), nn.Parameter(torch.zeros(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.gain * x + self.shift
+
+
+class Block(nn.Module):
+    """x + mixer(norm(x)), then x + mlp(norm(x)): (B, S, C) -> (B, S, C)."""
+
+    def __init__(
+        self, mixer: nn.Module, dim: int, norm: Callable[[int], nn.Module] | None = None
+    ) -> None:
+        super().__init__()
+        norm = norm or (lambda width: nn.LayerNorm(width, eps=1e-6))
+        self.token_norm, self.channel_norm = norm(dim), norm(dim)
+        self.mixer, self.channel_mixing = mixer, Mlp(dim, 4 * dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.mixer(self.token_norm(x))
+        return x + self.channel_mixing(self.channel_norm(x))
+
+
+MIXERS = {
+    "identity": Identity,
+    "pooling": Pooling,
+    "depthwise convolution": DepthwiseConv,
+    "token MLP": TokenMlp,
+    "token linear": TokenLinear,
+    "spatial gate": SpatialGate,
+    "attention": SelfAttention,
+}
+
+
+def build(
+    kind: str,
+    *,
+    image_size: int | Grid = 32,
+    channels: int = 3,
+    patch_size: int = 4,
+    dim: int = 128,
+    depth: int = 8,
+    num_classes: int = 10,
+    norm: Callable[[int], nn.Module] | None = None,
+) -> MLPMixer:
+    """Return a Mixer whose blocks mix tokens in another way.
+
+    Args:
+        kind: a key of MIXERS, or "hybrid": token MLPs, and attention in every second block.
+        image_size: as the further sizes, see MLPMixer.
+        channels: of the image.
+        patch_size: side of a patch.
+        dim: C.
+        depth: number of blocks.
+        num_classes: width of the output.
+        norm: makes a norm of width C, such as Affine; LayerNorm if None.
+
+    Raises:
+        ValueError: an unknown kind.
+    """
+    kinds = ["token MLP", "attention"] if kind == "hybrid" else [kind]
+    if not set(kinds) <= set(MIXERS):
+        raise ValueError(f"Unknown token mixer {kind!r}. Fix: one of {[*MIXERS, 'hybrid']}.")
+    sizes = {"image_size": image_size, "channels": channels, "patch_size": patch_size}
+    net = MLPMixer(**sizes, dim=dim, depth=depth, num_classes=num_classes)
+    mixers = [MIXERS[kinds[i % len(kinds)]](net.grid, dim) for i in range(depth)]
+    net.blocks = nn.Sequential(*(Block(mixer, dim, norm) for mixer in mixers))
+    return net
+
+
+def _to_image(x: Tensor, grid: Grid) -> Tensor:
+    return x.transpose(1, 2).unflatten(2, grid)  # (B, C, h, w)
+
+
+def _to_tokens(image: Tensor) -> Tensor:
+    return image.flatten(2).transpose(1, 2)  # (B, S, C)
