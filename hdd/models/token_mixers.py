@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hdd.models.cnn.mlp_mixer import Mlp, MLPMixer
+from hdd.models.nn_utils import count_trainable_parameter
 
 Grid = tuple[int, int]
 
 
 class Identity(nn.Module):
-    """No token mixing, a bag of patches: MetaFormer's IdentityFormer (arXiv 2210.13452)."""
+    """No token mixing, a bag of patches: the "identity mapping" of arXiv 2111.11418."""
 
     def __init__(self, grid: Grid, dim: int) -> None:
         super().__init__()
@@ -42,7 +43,7 @@ class Pooling(nn.Module):
 class DepthwiseConv(nn.Module):
     """A KxK convolution of each channel by itself, as in ConvMixer (arXiv 2201.09792)."""
 
-    def __init__(self, grid: Grid, dim: int, kernel_size: int = 5) -> None:
+    def __init__(self, grid: Grid, dim: int, kernel_size: int = 3) -> None:
         super().__init__()
         self.grid = grid
         self.conv = nn.Conv2d(dim, dim, kernel_size, padding="same", groups=dim)
@@ -124,12 +125,16 @@ class Block(nn.Module):
     """x + mixer(norm(x)), then x + mlp(norm(x)): (B, S, C) -> (B, S, C)."""
 
     def __init__(
-        self, mixer: nn.Module, dim: int, norm: Callable[[int], nn.Module] | None = None
+        self,
+        mixer: nn.Module,
+        dim: int,
+        channel_dim: int,
+        norm: Callable[[int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
         norm = norm or (lambda width: nn.LayerNorm(width, eps=1e-6))
         self.token_norm, self.channel_norm = norm(dim), norm(dim)
-        self.mixer, self.channel_mixing = mixer, Mlp(dim, 4 * dim)
+        self.mixer, self.channel_mixing = mixer, Mlp(dim, channel_dim)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.mixer(self.token_norm(x))
@@ -139,10 +144,10 @@ class Block(nn.Module):
 MIXERS = {
     "identity": Identity,
     "pooling": Pooling,
-    "depthwise convolution": DepthwiseConv,
-    "token MLP": TokenMlp,
-    "token linear": TokenLinear,
-    "spatial gate": SpatialGate,
+    "depthwise": DepthwiseConv,
+    "token-mlp": TokenMlp,
+    "token-linear": TokenLinear,
+    "spatial-gate": SpatialGate,
     "attention": SelfAttention,
 }
 
@@ -158,7 +163,10 @@ def build(
     num_classes: int = 10,
     norm: Callable[[int], nn.Module] | None = None,
 ) -> MLPMixer:
-    """Return a Mixer whose blocks mix tokens in another way.
+    """Return a Mixer whose blocks mix tokens in another way, with as many parameters.
+
+    The channel MLP makes up the difference: it is narrower beside a mixer with many parameters,
+    so that a comparison is one of kinds, not of sizes.
 
     Args:
         kind: a key of MIXERS, or "hybrid": token MLPs, and attention in every second block.
@@ -173,14 +181,23 @@ def build(
     Raises:
         ValueError: an unknown kind.
     """
-    kinds = ["token MLP", "attention"] if kind == "hybrid" else [kind]
+    kinds = ["token-mlp", "attention"] if kind == "hybrid" else [kind]
     if not set(kinds) <= set(MIXERS):
         raise ValueError(f"Unknown token mixer {kind!r}. Fix: one of {[*MIXERS, 'hybrid']}.")
     sizes = {"image_size": image_size, "channels": channels, "patch_size": patch_size}
     net = MLPMixer(**sizes, dim=dim, depth=depth, num_classes=num_classes)
+    budget = count_trainable_parameter(net.blocks[0])
     mixers = [MIXERS[kinds[i % len(kinds)]](net.grid, dim) for i in range(depth)]
-    net.blocks = nn.Sequential(*(Block(mixer, dim, norm) for mixer in mixers))
+    widths = [_channel_width(mixer, dim, budget) for mixer in mixers]
+    pairs = zip(mixers, widths, strict=True)
+    net.blocks = nn.Sequential(*(Block(mixer, dim, width, norm) for mixer, width in pairs))
     return net
+
+
+def _channel_width(mixer: nn.Module, dim: int, budget: int) -> int:
+    """Return the hidden width with which a block has about `budget` parameters."""
+    left = budget - count_trainable_parameter(mixer) - 4 * dim - dim  # two norms, one bias
+    return max(1, round(left / (2 * dim + 1)))
 
 
 def _to_image(x: Tensor, grid: Grid) -> Tensor:

@@ -19,9 +19,8 @@ from torch.optim.swa_utils import AveragedModel
 from hdd.dataset.image_tensors import BatchLoader, ImageTensors, load, split_validation
 from hdd.device.utils import get_amp_dtype
 from hdd.files import write_atomically
-from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.train.classification_utils import evaluate, predict, train_one_epoch
-from hdd.train.fused import FusedMixer
+from hdd.train.fused import FusedMixer, is_plain_mixer
 from hdd.train.recipe import Recipe
 
 CHECKPOINT, WEIGHTS, HISTORY = "checkpoint.pt", "weights.safetensors", "history.json"
@@ -86,7 +85,7 @@ class Run:
         """Return what computes the loss of a step: the network, fused and shared out if it can."""
         on_cpu = self.device.type == "cpu" and torch.backends.mkldnn.is_available()
         low = self.amp_dtype == torch.bfloat16
-        fused = on_cpu and low and isinstance(self.net, MLPMixer)
+        fused = on_cpu and low and is_plain_mixer(self.net)
         net = FusedMixer(self.net) if fused else self.net
         return DistributedDataParallel(net) if distributed.is_initialized() else net
 

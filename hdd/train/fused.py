@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hdd.models.cnn.mlp_mixer import Mlp, MLPMixer
+from hdd.models.cnn.mlp_mixer import MixerBlock, Mlp, MLPMixer
 
 _gelu_backward = torch.ops.aten.gelu_backward.grad_input
 _layer_norm_backward = torch.ops.aten.native_layer_norm_backward
@@ -127,6 +127,11 @@ class FusedMixer(nn.Module):
         patches = patches.permute(2, 4, 0, 1, 3, 5).flatten(3).flatten(0, 1)  # (S, B, 3 P P)
         weight = stem.weight.flatten(1).to(images.dtype)
         return functional.linear(patches, weight, stem.bias.to(images.dtype))
+
+
+def is_plain_mixer(net: nn.Module) -> bool:
+    """Return whether `net` is what FusedMixer computes: Mixer blocks and nothing else."""
+    return isinstance(net, MLPMixer) and all(isinstance(b, MixerBlock) for b in net.blocks)
 
 
 def _rows_product(a: Tensor, b: Tensor) -> Tensor:

@@ -10,11 +10,12 @@ from torch.optim.lr_scheduler import LambdaLR
 from hdd.data_util.batch_augmentation import BatchAugmentation, CutMix
 from hdd.dataset.image_tensors import NAMES, ImageTensors
 from hdd.models.cnn.mlp_mixer import MLPMixer
+from hdd.models.token_mixers import MIXERS, build
 from hdd.train.optimizers import MuonAdamW
 
 CHOICES = {
     "dataset": NAMES,
-    "model": ("mixer", "vit", "cnn"),
+    "model": ("mixer", "vit", "cnn", *MIXERS, "hybrid"),
     "optimizer": ("muon", "adam"),
     "schedule": ("cosine", "document"),
     "precision": ("auto", "float32", "bfloat16"),
@@ -35,7 +36,7 @@ class Recipe:
     """
 
     dataset: str = _knob("cifar10", "data set")
-    model: str = _knob("mixer", "mixer, or a yardstick of about as many parameters from timm")
+    model: str = _knob("mixer", "mixer, a yardstick from timm, or a Mixer with another token mixer")
     # The document's network: 1,099,146 parameters at patch 4.
     patch_size: int = _knob(4, "side of a patch in pixels; must divide the image")
     dim: int = _knob(128, "channels of a token (mixer)")
@@ -110,16 +111,16 @@ class Recipe:
         """Return the network for the images of `data`, with weights drawn from the seed."""
         torch.manual_seed(self.seed)
         channels, height, width = data.images.shape[1:]
+        sizes = {"image_size": (height, width), "channels": channels, "dim": self.dim}
+        sizes |= {"patch_size": self.patch_size, "depth": self.depth}
+        if self.model in (*MIXERS, "hybrid"):
+            return build(self.model, **sizes, num_classes=len(data.class_names))
         if self.model != "mixer":
             from hdd.models.yardsticks import build_yardstick
 
             return build_yardstick(self.model, (channels, height, width), self.patch_size)
         return MLPMixer(
-            image_size=(height, width),
-            channels=channels,
-            patch_size=self.patch_size,
-            dim=self.dim,
-            depth=self.depth,
+            **sizes,
             expansion_factor_token=self.expansion_factor_token,
             num_classes=len(data.class_names),
         )
