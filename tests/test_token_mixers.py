@@ -15,7 +15,7 @@ from hdd.models.nn_utils import count_trainable_parameter
 from hdd.visualization.token_mixing import influence_maps
 
 GRID, DIM = (3, 5), 8
-KINDS = [*mixers.MIXERS, "hybrid"]
+KINDS = mixers.KINDS
 
 
 @pytest.fixture

@@ -152,6 +152,9 @@ MIXERS = {
 }
 
 
+KINDS = (*MIXERS, "hybrid", "resmlp")
+
+
 def build(
     kind: str,
     *,
@@ -161,7 +164,6 @@ def build(
     dim: int = 128,
     depth: int = 8,
     num_classes: int = 10,
-    norm: Callable[[int], nn.Module] | None = None,
 ) -> MLPMixer:
     """Return a Mixer whose blocks mix tokens in another way, with as many parameters.
 
@@ -169,21 +171,22 @@ def build(
     so that a comparison is one of kinds, not of sizes.
 
     Args:
-        kind: a key of MIXERS, or "hybrid": token MLPs, and attention in every second block.
+        kind: a key of MIXERS; "hybrid": token MLPs, and attention in every second block; or
+            "resmlp": token-linear with Affine instead of LayerNorm.
         image_size: as the further sizes, see MLPMixer.
         channels: of the image.
         patch_size: side of a patch.
         dim: C.
         depth: number of blocks.
         num_classes: width of the output.
-        norm: makes a norm of width C, such as Affine; LayerNorm if None.
 
     Raises:
         ValueError: an unknown kind.
     """
-    kinds = ["token-mlp", "attention"] if kind == "hybrid" else [kind]
-    if not set(kinds) <= set(MIXERS):
-        raise ValueError(f"Unknown token mixer {kind!r}. Fix: one of {[*MIXERS, 'hybrid']}.")
+    if kind not in KINDS:
+        raise ValueError(f"Unknown token mixer {kind!r}. Fix: one of {list(KINDS)}.")
+    kinds = {"hybrid": ["token-mlp", "attention"], "resmlp": ["token-linear"]}.get(kind, [kind])
+    norm = Affine if kind == "resmlp" else None
     sizes = {"image_size": image_size, "channels": channels, "patch_size": patch_size}
     net = MLPMixer(**sizes, dim=dim, depth=depth, num_classes=num_classes)
     budget = count_trainable_parameter(net.blocks[0])

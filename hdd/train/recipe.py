@@ -10,12 +10,12 @@ from torch.optim.lr_scheduler import LambdaLR
 from hdd.data_util.batch_augmentation import BatchAugmentation, CutMix
 from hdd.dataset.image_tensors import NAMES, ImageTensors
 from hdd.models.cnn.mlp_mixer import MLPMixer
-from hdd.models.token_mixers import MIXERS, build
+from hdd.models.token_mixers import KINDS, build
 from hdd.train.optimizers import MuonAdamW
 
 CHOICES = {
     "dataset": NAMES,
-    "model": ("mixer", "vit", "cnn", *MIXERS, "hybrid"),
+    "model": ("mixer", "vit", "cnn", *KINDS),
     "optimizer": ("muon", "adam"),
     "schedule": ("cosine", "document"),
     "precision": ("auto", "float32", "bfloat16"),
@@ -113,7 +113,7 @@ class Recipe:
         channels, height, width = data.images.shape[1:]
         sizes = {"image_size": (height, width), "channels": channels, "dim": self.dim}
         sizes |= {"patch_size": self.patch_size, "depth": self.depth}
-        if self.model in (*MIXERS, "hybrid"):
+        if self.model in KINDS:
             return build(self.model, **sizes, num_classes=len(data.class_names))
         if self.model != "mixer":
             from hdd.models.yardsticks import build_yardstick
