@@ -39,7 +39,7 @@ def randomise(module):
 def test_attention_is_timms(x):
     theirs, ours = Attention(DIM, num_heads=4, qkv_bias=True), mixers.SelfAttention(GRID, DIM)
     copy([(ours.qkv, theirs.qkv), (ours.out, theirs.proj)])
-    assert torch.allclose(ours(x), theirs(x), atol=1e-6)
+    assert torch.allclose(ours(x), theirs(x + ours.position), atol=1e-6)
     with pytest.raises(ValueError, match=r"dim=8.*heads=3"):
         mixers.SelfAttention(GRID, DIM, heads=3)
 

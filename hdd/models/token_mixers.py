@@ -94,7 +94,11 @@ class SpatialGate(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention (arXiv 1706.03762): the weights depend on the tokens."""
+    """Multi-head self-attention (arXiv 1706.03762): the weights depend on the tokens.
+
+    Without a position embedding it could not tell places apart, and a network of such blocks would
+    be a bag of patches; so each block adds one, as ViT does before its first.
+    """
 
     def __init__(self, grid: Grid, dim: int, heads: int = 4) -> None:
         super().__init__()
@@ -102,9 +106,12 @@ class SelfAttention(nn.Module):
             raise ValueError(f"dim={dim} does not divide among heads={heads}. Fix: heads=1.")
         self.heads = heads
         self.qkv, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+        self.position = nn.Parameter(0.02 * torch.randn(grid[0] * grid[1], dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        heads = self.qkv(x).unflatten(2, (3, self.heads, -1))  # (B, S, 3, heads, C / heads)
+        heads = self.qkv(x + self.position).unflatten(
+            2, (3, self.heads, -1)
+        )  # (B, S, 3, heads, C / heads)
         q, k, v = heads.permute(2, 0, 3, 1, 4)  # (B, heads, S, C / heads) each
         y = functional.scaled_dot_product_attention(q, k, v)
         return self.out(y.transpose(1, 2).flatten(2))  # (B, S, C)
