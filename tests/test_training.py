@@ -1,6 +1,7 @@
 import functools
 import math
 import re
+import sys
 import types
 
 import pytest
@@ -97,12 +98,19 @@ def test_progress_bar_is_on_stderr_unless_a_notebook_would_paint_it_red(
     shell = types.SimpleNamespace(kernel=object()) if in_notebook else None
     monkeypatch.setattr("hdd.progress.get_ipython", lambda: shell)
     monkeypatch.setattr("hdd.progress.tqdm", functools.partial(tqdm, disable=False))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     run(make_net(), BatchLoader(make_data(8), 8), epochs=2, verbose=False)
     out, err = capsys.readouterr()
     bar, silent = (out, err) if in_notebook else (err, out)
     assert "Epoch 1:" in bar
     assert "Epoch 2:" in bar
     assert silent == ""
+
+
+def test_no_progress_bar_in_a_log_file(capsys, monkeypatch):
+    monkeypatch.setattr("hdd.progress.tqdm", functools.partial(tqdm, disable=False))
+    run(make_net(), BatchLoader(make_data(8), 8), epochs=2, verbose=False)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_history_has_one_value_an_epoch():
