@@ -24,7 +24,7 @@ from hdd.data_util.auto_augmentation import CIFAR10Policy
 from hdd.data_util.batch_augmentation import BatchAugmentation
 from hdd.dataset.image_tensors import AUGMENT_AT_ONCE
 from hdd.device.utils import get_amp_dtype, keep_freed_memory
-from hdd.files import write_atomically
+from hdd.files import check_writable, write_atomically
 from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.models.cnn.timm_names import timm_twin
 from hdd.progress import progress
@@ -296,7 +296,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         for kind in KINDS.values():
             build(kind)
-    except ImportError as error:
+        if options.json is not None:
+            check_writable(options.json)
+    except (ImportError, OSError) as error:
         return fail(parser.prog, error)
     amp_dtype, rounds = get_amp_dtype("cpu"), options.rounds
     result = {
@@ -311,10 +313,7 @@ def main(argv: list[str] | None = None) -> int:
     }
     print(_report(result))
     if options.json is not None:
-        try:
-            write_atomically(options.json, to_json(result))
-        except OSError as error:
-            parser.error(f"argument --json: {error}")
+        write_atomically(options.json, to_json(result))
     return 0
 
 

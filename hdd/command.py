@@ -6,7 +6,7 @@ import sys
 
 # What goes wrong for reasons outside the package has a message, but not what to do about it.
 HINTS = {
-    ImportError: "pip install it, or install the project with its extra `dev`",
+    ImportError: "install the project with its extra `dev`",
     OSError: "another path for --out or --data-root",
     MemoryError: "a smaller --dim, --depth or --batch-size",
     RuntimeError: "a smaller --dim, --depth or --batch-size, or another --device",
@@ -29,11 +29,16 @@ def fail(prog: str, error: Exception) -> int:
     """
     text = " ".join(str(error).split()) or type(error).__name__
     if "Fix:" not in text:
-        hint = next((HINTS[kind] for kind in HINTS if isinstance(error, kind)), "see --help")
-        text = f"{text[:300].rstrip('.')}. Fix: {hint}."
+        text = f"{text[:300].rstrip('.')}. Fix: {_hint(error)}."
     rank = os.environ.get("RANK", "0")
     if rank == "0":
         print(f"{prog}: error: {text}", file=sys.stderr)
     elif isinstance(error, FloatingPointError | RuntimeError):
         print(f"{prog}: error: process {rank}: {text}", file=sys.stderr)
     return 2
+
+
+def _hint(error: Exception) -> str:
+    if isinstance(error, ImportError) and error.name:
+        return "pip install " + error.name.partition(".")[0].replace("_", "-")
+    return next((HINTS[kind] for kind in HINTS if isinstance(error, kind)), "see --help")

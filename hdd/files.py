@@ -16,12 +16,21 @@ def write_atomically(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(content)
-        with open(temporary, "rb") as written:
+        with open(temporary, "r+b") as written:  # Windows syncs only what may be written
             os.fsync(written.fileno())  # on the disk before the old file goes
         os.replace(temporary, path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         fix = "free some space, or another folder" if full else "another folder"
         raise OSError(f"Cannot write {path}: {error.strerror}. Fix: {fix}.") from error
+    finally:  # after Ctrl-C, too
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Raise before a long computation what `write_atomically` would raise after it."""
+    there = os.path.isfile(path)  # False, too, for a name that no file can have
+    write_atomically(path, path.read_bytes() if there else b"")
+    if not there:
+        path.unlink()

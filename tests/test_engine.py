@@ -221,6 +221,13 @@ def test_yardsticks_have_the_mixers_parameters(kind):
     assert net(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
 
 
+def test_only_the_vit_has_patches():
+    pytest.importorskip("timm")
+    assert build_yardstick("cnn", (1, 28, 28), 5)(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+    with pytest.raises(ValueError, match="patch_size=5"):
+        build_yardstick("vit", (1, 28, 28), 5)
+
+
 class OneBatch:
     """A loader of one last batch of `rest` images."""
 
@@ -253,7 +260,7 @@ def test_batch_norm_is_refused_in_several_processes(monkeypatch):
     pytest.importorskip("timm")
     monkeypatch.setattr("hdd.train.engine.processes", lambda: 2)
     recipe = Recipe(dataset="fashion_mnist_mini", model="cnn", optimizer="adam", epochs=1)
-    with pytest.raises(ValueError, match="Fix: one process"):
+    with pytest.raises(ValueError, match="Fix: one process, or --model mixer"):
         Run(recipe, torch.device("cpu"), "dataset")
 
 

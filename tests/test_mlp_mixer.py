@@ -318,6 +318,7 @@ def test_dropout_acts_in_training_only():
 @pytest.mark.parametrize("dim", [49, 37, 128])
 @pytest.mark.parametrize("token_dim", [1, 2, 7, 33])
 def test_timm_twin_has_exactly_our_widths(dim, token_dim):
+    pytest.importorskip("timm")
     net = MLPMixer(patch_size=8, dim=dim, depth=1, token_dim=token_dim)
     images = torch.randn(2, 3, 32, 32)
     assert torch.allclose(net(images), timm_names.timm_twin(net)(images), atol=1e-5)
@@ -332,6 +333,7 @@ def test_the_factor_that_an_error_proposes_works(patch_size):
 
 
 def test_macs_of_attention_are_counted():
+    pytest.importorskip("timm")
     net = build_yardstick("vit", (3, 32, 32), 4)
     tokens, dim, blocks = 65, 128, 5
     linear = tokens * 12 * dim * dim * blocks + 64 * 48 * dim + dim * 10

@@ -17,12 +17,15 @@ def build_yardstick(
         input_shape: (channels, H, W) of the images.
         patch_size: of the ViT; the ResNet has a 3x3 stem of stride 2 and four stages.
         num_classes: width of the output.
+
+    Raises:
+        ImportError: timm is not installed.
+        ValueError: patches of the ViT that do not tile the image.
     """
     from timm.models.resnet import BasicBlock, ResNet
     from timm.models.vision_transformer import VisionTransformer
 
     channels, height, width = input_shape
-    check_image_size((height, width), patch_size)  # timm's ViT would leave the rest out silently
     if kind == "cnn":
         net = ResNet(
             BasicBlock,
@@ -35,6 +38,7 @@ def build_yardstick(
         net.conv1 = nn.Conv2d(channels, 64, 3, stride=2, padding=1, bias=False)
         net.maxpool = nn.Identity()
         return net
+    check_image_size((height, width), patch_size)  # timm's ViT would leave the rest out silently
     return VisionTransformer(
         img_size=(height, width),
         patch_size=patch_size,

@@ -92,7 +92,8 @@ def main(argv: list[str] | None = None) -> int:
     except EXPECTED as error:
         return fail(parser.prog, error)
     except KeyboardInterrupt:
-        print(f"{parser.prog}: interrupted. Fix: the same command with --resume.", file=sys.stderr)
+        fix = "the same command with --resume goes on"
+        print(f"{parser.prog}: interrupted. Fix: {fix}.", file=sys.stderr)
         return 130
     finally:
         if distributed.is_initialized():
@@ -148,10 +149,17 @@ def _earlier_state(out: Path, resume: bool, recipe: Recipe) -> dict | None:
 
 
 def _go_on(run: Run, state: dict, checkpoint: Path) -> None:
+    here = str(run.amp_dtype)
+    began = state.get("precision", here)  # older checkpoints do not say
+    if began != here:
+        raise ValueError(
+            f"This run began in {began}; here it would go on in {here}. "
+            "Fix: resume it on a machine like the first, or another --out."
+        )
     try:
         run.load_state_dict(state)
-    except (KeyError, RuntimeError, TypeError, AttributeError) as error:  # intact, other content
-        raise damaged(checkpoint, error) from error
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise damaged(checkpoint, error) from error  # an intact file, but of other content
 
 
 def _keep(run: Run, out: Path, snapshots: set[int]) -> None:

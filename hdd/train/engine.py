@@ -24,6 +24,7 @@ from hdd.train.fused import FusedMixer, is_plain_mixer
 from hdd.train.recipe import Recipe
 
 CHECKPOINT, WEIGHTS, HISTORY = "checkpoint.pt", "weights.safetensors", "history.json"
+PARTS = {"recipe", "net", "average", "optimizer", "scheduler", "epoch", "history"}
 
 
 class Shard:
@@ -170,17 +171,7 @@ class Run:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where `state` was taken; the recipe must be the same.
-
-        Raises:
-            ValueError: it was trained in another precision than this machine's.
-        """
-        precision = state.get("precision", str(self.amp_dtype))
-        if precision != str(self.amp_dtype):
-            raise ValueError(
-                f"This run began in {precision}; here it would go on in {self.amp_dtype}. "
-                "Fix: resume it on a machine like the first, or another --out."
-            )
+        """Go on from where `state` was taken; recipe and precision must be the same."""
         self.net.load_state_dict(state["net"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
@@ -227,7 +218,8 @@ def _check_normalisation(net: nn.Module) -> None:
     if processes() > 1 and any(isinstance(module, batch_norm) for module in net.modules()):
         raise ValueError(
             f"{type(net).__name__} normalises over the batch, of which each process has a part: "
-            f"{processes()} processes would not train what one does. Fix: one process."
+            f"{processes()} processes would not train what one does. Fix: one process, or "
+            "--model mixer."
         )
 
 
@@ -280,16 +272,18 @@ def read_checkpoint(path: Path, recipe: Recipe) -> dict[str, Any]:
     """Return the state that an earlier run left.
 
     Raises:
+        OSError: the file cannot be read.
         ValueError: a damaged file, or one of another recipe.
     """
+    content = path.read_bytes()  # an OSError here, such as no permission, is no damage
     try:
-        with zipfile.ZipFile(path) as archive:  # torch.load itself checks no checksums
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:  # torch.load checks no checksums
             if broken := archive.testzip():
                 raise zipfile.BadZipFile(broken)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        if missing := PARTS - set(state):
+            raise KeyError(*missing)
         saved = dict(state["recipe"])
-    except OSError:
-        raise  # no permission, no file: nothing is damaged
     except Exception as error:  # many kinds of damage, many kinds of exceptions
         raise damaged(path, error) from error
     wanted = dataclasses.asdict(recipe)

@@ -8,15 +8,16 @@ import datetime
 import json
 import math
 import platform
-import shutil
+import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 import torchvision
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor
 
 from hdd.command import EXPECTED, OneLineParser, fail
@@ -91,7 +92,7 @@ def load_weights(name: str) -> dict[str, Tensor]:
     Raises:
         FileNotFoundError: no such weights; the message lists those that exist.
     """
-    weights = load_file(_existing(CHECKPOINTS, name, ".safetensors"))
+    weights = safetensors.torch.load_file(_existing(CHECKPOINTS, name, ".safetensors"))
     return {key: tensor.float() for key, tensor in weights.items()}
 
 
@@ -103,11 +104,14 @@ def load_net(name: str, epoch: int | None = None) -> MLPMixer:
 
     Raises:
         FileNotFoundError: no such weights; the message lists those that exist.
+        ValueError: a run of another network than a Mixer.
     """
-    weights = load_weights(name if epoch is None else f"{name}/epoch_{epoch:04d}")
     recipe = load_run(name)["recipe"]
     if recipe["model"] != "mixer":
-        raise ValueError(f"{name} is a {recipe['model']}. Fix: the name of a recorded Mixer.")
+        raise ValueError(
+            f"{name} is a {recipe['model']}; only Mixers can be loaded. Fix: the name of one."
+        )
+    weights = load_weights(name if epoch is None else f"{name}/epoch_{epoch:04d}")
     dim, channels, patch_size, _ = weights["patch_embedding.weight"].shape
     hidden, tokens = weights["blocks.0.token_mixing.fc1.weight"].shape
     net = MLPMixer(
@@ -142,27 +146,31 @@ def keep_run(
 
     `snapshots` are the epochs to keep of those that it has; without, all go with the weights.
     Weights and snapshots are kept as float16, half the size; `reevaluate` says what that changes.
-    Everything is read before anything is written, and the record is written last.
+    Everything is read before anything is written, and the record is written last; `replace`
+    leaves nothing of an earlier run of that name.
 
     Raises:
         FileNotFoundError: no finished run in `folder`.
         FileExistsError: `name` is taken, and `replace` is not set.
-        ValueError: `name` is no plain name, or the record is not JSON.
+        ValueError: `name` is no plain name, or a file is damaged.
     """
-    if Path(name).name != name:
+    if not re.fullmatch(r"\w[\w.-]*", name):  # not "" or "..", which are the folders themselves
         raise ValueError(f"name={name!r} must be a plain file name. Fix: for example my_run.")
     record, kept = RUNS / f"{name}.json", CHECKPOINTS / name
-    if record.exists() and not replace:
-        raise FileExistsError(f"There is a record {name!r}. Fix: another name, or --replace.")
+    earlier = {*kept.glob("*.safetensors"), CHECKPOINTS / f"{name}.safetensors", record}
+    earlier = {path for path in earlier if path.exists()}
+    if earlier and not replace:
+        raise FileExistsError(f"There is a run {name!r}. Fix: another name, or --replace.")
     source = folder / "history.json"
     if not source.exists():
         raise FileNotFoundError(f"No finished run in {folder}. Fix: python -m hdd.train --resume.")
-    contents = to_json(json.loads(source.read_bytes()))
+    contents = _converted(source, lambda text: to_json(json.loads(text)))
     files = _halved(folder, kept, weights, snapshots)
-    if kept.exists():
-        shutil.rmtree(kept)
-    for path, content in (files | {record: contents}).items():
+    for path, content in files.items():
         write_atomically(path, content)
+    for path in earlier - {*files, record}:
+        path.unlink()
+    write_atomically(record, contents)
 
 
 def _halved(
@@ -175,10 +183,21 @@ def _halved(
         epoch = int(path.stem.removeprefix("epoch_"))
         if epoch in snapshots if snapshots is not None else weights:
             sources[kept / path.name] = path
-    return {
-        target: save({key: tensor.half() for key, tensor in load_file(source).items()})
-        for target, source in sources.items()
-    }
+    return {target: _converted(source, _as_float16) for target, source in sources.items()}
+
+
+def _as_float16(content: bytes) -> bytes:
+    weights = safetensors.torch.load(content)
+    return safetensors.torch.save({key: tensor.half() for key, tensor in weights.items()})
+
+
+def _converted(path: Path, convert: Callable[[bytes], bytes]) -> bytes:
+    try:
+        return convert(path.read_bytes())
+    except (ValueError, SafetensorError) as error:
+        raise ValueError(
+            f"{path} is damaged ({error}). Fix: train again, in another folder."
+        ) from error
 
 
 def reevaluate(name: str, data_root: str | Path) -> dict[str, float]:

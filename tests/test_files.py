@@ -1,0 +1,83 @@
+"""Files are written whole, or not at all."""
+
+import sys
+
+import pytest
+
+from hdd import benchmark
+from hdd.files import check_writable, write_atomically
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, MemoryError])
+def test_nothing_half_written_stays_behind(tmp_path, monkeypatch, stop):
+    def stopped(source, target):
+        raise stop
+
+    file = tmp_path / "file"
+    file.write_bytes(b"earlier")
+    monkeypatch.setattr("os.replace", stopped)
+    with pytest.raises(stop):
+        write_atomically(file, b"new")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"earlier"]
+
+
+@pytest.mark.parametrize(
+    ("number", "fix"),
+    [(28, "free some space, or another folder"), (30, "another folder"), (122, "free some space")],
+)
+def test_space_is_proposed_only_to_a_full_disk(tmp_path, monkeypatch, number, fix):
+    def fails(self, content):
+        raise OSError(number, "no")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", fails)
+    with pytest.raises(OSError, match=f"Cannot write .*file: no. Fix: {fix}"):
+        write_atomically(tmp_path / "file", b"")
+    assert not list(tmp_path.iterdir())
+
+
+def test_checking_changes_nothing(tmp_path):
+    check_writable(tmp_path / "new")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "old").write_bytes(b"mine")
+    check_writable(tmp_path / "old")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"mine"]
+
+
+@pytest.mark.parametrize("name", ["folder", "folder/file/x", "x" * 300])
+def test_what_cannot_be_written_is_named_beforehand(tmp_path, name):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").write_bytes(b"mine")
+    with pytest.raises(OSError, match=f"Cannot write .*{name}: .*Fix: "):
+        check_writable(tmp_path / name)
+    assert len(list(tmp_path.rglob("*"))) == 2
+
+
+def forbid_measuring(monkeypatch):
+    def measure(*_):
+        raise AssertionError("measured before the options were checked")
+
+    for name in ("time_steps", "time_growth", "time_augmentation", "time_inference"):
+        monkeypatch.setattr(benchmark, name, measure)
+
+
+def test_benchmark_looks_at_its_file_before_it_measures(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("timm")
+    pytest.importorskip("mlp_mixer_pytorch")
+    forbid_measuring(monkeypatch)
+    assert benchmark.main(["--json", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"python -m hdd.benchmark: error: Cannot write {tmp_path}: ")
+    assert line.count("Fix: ") == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [("mlp_mixer_pytorch", "mlp-mixer-pytorch"), ("timm.models.mlp_mixer", "timm")],
+)
+def test_benchmark_names_the_package_it_lacks(monkeypatch, capsys, module, package):
+    forbid_measuring(monkeypatch)
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr(benchmark, "KINDS", {module: package})
+    assert benchmark.main([]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(f"Fix: pip install {package}.")

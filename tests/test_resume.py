@@ -1,0 +1,84 @@
+"""What a checkpoint may hold for `python -m hdd.train --resume`."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from hdd.train.__main__ import main
+from hdd.train.engine import CHECKPOINT, Run, read_checkpoint
+from hdd.train.recipe import Recipe
+
+SMALL = {"dataset": "fashion_mnist_mini", "patch_size": 14, "dim": 16, "depth": 1}
+COMMAND = ["--dataset", "fashion_mnist_mini", "--patch-size", "14", "--dim", "16", "--depth", "1"]
+RECIPE = Recipe(**SMALL, epochs=1)
+
+
+@pytest.fixture(scope="module")
+def state():
+    """The state of a run that has not begun."""
+    return Run(RECIPE, torch.device("cpu"), "dataset").state_dict()
+
+
+@pytest.fixture
+def resume(tmp_path, capsys, monkeypatch):
+    """Return a function that resumes from a state: the exit code and what it said on stderr."""
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+
+    def run(state):
+        torch.save(state, tmp_path / CHECKPOINT)
+        code = main([*COMMAND, "--epochs", "1", "--out", str(tmp_path), "--resume"])
+        return code, capsys.readouterr().err
+
+    return run
+
+
+def expect_damaged(result):
+    code, line = result
+    assert code == 2
+    assert "is damaged" in line
+    assert line.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "key", ["recipe", "net", "average", "optimizer", "scheduler", "epoch", "history"]
+)
+def test_a_part_is_missing(resume, state, key):
+    expect_damaged(resume({name: value for name, value in state.items() if name != key}))
+
+
+def test_a_finished_run_without_its_weights_is_damaged(resume, tmp_path):
+    (tmp_path / "history.json").write_text("{}")
+    expect_damaged(resume({"recipe": dataclasses.asdict(RECIPE), "epoch": 1}))
+
+
+def test_another_optimizers_state(resume, state):
+    weight = torch.nn.Parameter(torch.zeros(2, 2))
+    parts = [torch.optim.SGD([weight]).state_dict() for _ in state["optimizer"]["parts"]]
+    expect_damaged(resume(state | {"optimizer": {"parts": parts}}))
+
+
+def test_an_older_checkpoint_does_not_say_its_precision(resume, state):
+    assert resume({k: v for k, v in state.items() if k != "precision"}) == (0, "")
+
+
+def test_a_folder_in_the_checkpoints_place_is_not_damaged(tmp_path, capsys):
+    (tmp_path / CHECKPOINT).mkdir()
+    assert main([*COMMAND, "--epochs", "1", "--out", str(tmp_path), "--resume"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "Is a directory" in line
+    assert "damaged" not in line
+
+
+def test_a_bit_of_the_zip_files_end_is_flipped(state, tmp_path):
+    path = tmp_path / CHECKPOINT
+    torch.save(state, path)
+    content = path.read_bytes()
+    for place in range(len(content) - 98, len(content)):  # the end records: where the list begins
+        flipped = bytearray(content)
+        flipped[place] ^= 1
+        path.write_bytes(flipped)
+        try:
+            assert set(read_checkpoint(path, RECIPE)) == set(state)  # of no consequence
+        except ValueError as error:
+            assert "is damaged" in str(error)  # noqa: PT017 - either will do
