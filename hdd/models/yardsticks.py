@@ -1,50 +1,157 @@
-"""A small CNN and a small ViT from timm, to compare a Mixer of as many parameters with."""
+"""A small CNN and a small ViT from timm, and a flat MLP, to compare a Mixer of equal size with."""
 
+import torch
 from torch import nn
 
-from hdd.models.cnn.mlp_mixer import check_image_size
+from hdd.models.cnn.mlp_mixer import MLPMixer, check_image_size
+from hdd.models.nn_utils import count_trainable_parameter
 
-CNN_WIDTHS = (32, 64, 96, 128)
+# Width and depth with which each has about 1.1 M parameters on CIFAR-10.
+SIZES = {"cnn": (32, 2), "vit": (128, 5), "flat": (285, 2)}
 
 
 def build_yardstick(
-    kind: str, input_shape: tuple[int, int, int], patch_size: int, num_classes: int = 10
+    kind: str,
+    input_shape: tuple[int, int, int],
+    patch_size: int,
+    num_classes: int = 10,
+    *,
+    width: int | None = None,
+    depth: int | None = None,
 ) -> nn.Module:
-    """Return timm's ResNet ("cnn") or VisionTransformer ("vit") with about 1.1 M parameters.
+    """Return timm's ResNet ("cnn"), timm's VisionTransformer ("vit") or a flat MLP ("flat").
 
     Args:
-        kind: "cnn" or "vit".
+        kind: "cnn", "vit" or "flat".
         input_shape: (channels, H, W) of the images.
         patch_size: of the ViT; the ResNet has a 3x3 stem of stride 2 and four stages.
         num_classes: width of the output.
+        width: of the ResNet's first stage (the others have 2, 3 and 4 times as much), channels of
+            the ViT's tokens, or hidden units of the flat MLP; by default, and with the default
+            depth, the network has about 1.1 M parameters on CIFAR-10.
+        depth: blocks a stage, blocks, or hidden layers.
 
     Raises:
         ImportError: timm is not installed.
         ValueError: patches of the ViT that do not tile the image.
     """
+    width, depth = width or SIZES[kind][0], depth or SIZES[kind][1]
+    make = {"cnn": _resnet, "vit": _vit, "flat": _flat}[kind]
+    return make(input_shape, patch_size, num_classes, width, depth)
+
+
+def equal_yardstick(
+    kind: str,
+    net: nn.Module,
+    input_shape: tuple[int, int, int],
+    patch_size: int,
+    num_classes: int = 10,
+    *,
+    depth: int,
+) -> nn.Module:
+    """Return the yardstick whose number of parameters is the nearest to that of `net`.
+
+    Arguments and errors are those of `build_yardstick`; the width is searched for.
+    """
+    sizes = (kind, input_shape, patch_size, num_classes)
+    widths = range(4, 1025, 4) if kind == "vit" else range(1, 1025)  # four heads share the width
+    wanted = count_trainable_parameter(net)
+
+    def distance(width: int) -> int:
+        with torch.device("meta"):  # nothing is computed, and no random number is drawn
+            candidate = build_yardstick(*sizes, width=width, depth=depth)
+        return count_trainable_parameter(candidate) - wanted
+
+    low, high = 0, len(widths) - 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if distance(widths[middle]) < 0 else (low, middle)
+    best = min((widths[low], widths[high]), key=lambda width: abs(distance(width)))
+    return build_yardstick(*sizes, width=best, depth=depth)
+
+
+def _resnet(
+    shape: tuple[int, int, int], _: int, num_classes: int, width: int, depth: int
+) -> nn.Module:
     from timm.models.resnet import BasicBlock, ResNet
+
+    widths = tuple(width * stage for stage in (1, 2, 3, 4))
+    layers = (depth,) * 4
+    net = ResNet(BasicBlock, layers, channels=widths, num_classes=num_classes, in_chans=shape[0])
+    # ResNet's own stem (7x7, stride 2, pooling) leaves a 32-pixel image 8x8 positions.
+    net.conv1 = nn.Conv2d(shape[0], 64, 3, stride=2, padding=1, bias=False)
+    net.maxpool = nn.Identity()
+    return net
+
+
+def _vit(
+    shape: tuple[int, int, int], patch_size: int, num_classes: int, width: int, depth: int
+) -> nn.Module:
     from timm.models.vision_transformer import VisionTransformer
 
-    channels, height, width = input_shape
-    if kind == "cnn":
-        net = ResNet(
-            BasicBlock,
-            layers=(2, 2, 2, 2),
-            channels=CNN_WIDTHS,
-            num_classes=num_classes,
-            in_chans=channels,
-        )
-        # ResNet's own stem (7x7, stride 2, pooling) leaves a 32-pixel image 8x8 positions.
-        net.conv1 = nn.Conv2d(channels, 64, 3, stride=2, padding=1, bias=False)
-        net.maxpool = nn.Identity()
-        return net
-    check_image_size((height, width), patch_size)  # timm's ViT would leave the rest out silently
+    check_image_size(shape[1:], patch_size)  # timm's ViT would leave the rest out silently
     return VisionTransformer(
-        img_size=(height, width),
+        img_size=shape[1:],
         patch_size=patch_size,
-        in_chans=channels,
+        in_chans=shape[0],
         num_classes=num_classes,
-        embed_dim=128,
-        depth=5,
+        embed_dim=width,
+        depth=depth,
         num_heads=4,
     )
+
+
+def _flat(
+    shape: tuple[int, int, int], _: int, num_classes: int, width: int, depth: int
+) -> nn.Module:
+    """One MLP on all pixels: Linear, LayerNorm, GELU a hidden layer."""
+    channels, height, image_width = shape
+    layers: list[nn.Module] = [nn.Flatten()]
+    features = channels * height * image_width
+    for _hidden in range(depth):
+        layers += [nn.Linear(features, width), nn.LayerNorm(width), nn.GELU()]
+        features = width
+    return nn.Sequential(*layers, nn.Linear(features, num_classes))
+
+
+# What notebooks 08 and 09 compare: a Mixer and three yardsticks of its size; blocks a stage, blocks
+# and hidden layers as deep as each likes best at about 0.1 M parameters.
+DEPTHS = {"CNN": ("cnn", 1), "ViT": ("vit", 2), "flat MLP": ("flat", 2)}
+CONTENDERS = ("Mixer", *DEPTHS)
+
+
+def contender(
+    name: str,
+    input_shape: tuple[int, int, int],
+    patch_size: int,
+    *,
+    dim: int,
+    depth: int,
+    num_classes: int = 10,
+    seed: int = 0,
+) -> nn.Module:
+    """Return one of CONTENDERS with weights drawn from `seed`, all with the Mixer's parameters.
+
+    Args:
+        name: "Mixer", "CNN", "ViT" or "flat MLP".
+        input_shape: (channels, H, W) of the images.
+        patch_size: of the Mixer and the ViT.
+        dim: channels of the Mixer's tokens.
+        depth: blocks of the Mixer.
+        num_classes: width of the output.
+        seed: of the weights.
+    """
+    torch.manual_seed(seed)
+    mixer = MLPMixer(
+        image_size=input_shape[1:],
+        channels=input_shape[0],
+        patch_size=patch_size,
+        dim=dim,
+        depth=depth,
+        num_classes=num_classes,
+    )
+    if name == "Mixer":
+        return mixer
+    kind, blocks = DEPTHS[name]
+    torch.manual_seed(seed)
+    return equal_yardstick(kind, mixer, input_shape, patch_size, num_classes, depth=blocks)
