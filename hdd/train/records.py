@@ -9,8 +9,9 @@ import json
 import math
 import platform
 import re
+import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,12 @@ def load_runs(prefix: str) -> list[dict[str, Any]]:
     names = [path.stem for path in RUNS.glob(f"{prefix}*.json")]
     numbers = sorted(int(n[len(prefix) :]) for n in names if n[len(prefix) :].isdigit())
     return [load_run(f"{prefix}{number}") for number in numbers or [0]]
+
+
+def spread(values: Sequence[float]) -> str:
+    """Return "mean (smallest-largest)" of what several seeds gave, with one decimal each."""
+    mean, low, high = statistics.mean(values), min(values), max(values)
+    return f"{mean:.1f} ({low:.1f}-{high:.1f})"
 
 
 def load_weights(name: str) -> dict[str, Tensor]:

@@ -1,0 +1,103 @@
+"""The claims table: verdicts, links and figures are those of `resources/claims.json`.
+
+Each claim names the notebook sections that test it, and the recorded figures that its row quotes.
+A path leads through a record to the figure; "*" stands for all members of a list. What a path ends
+at is averaged, and quoted with one decimal.
+"""
+
+import json
+import re
+import statistics
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from hdd.train.records import load_run
+
+ROOT = Path(__file__).parents[1]
+CLAIMS = json.loads((ROOT / "resources" / "claims.json").read_text(encoding="utf-8"))
+HEADING = re.compile(r"^#{2,3} (.*)$", flags=re.M)
+QUOTED = re.compile(r"(\d+\.\d) ?%")
+
+
+def markdown(path, language):
+    cells = nbformat.read(path, as_version=nbformat.NO_CONVERT).cells
+    return [cell.source for cell in cells if language in cell.metadata.get("tags", [])]
+
+
+def rows(language):
+    """Return the cells of each row of the table in notebook 00, by the number of the claim."""
+    for text in markdown(ROOT / "notebooks" / "00_overview.ipynb", language):
+        found = re.findall(r"^\| (\d+) \|(.*)\|$", text, flags=re.M)
+        if found:
+            return {int(number): [c.strip() for c in row.split(" | ")] for number, row in found}
+    raise AssertionError("Notebook 00 has no table of claims.")
+
+
+def figure(node, path):
+    """Return the mean of everything in a record that `path` leads to."""
+    for index, key in enumerate(path):
+        if key == "*":
+            return statistics.mean(figure(item, path[index + 1 :]) for item in node)
+        node = node[key]
+    return statistics.mean(node) if isinstance(node, list) else node
+
+
+def measured(claim):
+    """Return the figures that a row quotes."""
+    return [
+        f"{figure(load_run(one['record']), one['path']) * one.get('times', 1):.1f}"
+        for one in claim["measured"]
+    ]
+
+
+@pytest.fixture(params=["zh", "en"])
+def language(request):
+    return request.param
+
+
+@pytest.fixture(params=CLAIMS, ids=lambda claim: str(claim["claim"]))
+def claim(request):
+    return request.param
+
+
+def test_every_claim_has_a_row(language):
+    assert [claim["claim"] for claim in CLAIMS] == list(rows(language)) == list(range(1, 20))
+
+
+def test_verdict(claim, language):
+    assert rows(language)[claim["claim"]][1][0] == claim["verdict"]
+
+
+def test_links_lead_to_the_very_section(claim, language):
+    row = rows(language)[claim["claim"]][-1]
+    links = re.findall(r"\((\d\d_\w+)\.ipynb#([^)]*)\)", row)
+    assert [stem for stem, _ in links] == [stem for stem, _ in claim["sections"]]
+    for (stem, anchor), (_, number) in zip(links, claim["sections"], strict=True):
+        texts = markdown(ROOT / "notebooks" / f"{stem}.ipynb", language)
+        headings = [heading for text in texts for heading in HEADING.findall(text)]
+        # JupyterLab and nbconvert make an anchor of a heading by replacing its spaces.
+        (heading,) = (h for h in headings if h.startswith(f"{number} ") or h == number)
+        assert anchor == heading.replace(" ", "-")
+
+
+def test_figures_are_those_of_the_records(claim, language):
+    assert QUOTED.findall(rows(language)[claim["claim"]][-1]) == measured(claim)
+
+
+def test_every_claim_is_tested_or_sourced(claim, language):
+    cells = rows(language)[claim["claim"]]
+    assert claim["sections"]
+    assert measured(claim) or re.search(r"\[[PC][^\]]*\]|〔[PC][^〕]*〕|\d{4}\.\d{5}", cells[2])
+
+
+def test_the_readme_agrees():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.findall(r"^\| (\d+) \|(.*)\|$", text, flags=re.M)
+    assert len(found) >= 6
+    by_number = {claim["claim"]: claim for claim in CLAIMS}
+    for number, row in found:
+        claim = by_number[int(number)]
+        assert row.split(" | ")[1].strip()[0] == claim["verdict"]
+        assert QUOTED.findall(row) == measured(claim)
