@@ -100,7 +100,7 @@ def learn(
         lr: the highest rate.
     """
     net.train()
-    optimizer = torch.optim.AdamW(net.parameters(), lr, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(net.parameters(), lr, weight_decay=0.01, fused=True)
     rate = OneCycleLR(optimizer, lr, steps, pct_start=0.1, cycle_momentum=False)
     for _ in progress(range(steps), "Steps"):
         tokens, answers = draw()

@@ -53,7 +53,8 @@ def fit(
     Raises:
         FloatingPointError: the loss is not finite.
     """
-    optimizer = torch.optim.AdamW(net.to(device).parameters(), lr, weight_decay=weight_decay)
+    parameters = net.to(device).parameters()
+    optimizer = torch.optim.AdamW(parameters, lr, weight_decay=weight_decay, fused=True)
     total = max(len(batches), 20)  # OneCycleLR divides by the length of the warm-up
     rate = OneCycleLR(optimizer, lr, total, pct_start=warmup, cycle_momentum=False)
     loss, _ = train_one_epoch(
