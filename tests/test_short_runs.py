@@ -59,6 +59,19 @@ def test_random_batches_give_few_images_as_many_steps(data):
     assert torch.equal(labels, torch.cat([labels for _, labels in again]))
 
 
+def test_random_batches_need_images_and_steps(data):
+    train, _ = data
+    with pytest.raises(ValueError, match=r"draws=16 from 0 images.*Fix: "):
+        random_batches(train.subset(torch.arange(0)), 1, 16)
+    with pytest.raises(ValueError, match=r"draws=0 from .*Fix: "):
+        random_batches(train, 0, 16)
+
+
+def test_an_unknown_contender():
+    with pytest.raises(ValueError, match=r"'RNN'.*Fix: one of \['Mixer', 'CNN'"):
+        contender("RNN", (1, 28, 28), 7, dim=16, depth=1)
+
+
 def test_random_batches_mix(data):
     train, _ = data
     images, targets = next(iter(random_batches(train, 2, 16, mix=CutMix(1.0, 10))))

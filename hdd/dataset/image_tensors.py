@@ -82,7 +82,11 @@ class BatchLoader:
         augment: a function of whole uint8 batches, (N, C, H, W) -> the same; it is given several
             batches at once.
         mix: a function of (uint8 batch, labels) after that, -> (batch, targets (B, K)): CutMix.
-        seed: of the orders.
+        draws: how many images to draw, with replacement, instead of passing over all of them once.
+        seed: of the orders and draws.
+
+    Raises:
+        ValueError: batch_size or draws below 1, or draws from no images.
     """
 
     def __init__(
@@ -93,20 +97,25 @@ class BatchLoader:
         shuffle: bool = False,
         augment: Callable[[Tensor], Tensor] | None = None,
         mix: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+        draws: int | None = None,
         seed: int = 0,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size} must be at least 1. Fix: batch_size=1.")
+        if draws is not None and (draws < 1 or not len(data)):
+            raise ValueError(
+                f"draws={draws} from {len(data)} images: both must be at least 1. "
+                "Fix: draws=1 or more, and a data set with images."
+            )
         self.data, self.batch_size, self.shuffle = data, batch_size, shuffle
-        self.augment, self.mix = augment, mix
+        self.augment, self.mix, self.draws = augment, mix, draws
         self.generator = torch.Generator().manual_seed(seed)
 
     def __len__(self) -> int:
-        return -(-len(self.data) // self.batch_size)
+        return -(-(self.draws or len(self.data)) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        n = len(self.data)
-        order = torch.randperm(n, generator=self.generator) if self.shuffle else torch.arange(n)
+        order = self._order()
         batches = max(1, AUGMENT_AT_ONCE // self.batch_size)
         for indices in order.split(batches * self.batch_size):
             images, labels = self.data.images[indices], self.data.labels[indices]
@@ -114,6 +123,13 @@ class BatchLoader:
                 images = self.augment(images)  # (several batches, C, H, W)
             parts = zip(images.split(self.batch_size), labels.split(self.batch_size), strict=True)
             yield from (self._batch(*part) for part in parts)
+
+    def _order(self) -> Tensor:
+        """Return the numbers of the images of this pass."""
+        n = len(self.data)
+        if self.draws is not None:
+            return torch.randint(n, (self.draws,), generator=self.generator)
+        return torch.randperm(n, generator=self.generator) if self.shuffle else torch.arange(n)
 
     def _batch(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         if self.mix is not None:

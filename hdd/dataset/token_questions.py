@@ -1,7 +1,7 @@
-"""Made-up questions about tokens, whose answers need one ability and no other: notebook 07.
+"""Made-up questions about tokens, each made for one ability: notebook 07.
 
-`look_up` needs weights that depend on the content: which token matters is known only from what
-the tokens say. `equal_along_diagonal` needs a long range, and nothing that depends on content.
+In `look_up` the content says which token matters. In `equal_along_diagonal` the places do, and
+some of them are far apart.
 Targets are class numbers, -100 where nothing is asked (what cross-entropy ignores by default).
 """
 
@@ -10,11 +10,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.lr_scheduler import OneCycleLR
 
 from hdd.progress import progress
+from hdd.train.optimizers import adamw_one_cycle
 
 KEYS, VALUES = 15, 4
+SIDE = 6  # of the board
 IGNORED = -100
 Examples = tuple[Tensor, Tensor]
 
@@ -41,17 +42,17 @@ def look_up(n: int, places: Tensor, generator: torch.Generator) -> Examples:
     return tokens, values.gather(1, match)[:, 0]
 
 
-def equal_along_diagonal(n: int, generator: torch.Generator, side: int = 6) -> Examples:
-    """Return n boards of two symbols, (n, S, 2), and answers (n, S, side - 1) with S = side**2.
+def equal_along_diagonal(n: int, generator: torch.Generator) -> Examples:
+    """Return n boards of two symbols, (n, S, 2), and answers (n, S, SIDE - 1), S = SIDE**2.
 
     Question d of the token at row i, column j: is the symbol at (i + d, j + d) the same? It is in
     half of all cases. The last question is asked of one token only: are opposite corners equal?
     """
-    board = torch.randint(2, (n, side, side), generator=generator)
-    answers = torch.full((n, side, side, side - 1), IGNORED)
-    for d in range(1, side):
-        here, there = board[:, : side - d, : side - d], board[:, d:, d:]
-        answers[:, : side - d, : side - d, d - 1] = (here == there).long()
+    board = torch.randint(2, (n, SIDE, SIDE), generator=generator)
+    answers = torch.full((n, SIDE, SIDE, SIDE - 1), IGNORED)
+    for d in range(1, SIDE):
+        here, there = board[:, : SIDE - d, : SIDE - d], board[:, d:, d:]
+        answers[:, : SIDE - d, : SIDE - d, d - 1] = (here == there).long()
     return functional.one_hot(board, 2).float().flatten(1, 2), answers.flatten(1, 2)
 
 
@@ -90,18 +91,15 @@ def learn(
 ) -> float:
     """Train `net` on fresh examples; return the last loss.
 
-    AdamW with a rate that rises for a tenth of the steps and falls to zero in half a cosine.
-
     Args:
         net: what is trained, in place.
         draw: returns a new batch (tokens, answers).
         loss: a function of (outputs, answers).
         steps: of the optimizer.
-        lr: the highest rate.
+        lr: the highest rate, see `adamw_one_cycle`.
     """
     net.train()
-    optimizer = torch.optim.AdamW(net.parameters(), lr, weight_decay=0.01, fused=True)
-    rate = OneCycleLR(optimizer, lr, steps, pct_start=0.1, cycle_momentum=False)
+    optimizer, rate = adamw_one_cycle(net.parameters(), lr, steps, weight_decay=0.01)
     for _ in progress(range(steps), "Steps"):
         tokens, answers = draw()
         value = loss(net(tokens), answers)
@@ -137,9 +135,9 @@ def look_up_accuracy(net: nn.Module, places: Tensor, n: int = 300, seed: int = 0
 
 
 @torch.no_grad()
-def diagonal_accuracy(net: nn.Module, n: int = 1000, seed: int = 0, side: int = 6) -> list[float]:
+def diagonal_accuracy(net: nn.Module, n: int = 1000, seed: int = 0) -> list[float]:
     """Return the share of right answers for each distance, on n boards."""
-    tokens, answers = equal_along_diagonal(n, torch.Generator().manual_seed(10_000 + seed), side)
+    tokens, answers = equal_along_diagonal(n, torch.Generator().manual_seed(10_000 + seed))
     asked = answers != IGNORED
     right = ((net(tokens) > 0).long() == answers) & asked
     return (right.sum((0, 1)) / asked.sum((0, 1))).tolist()

@@ -8,6 +8,10 @@ from hdd.models.nn_utils import count_trainable_parameter
 
 # Width and depth with which each has about 1.1 M parameters on CIFAR-10.
 SIZES = {"cnn": (32, 2), "vit": (128, 5), "flat": (285, 2)}
+# What notebooks 08 and 09 compare: a Mixer, and yardsticks of its size with so many blocks a stage,
+# blocks, or hidden layers; their widths follow from the number of parameters.
+DEPTHS = {"CNN": ("cnn", 1), "ViT": ("vit", 2), "flat MLP": ("flat", 2)}
+CONTENDERS = ("Mixer", *DEPTHS)
 
 
 def build_yardstick(
@@ -114,12 +118,6 @@ def _flat(
     return nn.Sequential(*layers, nn.Linear(features, num_classes))
 
 
-# What notebooks 08 and 09 compare: a Mixer and three yardsticks of its size; blocks a stage, blocks
-# and hidden layers as deep as each likes best at about 0.1 M parameters.
-DEPTHS = {"CNN": ("cnn", 1), "ViT": ("vit", 2), "flat MLP": ("flat", 2)}
-CONTENDERS = ("Mixer", *DEPTHS)
-
-
 def contender(
     name: str,
     input_shape: tuple[int, int, int],
@@ -140,7 +138,12 @@ def contender(
         depth: blocks of the Mixer.
         num_classes: width of the output.
         seed: of the weights.
+
+    Raises:
+        ValueError: an unknown name, or patches that do not tile the image.
     """
+    if name not in CONTENDERS:
+        raise ValueError(f"Unknown network {name!r}. Fix: one of {list(CONTENDERS)}.")
     torch.manual_seed(seed)
     mixer = MLPMixer(
         image_size=input_shape[1:],

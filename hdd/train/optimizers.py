@@ -1,9 +1,11 @@
-"""Muon for the matrices inside the blocks, AdamW for everything else, as one optimizer."""
+"""Muon with AdamW beside it as one optimizer, and AdamW with its schedule for short runs."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import OneCycleLR
 
 
 class MuonAdamW(torch.optim.Optimizer):
@@ -53,3 +55,15 @@ class MuonAdamW(torch.optim.Optimizer):
         for part, state in zip(self.parts, state_dict["parts"], strict=True):
             part.load_state_dict(state)
         self._share_groups()
+
+
+def adamw_one_cycle(
+    parameters: Iterable[nn.Parameter], lr: float, steps: int, weight_decay: float
+) -> tuple[torch.optim.Optimizer, OneCycleLR]:
+    """Return AdamW, and a schedule that rises for a tenth of the steps and falls to 0 in a cosine.
+
+    Call the schedule's `step()` after each of at most `steps` steps of the optimizer.
+    """
+    optimizer = torch.optim.AdamW(parameters, lr, weight_decay=weight_decay)
+    total = max(steps, 20)  # a rise of less than two steps divides by zero
+    return optimizer, OneCycleLR(optimizer, lr, total, pct_start=0.1, cycle_momentum=False)

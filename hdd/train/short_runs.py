@@ -1,13 +1,13 @@
-"""Short trainings of any classifier, with nothing but the network different: notebooks 07 to 09."""
+"""Short trainings of any classifier, the network alone being different: notebooks 08 and 09."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import OneCycleLR
 
 from hdd.dataset.image_tensors import BatchLoader, ImageTensors
 from hdd.train.classification_utils import evaluate, train_one_epoch
+from hdd.train.optimizers import adamw_one_cycle
 
 
 def random_batches(
@@ -19,44 +19,34 @@ def random_batches(
     mix: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
     seed: int = 0,
 ) -> BatchLoader:
-    """Return a loader of `steps` batches drawn with replacement.
+    """Return a loader of `steps` whole batches drawn with replacement.
 
     So ten images and ten thousand give a network equally many steps of equal size; augmentation
     and mixing are those of BatchLoader.
+
+    Raises:
+        ValueError: no images, or fewer than one step.
     """
-    generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randint(len(data), (steps * batch_size,), generator=generator)
-    return BatchLoader(data.subset(drawn), batch_size, augment=augment, mix=mix)
+    draws = steps * batch_size
+    return BatchLoader(data, batch_size, augment=augment, mix=mix, draws=draws, seed=seed)
 
 
 def fit(
-    net: nn.Module,
-    batches: Iterator[tuple[Tensor, Tensor]],
-    lr: float,
-    *,
-    weight_decay: float = 0.05,
-    warmup: float = 0.1,
-    device: str | torch.device = "cpu",
+    net: nn.Module, batches: BatchLoader, lr: float, *, device: str | torch.device = "cpu"
 ) -> float:
-    """Train `net` on `batches` with AdamW; return the mean training loss.
-
-    The rate rises for a tenth of the steps and falls to zero in half a cosine.
+    """Train `net` for one pass over `batches` with AdamW; return the mean training loss.
 
     Args:
         net: any classifier (B, C, H, W) -> (B, K).
-        batches: has a length, the number of steps.
-        lr: the highest rate.
-        weight_decay: of AdamW.
-        warmup: share of the steps in which the rate rises.
+        batches: a step each.
+        lr: the highest rate, see `adamw_one_cycle`.
         device: where to compute.
 
     Raises:
         FloatingPointError: the loss is not finite.
     """
     parameters = net.to(device).parameters()
-    optimizer = torch.optim.AdamW(parameters, lr, weight_decay=weight_decay, fused=True)
-    total = max(len(batches), 20)  # OneCycleLR divides by the length of the warm-up
-    rate = OneCycleLR(optimizer, lr, total, pct_start=warmup, cycle_momentum=False)
+    optimizer, rate = adamw_one_cycle(parameters, lr, len(batches), weight_decay=0.05)
     loss, _ = train_one_epoch(
         net, nn.CrossEntropyLoss(), batches, device, optimizer, on_step=rate.step
     )
