@@ -44,13 +44,14 @@ def interleaved(
     """Return the median, fastest and slowest seconds of each contender, one timed call a round.
 
     The allocator belongs to the process, so it is set before each contender: glibc as it comes for
-    those named in `untuned`, ours for the others. A call that is not timed then fills it.
+    those named in `untuned`, ours for the others. Two calls that are not timed then fill it: after
+    one, a step still meets a few thousand page faults, which a training meets in its first steps.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in progress(range(rounds), "Rounds"):
         for name, call in contenders.items():
             keep_freed_memory(name not in untuned)
-            call()
+            call(), call()
             start = time.perf_counter()
             call()
             seconds[name].append(time.perf_counter() - start)

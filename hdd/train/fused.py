@@ -6,15 +6,16 @@ function with its backward pass written out:
 
 * the activations lie as (S, B, C): token mixing multiplies them from the left, channel mixing from
   the right, and nothing is transposed;
-* the channel half's biases and residual sum are added inside its matrix products;
-* the channel norm's gain and shift are folded into fc1, y = (W1 gain) x + (b1 + W1 shift), whose
-  gradients give theirs by small products instead of another pass over the activations;
-* normalised rows sum to zero, so with a constant added to them the product that gives the weights'
-  gradient gives the bias's, too: its mean over the channels;
+* the channel norm's gain and shift and fc1's bias become part of one matrix: normalised rows sum
+  to zero, so with a constant added to them, the matrix's row sums are biases;
+* the same constant added to all channels of a token vanishes in every norm that follows, so the
+  token half leaves its last bias out, whose gradient is zero;
+* weights are cast, and gradients split up again, for all blocks at once;
 * GELU's backward pass overwrites its input.
 """
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -28,69 +29,71 @@ _OFFSET = 0.25  # added to normalised rows; small, so that bfloat16 loses next t
 
 
 class _TokenHalf(torch.autograd.Function):
-    """x + token_mixing(token_norm(x)) for x (S, B, C): W2 @ gelu(W1 @ norm(x))."""
+    """x + token_mixing(token_norm(x)) for x (S, B, C): W2 @ gelu(W1 @ norm(x)), without b2."""
 
     @staticmethod
     def forward(ctx, x: Tensor, gain, shift, w1, b1, w2, b2, eps: float) -> Tensor:
-        w1, b1, w2, b2 = (p.to(x.dtype) for p in (w1, b1, w2, b2))
         y, mean, rstd = torch.native_layer_norm(x, x.shape[-1:], gain, shift, eps)
         y = y.flatten(1)  # (S, B * C)
         z = (w1 @ y).add_(b1[:, None])  # (D_S, B * C)
         h = functional.gelu(z)
-        out = (w2 @ h).add_(b2[:, None]).view_as(x).add_(x)  # (S, B, C)
-        ctx.save_for_backward(x, mean, rstd, gain, shift, y, z, h, w1, w2)
-        return out
+        ctx.save_for_backward(x, mean, rstd, gain, shift, y, z, h, w1, w2, b2)
+        return (w2 @ h).view_as(x).add_(x)  # (S, B, C)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, mean, rstd, gain, shift, y, z, h, w1, w2 = ctx.saved_tensors
+        x, mean, rstd, gain, shift, y, z, h, w1, w2, b2 = ctx.saved_tensors
         rows = grad.flatten(1)  # (S, B * C)
         dz = w2.t() @ rows  # (D_S, B * C)
         _gelu_backward(dz, z, grad_input=dz)
         dx, grad_gain, grad_shift = _layer_norm_backward(
             (w1.t() @ dz).view_as(x), x, x.shape[-1:], mean, rstd, gain, shift, [True] * 3
         )
-        weights = (dz @ y.t(), dz.sum(1), rows @ h.t(), rows.sum(1))
-        return dx.add_(grad), grad_gain, grad_shift, *(g.float() for g in weights), None
-
-
-class _ChannelHalf(torch.autograd.Function):
-    """x + channel_mixing(channel_norm(x)) for x (N, C): one row a token."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor, gain, shift, w1, b1, w2, b2, eps: float) -> Tensor:
-        folded = w1 * gain
-        bias = (torch.addmv(b1, w1, shift) - _OFFSET * folded.sum(1)).to(x.dtype)
-        folded, w2_low, b2 = (p.to(x.dtype) for p in (folded, w2, b2))
-        offset = torch.full_like(b2, _OFFSET)
-        y, mean, rstd = torch.native_layer_norm(x, x.shape[-1:], None, offset, eps)
-        # oneDNN's products, with the bias or the residual sum in the same pass.
-        z = torch.ops.mkldnn._linear_pointwise(y, folded, bias, "none", [], "")  # (N, D_C)
-        h = functional.gelu(z)
-        out = torch.ops.mkldnn._linear_pointwise.binary(h, x, w2_low, b2, "add")  # (N, C)
-        ctx.save_for_backward(x, mean, rstd, gain, shift, w1, y, z, h, folded, w2_low)
-        return out
-
-    @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, mean, rstd, gain, shift, w1, y, z, h, folded, w2 = ctx.saved_tensors
-        grad_w2 = _rows_product(grad, h)  # (C, D_C)
-        dz = grad @ w2  # (N, D_C)
-        _gelu_backward(dz, z, grad_input=dz)
-        with_offset = _rows_product(y, dz).t()  # (D_C, C): each row + _OFFSET * its bias's
-        grad_b1 = with_offset.mean(1).div_(_OFFSET)  # (D_C,)
-        grad_folded = with_offset - _OFFSET * grad_b1[:, None]  # (D_C, C)
-        dx, _, _ = _layer_norm_backward(
-            dz @ folded, x, x.shape[-1:], mean, rstd, None, None, [True, False, False]
-        )
-        grad_w1 = torch.addr(grad_folded * gain, grad_b1, shift)
-        grad_gain, grad_shift = (w1 * grad_folded).sum(0), grad_b1 @ w1
-        weights = (grad_w1, grad_b1, grad_w2, grad.sum(0).float())
+        weights = (dz @ y.t(), dz.sum(1), rows @ h.t(), torch.zeros_like(b2))
         return dx.add_(grad), grad_gain, grad_shift, *weights, None
 
 
+class _ChannelHalf(torch.autograd.Function):
+    """x + fc2(gelu(W @ (norm(x) + _OFFSET))) for x (N, C), one row a token: see _folded."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, w1, w2, b2, eps: float) -> Tensor:
+        offset = torch.full_like(b2, _OFFSET)
+        y, mean, rstd = torch.native_layer_norm(x, x.shape[-1:], None, offset, eps)
+        z = y @ w1.t()  # (N, D_C)
+        h = functional.gelu(z)
+        ctx.save_for_backward(x, mean, rstd, y, z, h, w1, w2)
+        return (h @ w2.t()).add_(b2).add_(x)  # (N, C)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, mean, rstd, y, z, h, w1, w2 = ctx.saved_tensors
+        grad_w2 = _rows_product(grad, h)  # (C, D_C)
+        dz = grad @ w2  # (N, D_C)
+        _gelu_backward(dz, z, grad_input=dz)
+        grad_w1 = _rows_product(y, dz).t()  # (D_C, C)
+        dx = _plain_norm_backward(dz @ w1, x, mean, rstd)
+        return dx.add_(grad), grad_w1, grad_w2, grad.sum(0), None
+
+
+class _NormalisedMean(torch.autograd.Function):
+    """The mean over the tokens of norm(x), without gain and shift: (S, B, C) -> float32 (B, C)."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, eps: float) -> Tensor:
+        y, mean, rstd = torch.native_layer_norm(x, x.shape[-1:], None, None, eps)
+        ctx.save_for_backward(x, mean, rstd)
+        return y.mean(0).float()
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
+        x, mean, rstd = ctx.saved_tensors
+        each = (grad / len(x)).to(x.dtype).expand_as(x)  # all tokens have the same gradient
+        return _plain_norm_backward(each.contiguous(), x, mean, rstd), None
+
+
 class FusedMixer(nn.Module):
-    """An MLPMixer's own parameters, run by the two functions above on the CPU in bfloat16.
+    """An MLPMixer's own parameters, run by the functions above on the CPU in bfloat16.
 
     Args:
         net: the network; its weights are shared, not copied.
@@ -110,14 +113,17 @@ class FusedMixer(nn.Module):
         net = self.net
         with torch.autocast("cpu", enabled=False):
             x = self._embed(images.bfloat16())  # (S, B, C)
-            for block in net.blocks:
-                x = _TokenHalf.apply(x, *_parameters(block.token_norm, block.token_mixing))
-                rows = x.flatten(0, 1)  # (S * B, C)
-                rows = _ChannelHalf.apply(
-                    rows, *_parameters(block.channel_norm, block.channel_mixing)
-                )
+            token = _by_block(_stacked([block.token_mixing for block in net.blocks]))
+            channel = _by_block(_folded(net.blocks))
+            for block, token_weights, channel_weights in zip(
+                net.blocks, token, channel, strict=True
+            ):
+                norm, eps = block.token_norm, block.channel_norm.eps
+                x = _TokenHalf.apply(x, norm.weight, norm.bias, *token_weights, norm.eps)
+                rows = _ChannelHalf.apply(x.flatten(0, 1), *channel_weights, eps)  # (S * B, C)
                 x = rows.view_as(x)
-            return net.head(net.norm(x.float()).mean(dim=0))
+            mean = _NormalisedMean.apply(x, net.norm.eps)  # (B, C)
+            return net.head(torch.addcmul(net.norm.bias, mean, net.norm.weight))
 
     def _embed(self, images: Tensor) -> Tensor:
         """Return the tokens: the stem as one product of cut-out patches, as in notebook 01."""
@@ -134,13 +140,38 @@ def is_plain_mixer(net: nn.Module) -> bool:
     return isinstance(net, MLPMixer) and all(isinstance(b, MixerBlock) for b in net.blocks)
 
 
+def _stacked(mlps: list[Mlp]) -> list[Tensor]:
+    """Return fc1's weights and biases, then fc2's, each of all blocks in one tensor."""
+    return [torch.stack(p) for p in zip(*(mlp.parameters() for mlp in mlps), strict=True)]
+
+
+def _by_block(stacks: list[Tensor]) -> Iterator[tuple[Tensor, ...]]:
+    """Return for each block its part of every stack, in bfloat16."""
+    return zip(*(stack.bfloat16().unbind() for stack in stacks), strict=True)
+
+
+def _folded(blocks: nn.Sequential) -> list[Tensor]:
+    """Return W and fc2's weights and biases, each of all channel halves in one tensor.
+
+    For a normalised row n, W @ (n + _OFFSET) = fc1(gain * n + shift). The left side is W @ n plus
+    _OFFSET times W's row sums; as n sums to zero, a number added to a whole row of W moves the
+    second part only.
+    """
+    w1, b1, w2, b2 = _stacked([block.channel_mixing for block in blocks])
+    gain = torch.stack([block.channel_norm.weight for block in blocks])[:, None]
+    shift = torch.stack([block.channel_norm.bias for block in blocks])[:, None]
+    missing = b1 / _OFFSET + (w1 * (shift / _OFFSET - gain)).sum(-1)  # in the row sums of w1 * gain
+    return [w1 * gain + missing[..., None] / w1.shape[-1], w2, b2]
+
+
+def _plain_norm_backward(grad: Tensor, x: Tensor, mean: Tensor, rstd: Tensor) -> Tensor:
+    """Return the gradient of x from that of its norm without gain and shift."""
+    wanted = [True, False, False]
+    return _layer_norm_backward(grad, x, x.shape[-1:], mean, rstd, None, None, wanted)[0]
+
+
 def _rows_product(a: Tensor, b: Tensor) -> Tensor:
-    """Return a.T @ b in float32, from four partial products: oneDNN is faster on shorter ones."""
-    parts = math.gcd(4, len(a))
+    """Return a.T @ b, from two partial products: oneDNN is faster on shorter ones."""
+    parts = math.gcd(2, len(a))
     a, b = a.view(parts, -1, a.shape[1]), b.view(parts, -1, b.shape[1])
-    return torch.bmm(a.transpose(1, 2), b).sum(0, dtype=torch.float32)
-
-
-def _parameters(norm: nn.LayerNorm, mlp: Mlp) -> tuple:
-    fc1, fc2 = mlp.fc1, mlp.fc2
-    return norm.weight, norm.bias, fc1.weight, fc1.bias, fc2.weight, fc2.bias, norm.eps
+    return torch.bmm(a.transpose(1, 2), b).sum(0)
