@@ -135,15 +135,15 @@ def time_steps(amp_dtype: torch.dtype, rounds: int) -> dict[str, dict[str, float
 
     The others run with the allocator as it comes, as their users do, and once more with ours.
     """
-    timm = training_step(build("timm"), amp_dtype)
-    package = training_step(build("mlp-mixer-pytorch"), torch.float32)
+    timm = training_step(build("timm"), amp_dtype, BATCH)
+    package = training_step(build("mlp-mixer-pytorch"), torch.float32, BATCH)
     contenders = {
-        "ours": training_step(ours(amp_dtype), amp_dtype),
+        "ours": training_step(ours(amp_dtype), amp_dtype, BATCH),
         TIMM: timm,
         f"{TIMM}, our allocator": timm,
         PACKAGE: package,
         f"{PACKAGE}, our allocator": package,
-        "floor: its matrix products": matrix_products(amp_dtype),
+        "floor: its matrix products": matrix_products(amp_dtype, BATCH),
     }
     return interleaved(contenders, rounds, untuned=(TIMM, PACKAGE))
 
@@ -244,7 +244,8 @@ def peak_memory(amp_dtype: torch.dtype, kinds: dict[str, str]) -> dict[str, floa
 def _memory(kind: str, amp_dtype: torch.dtype) -> float:
     keep_freed_memory(kind == "ours")
     net = ours(amp_dtype) if kind == "ours" else build(kind)
-    step = training_step(net, torch.float32 if kind == "mlp-mixer-pytorch" else amp_dtype)
+    dtype = torch.float32 if kind == "mlp-mixer-pytorch" else amp_dtype
+    step = training_step(net, dtype, BATCH)
     before = _peak()
     for _ in range(3):
         step()
