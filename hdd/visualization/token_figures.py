@@ -123,7 +123,7 @@ def plot_listening(
         image = show_maps(panel, matrix.unflatten(1, grid), grid[1], limit, cmap)
         panel.set_title(label, fontsize=10.5)
         panel.set_xlabel("place of the output token", fontsize=9)
-        figure.colorbar(image, ax=panel, shrink=0.8, pad=0.02)
+        figure.colorbar(image, ax=panel, shrink=0.8, pad=0.02, label="influence")
     for panel in axes.flat[len(matrices) :]:
         panel.axis("off")
     figure.suptitle(title)
