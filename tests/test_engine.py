@@ -73,6 +73,28 @@ class TestFusedMixer:
             error = (fused[name] - gradient).norm()
             assert error < 0.05 * gradient.norm() + 1e-3 * largest, name
 
+    @pytest.mark.parametrize(
+        ("part", "name", "value"),
+        [
+            ("channel_mixing.fc1", "bias", 5.0),
+            ("channel_norm", "bias", 3.0),
+            ("channel_norm", "weight", -1.0),
+            ("channel_norm", "weight", 0.0),
+            ("token_mixing.fc2", "bias", 100.0),  # autocast loses half of the gradient here
+        ],
+    )
+    def test_large_values_cost_no_accuracy(self, part, name, value):
+        torch.manual_seed(0)
+        net = noisy(MLPMixer(patch_size=8, dim=64, depth=3))
+        for block in net.blocks:
+            nn.init.constant_(getattr(block.get_submodule(part), name), value)
+        images, labels = torch.randn(64, 3, 32, 32), torch.randint(10, (64,))
+        wanted = gradients(net, net, images, labels)[1]
+        fused = gradients(FusedMixer(net), net, images, labels)[1]
+        norm = torch.cat([g.flatten() for g in wanted.values()]).norm()
+        error = torch.cat([(fused[n] - wanted[n]).flatten() for n in wanted]).norm()
+        assert error < 0.015 * norm
+
     def test_shares_its_parameters(self):
         net = MLPMixer(patch_size=8, dim=16, depth=1)
         assert {id(p) for p in FusedMixer(net).parameters()} == {id(p) for p in net.parameters()}
