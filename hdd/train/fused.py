@@ -11,11 +11,13 @@ function with its backward pass written out:
 * the same constant added to all channels of a token vanishes in every norm that follows, so the
   token half leaves its last bias out, whose gradient is zero;
 * weights are cast, and gradients split up again, for all blocks at once;
-* GELU's backward pass overwrites its input.
+* the backward pass writes over what it has read: GELU's over its input, which itself takes the
+  place of the activations.
 """
 
 import math
 from collections.abc import Iterator
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +37,7 @@ class _TokenHalf(torch.autograd.Function):
     def forward(ctx, x: Tensor, gain, shift, w1, b1, w2, b2, eps: float) -> Tensor:
         y, mean, rstd = torch.native_layer_norm(x, x.shape[-1:], gain, shift, eps)
         y = y.flatten(1)  # (S, B * C)
-        z = (w1 @ y).add_(b1[:, None])  # (D_S, B * C)
+        z = torch.addmm(b1[:, None], w1, y)  # (D_S, B * C)
         h = functional.gelu(z)
         ctx.save_for_backward(x, mean, rstd, gain, shift, y, z, h, w1, w2, b2)
         return (w2 @ h).view_as(x).add_(x)  # (S, B, C)
@@ -44,12 +46,13 @@ class _TokenHalf(torch.autograd.Function):
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, mean, rstd, gain, shift, y, z, h, w1, w2, b2 = ctx.saved_tensors
         rows = grad.flatten(1)  # (S, B * C)
-        dz = w2.t() @ rows  # (D_S, B * C)
+        grad_w2 = rows @ h.t()  # (S, D_S)
+        dz = torch.mm(w2.t(), rows, out=h)  # (D_S, B * C); h has been used for the last time
         _gelu_backward(dz, z, grad_input=dz)
         dx, grad_gain, grad_shift = _layer_norm_backward(
             (w1.t() @ dz).view_as(x), x, x.shape[-1:], mean, rstd, gain, shift, [True] * 3
         )
-        weights = (dz @ y.t(), dz.sum(1), rows @ h.t(), torch.zeros_like(b2))
+        weights = ((y @ dz.t()).t(), dz.sum(1), grad_w2, torch.zeros_like(b2))
         return dx.add_(grad), grad_gain, grad_shift, *weights, None
 
 
@@ -69,7 +72,7 @@ class _ChannelHalf(torch.autograd.Function):
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, mean, rstd, y, z, h, w1, w2 = ctx.saved_tensors
         grad_w2 = _rows_product(grad, h)  # (C, D_C)
-        dz = grad @ w2  # (N, D_C)
+        dz = torch.mm(grad, w2, out=h)  # (N, D_C)
         _gelu_backward(dz, z, grad_input=dz)
         grad_w1 = _rows_product(y, dz).t()  # (D_C, C)
         dx = _plain_norm_backward(dz @ w1, x, mean, rstd)
@@ -174,4 +177,4 @@ def _rows_product(a: Tensor, b: Tensor) -> Tensor:
     """Return a.T @ b, from two partial products: oneDNN is faster on shorter ones."""
     parts = math.gcd(2, len(a))
     a, b = a.view(parts, -1, a.shape[1]), b.view(parts, -1, b.shape[1])
-    return torch.bmm(a.transpose(1, 2), b).sum(0)
+    return reduce(torch.add, torch.bmm(a.transpose(1, 2), b))
