@@ -106,26 +106,29 @@ def ours(amp_dtype: torch.dtype, **shape: int) -> nn.Module:
 
 
 def matrix_products(dtype: torch.dtype, batch: int = BATCH) -> Timed:
-    """Return the floor of a step: its blocks' matrix products alone, each as one product.
+    """Return the floor of a step: its matrix products alone, each as one product.
 
-    Each layer has its own operands, as in the step: 8 times the same ones would stay in the cache.
-    Stem and head, a hundredth of the operations, are left out.
+    A linear layer has three: its output, its input's gradient (not for the stem, whose input is
+    the images) and its weight's. Each layer has operands of its own, as in the step: the same ones
+    every time would stay in the cache.
     """
-    tokens, dim, depth = (32 // SHAPE["patch_size"]) ** 2, SHAPE["dim"], SHAPE["depth"]
-    token, channel = (batch * dim, tokens, tokens // 2), (batch * tokens, dim, 4 * dim)
+    dim, tokens = SHAPE["dim"], (32 // SHAPE["patch_size"]) ** 2
+    columns, rows = batch * dim, batch * tokens
+    block = [(columns, tokens, tokens // 2), (columns, tokens // 2, tokens)]  # token mixing
+    block += [(rows, dim, 4 * dim), (rows, 4 * dim, dim)]  # channel mixing
+    stem, head = (rows, 3 * SHAPE["patch_size"] ** 2, dim), (batch, dim, 10)
     layers = []
-    for rows, width, hidden in [token, channel] * depth:
-        shapes = ((rows, width), (hidden, width), (rows, hidden))
+    for n, inputs, outputs in [stem, *block * SHAPE["depth"], head]:
+        shapes = ((n, inputs), (outputs, inputs), (n, outputs))
         layers.append([torch.randn(shape).to(dtype) for shape in shapes])
 
     def products() -> None:
-        for x, weight, h in layers:
-            x @ weight.t()  # fc1
-            h @ weight  # fc2
-        for x, weight, h in reversed(layers):
-            for left, right in ((x, weight.t()), (h, weight)):  # inputs' gradients
-                left @ right
-            h.t() @ x, x.t() @ h  # weights' gradients
+        for x, weight, _ in layers:
+            x @ weight.t()
+        for x, weight, grad in reversed(layers):
+            grad.t() @ x
+            if x is not layers[0][0]:
+                grad @ weight
 
     return products
 
