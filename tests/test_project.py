@@ -305,8 +305,10 @@ def test_readme_quotes_the_recorded_results():
     readme = (ROOT / "README.md").read_text(encoding="utf-8").replace("**", "")
     for optimizer in ("muon", "adam"):
         assert spread(load_runs(f"04_fashion_mnist_mini_{optimizer}_seed")) in readme
-    for prefix in ("cifar10_patch4_seed", "cifar10_patch8_seed", "cifar10_patch16_seed"):
-        assert spread(load_runs(prefix)) in readme
+    for size in (2, 4, 8, 16):
+        assert spread(load_runs(f"cifar10_patch{size}_seed")) in readme
+    for precision in ("bfloat16", "float32"):
+        assert spread(load_runs(f"precision_{precision}_seed")) in readme
     assert spread(load_runs("ladder_1_document_seed")) in readme
     assert spread([load_run("cifar10_patch4_60_epochs")]) in readme
 

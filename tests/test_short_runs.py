@@ -68,7 +68,7 @@ def test_random_batches_need_images_and_steps(data):
 
 
 def test_an_unknown_contender():
-    with pytest.raises(ValueError, match=r"'RNN'.*Fix: one of \['Mixer', 'CNN'"):
+    with pytest.raises(ValueError, match=r"'RNN'.*Fix: one of \['Mixer', 'ResNet'"):
         contender("RNN", (1, 28, 28), 7, dim=16, depth=1)
 
 

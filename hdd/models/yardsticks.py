@@ -10,7 +10,7 @@ from hdd.models.nn_utils import count_trainable_parameter
 SIZES = {"cnn": (32, 2), "vit": (128, 5), "flat": (285, 2)}
 # What notebooks 08 and 09 compare: a Mixer, and yardsticks of its size with so many blocks a stage,
 # blocks, or hidden layers; their widths follow from the number of parameters.
-DEPTHS = {"CNN": ("cnn", 1), "ViT": ("vit", 2), "flat MLP": ("flat", 2)}
+DEPTHS = {"ResNet": ("cnn", 1), "ViT": ("vit", 2), "flat MLP": ("flat", 2)}
 CONTENDERS = ("Mixer", *DEPTHS)
 
 
@@ -131,7 +131,7 @@ def contender(
     """Return one of CONTENDERS with weights drawn from `seed`, all with the Mixer's parameters.
 
     Args:
-        name: "Mixer", "CNN", "ViT" or "flat MLP".
+        name: "Mixer", "ResNet", "ViT" or "flat MLP".
         input_shape: (channels, H, W) of the images.
         patch_size: of the Mixer and the ViT.
         dim: channels of the Mixer's tokens.
