@@ -84,10 +84,9 @@ def build(kind: str, patch_size: int = 4, dim: int = 128, depth: int = 8) -> nn.
 def training_step(net: nn.Module, amp_dtype: torch.dtype, batch: int = BATCH) -> Timed:
     """Return a whole training step: forward, loss, backward, Adam."""
     images, labels = torch.randn(batch, 3, 32, 32), torch.randint(10, (batch,))
-    fused = isinstance(net, FusedMixer)
-    optimizer = torch.optim.Adam(net.parameters(), 1e-3, betas=(0.9, 0.99), fused=fused)
+    optimizer = torch.optim.Adam(net.parameters(), 1e-3, betas=(0.9, 0.99), fused=True)
     criterion = nn.CrossEntropyLoss(label_smoothing=0.1)
-    lower = amp_dtype != torch.float32 and not fused
+    lower = amp_dtype != torch.float32 and not isinstance(net, FusedMixer)
 
     def step() -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=lower):
@@ -106,7 +105,7 @@ def ours(amp_dtype: torch.dtype, **shape: int) -> nn.Module:
 
 
 def matrix_products(dtype: torch.dtype, batch: int = BATCH) -> Timed:
-    """Return the floor of a step: its matrix products alone, each as one product.
+    """Return the floor of a step: its matrix products alone, each as a linear layer does it.
 
     A linear layer has three: its output, its input's gradient (not for the stem, whose input is
     the images) and its weight's. Each layer has operands of its own, as in the step: the same ones

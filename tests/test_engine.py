@@ -14,7 +14,7 @@ from hdd.models.nn_utils import count_trainable_parameter
 from hdd.models.yardsticks import build_yardstick
 from hdd.train.classification_utils import train_one_epoch
 from hdd.train.engine import Run, Shard, average_of
-from hdd.train.fused import FusedMixer
+from hdd.train.fused import FusedMixer, is_plain_mixer
 from hdd.train.recipe import Recipe
 
 
@@ -94,6 +94,31 @@ class TestFusedMixer:
         norm = torch.cat([g.flatten() for g in wanted.values()]).norm()
         error = torch.cat([(fused[n] - wanted[n]).flatten() for n in wanted]).norm()
         assert error < 0.015 * norm
+
+    def test_biases_survive_a_large_residual_stream(self):
+        torch.manual_seed(0)
+        net = noisy(MLPMixer(patch_size=8, dim=64, depth=6))
+        nn.init.constant_(net.patch_embedding.bias, 10)
+        images, labels = torch.randn(32, 3, 32, 32), torch.randint(10, (32,))
+
+        def autocast(batch):
+            with torch.autocast("cpu", torch.bfloat16):
+                return net(batch)
+
+        wanted = gradients(net, net, images, labels)[1]
+        errors = []
+        for step_net in (FusedMixer(net), autocast):
+            found = gradients(step_net, net, images, labels)[1]
+            errors.append(torch.cat([(found[n] - wanted[n]).flatten() for n in wanted]).norm())
+        assert errors[0] < 1.25 * errors[1]
+
+    def test_dropout_is_refused(self):
+        net = MLPMixer(patch_size=8, dim=16, depth=1)
+        assert is_plain_mixer(net)
+        net.blocks[0].channel_mixing.dropout.p = 0.1
+        assert not is_plain_mixer(net)
+        with pytest.raises(ValueError, match=r"no dropout\. Fix: "):
+            FusedMixer(net)
 
     def test_shares_its_parameters(self):
         net = MLPMixer(patch_size=8, dim=16, depth=1)

@@ -11,7 +11,7 @@ function with its backward pass written out:
 * the same constant added to all channels of a token vanishes in every norm that follows, so the
   token half leaves its last bias out, whose gradient is zero;
 * weights are cast, and gradients split up again, for all blocks at once;
-* the residual sums that follow a product are part of it;
+* token mixing's residual sum is part of its last product;
 * the backward pass writes over what it has read for the last time, so fewer pages are fetched.
 """
 
@@ -67,7 +67,7 @@ class _ChannelHalf(torch.autograd.Function):
         z = y @ w1.t()  # (N, D_C)
         h = functional.gelu(z)
         ctx.save_for_backward(x, mean, rstd, y, z, h, w1, w2)
-        return (x + b2).addmm_(h, w2.t())  # (N, C)
+        return functional.linear(h, w2, b2).add_(x)  # (N, C)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -109,7 +109,7 @@ class FusedMixer(nn.Module):
 
     def __init__(self, net: MLPMixer) -> None:
         super().__init__()
-        if net.blocks[0].token_mixing.dropout.p:
+        if _drops(net):
             raise ValueError("FusedMixer has no dropout. Fix: train the network itself.")
         self.net = net
 
@@ -141,8 +141,14 @@ class FusedMixer(nn.Module):
 
 
 def is_plain_mixer(net: nn.Module) -> bool:
-    """Return whether `net` is what FusedMixer computes: Mixer blocks and nothing else."""
-    return isinstance(net, MLPMixer) and all(isinstance(b, MixerBlock) for b in net.blocks)
+    """Return whether `net` is what FusedMixer computes: plain Mixer blocks without dropout."""
+    if not isinstance(net, MLPMixer):
+        return False
+    return all(isinstance(block, MixerBlock) for block in net.blocks) and not _drops(net)
+
+
+def _drops(net: MLPMixer) -> bool:
+    return any(isinstance(part, nn.Dropout) and part.p > 0 for part in net.modules())
 
 
 def _stacked(mlps: list[Mlp]) -> list[Tensor]:
