@@ -100,8 +100,7 @@ def training_step(net: nn.Module, amp_dtype: torch.dtype, batch: int = BATCH) ->
 
 def ours(amp_dtype: torch.dtype, **shape: int) -> nn.Module:
     """Return our network as the engine trains it."""
-    net = build("ours", **shape)
-    return FusedMixer(net) if amp_dtype == torch.bfloat16 else net
+    return FusedMixer(build("ours", **shape), amp_dtype)
 
 
 def matrix_products(dtype: torch.dtype, batch: int = BATCH) -> Timed:

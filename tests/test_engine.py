@@ -6,16 +6,21 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from hdd.dataset.image_tensors import BatchLoader, ImageTensors, _write_cache
 from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.models.cnn.timm_names import from_timm
 from hdd.models.nn_utils import count_trainable_parameter
 from hdd.models.yardsticks import build_yardstick
+from hdd.train import engine, optimizers
 from hdd.train.classification_utils import train_one_epoch
 from hdd.train.engine import Run, Shard, average_of
 from hdd.train.fused import FusedMixer, is_plain_mixer
 from hdd.train.recipe import Recipe
+
+BF16 = torch.bfloat16
 
 
 def noisy(net):
@@ -50,7 +55,7 @@ class TestFusedMixer:
                 return net(x)
 
         exact, wanted = gradients(net, net, images, labels)
-        results = [gradients(f, net, images, labels) for f in (FusedMixer(net), autocast)]
+        results = [gradients(f, net, images, labels) for f in (FusedMixer(net, BF16), autocast)]
         assert abs(results[0][0] - exact) < 0.01
         norm = torch.cat([g.flatten() for g in wanted.values()]).norm()
         fused, plain = (
@@ -60,12 +65,23 @@ class TestFusedMixer:
         assert fused < 0.05
         assert fused < 1.2 * plain
 
+    def test_float32_is_exact(self):
+        torch.manual_seed(0)
+        net = noisy(MLPMixer(image_size=(8, 12), channels=2, patch_size=4, dim=48, depth=3))
+        images, labels = torch.randn(7, *net.input_shape), torch.randint(10, (7,))
+        loss, wanted = gradients(net, net, images, labels)
+        fused_loss, fused = gradients(FusedMixer(net, torch.float32), net, images, labels)
+        assert fused_loss == pytest.approx(loss, abs=1e-6)
+        norm = torch.cat([g.flatten() for g in wanted.values()]).norm()
+        for name, gradient in wanted.items():
+            assert (fused[name] - gradient).norm() < 1e-5 * norm, name
+
     def test_every_parameter_gets_its_gradient(self):
         torch.manual_seed(0)
         net = noisy(MLPMixer(patch_size=8, dim=32, depth=2))
         images, labels = torch.randn(64, 3, 32, 32), torch.randint(10, (64,))
         _, wanted = gradients(net, net, images, labels)
-        _, fused = gradients(FusedMixer(net), net, images, labels)
+        _, fused = gradients(FusedMixer(net, BF16), net, images, labels)
         largest = max(g.norm() for g in wanted.values())
         for name, gradient in wanted.items():
             # Adding the same to all channels of a token changes nothing after the next norm, so
@@ -90,7 +106,7 @@ class TestFusedMixer:
             nn.init.constant_(getattr(block.get_submodule(part), name), value)
         images, labels = torch.randn(64, 3, 32, 32), torch.randint(10, (64,))
         wanted = gradients(net, net, images, labels)[1]
-        fused = gradients(FusedMixer(net), net, images, labels)[1]
+        fused = gradients(FusedMixer(net, BF16), net, images, labels)[1]
         norm = torch.cat([g.flatten() for g in wanted.values()]).norm()
         error = torch.cat([(fused[n] - wanted[n]).flatten() for n in wanted]).norm()
         assert error < 0.015 * norm
@@ -107,7 +123,7 @@ class TestFusedMixer:
 
         wanted = gradients(net, net, images, labels)[1]
         errors = []
-        for step_net in (FusedMixer(net), autocast):
+        for step_net in (FusedMixer(net, BF16), autocast):
             found = gradients(step_net, net, images, labels)[1]
             errors.append(torch.cat([(found[n] - wanted[n]).flatten() for n in wanted]).norm())
         assert errors[0] < 1.25 * errors[1]
@@ -118,14 +134,17 @@ class TestFusedMixer:
         net.blocks[0].channel_mixing.dropout.p = 0.1
         assert not is_plain_mixer(net)
         with pytest.raises(ValueError, match=r"no dropout\. Fix: "):
-            FusedMixer(net)
+            FusedMixer(net, BF16)
 
     def test_shares_its_parameters(self):
         net = MLPMixer(patch_size=8, dim=16, depth=1)
-        assert {id(p) for p in FusedMixer(net).parameters()} == {id(p) for p in net.parameters()}
+        assert {id(p) for p in FusedMixer(net, BF16).parameters()} == {
+            id(p) for p in net.parameters()
+        }
 
 
-def test_float32_training_gives_timms_losses_over_50_steps():
+@pytest.mark.parametrize("fused", [False, True])
+def test_float32_training_gives_timms_losses_over_50_steps(fused):
     timm = pytest.importorskip("timm.models.mlp_mixer")
     torch.manual_seed(0)
     sizes = {"num_classes": 10, "img_size": 32, "patch_size": 8, "num_blocks": 2, "embed_dim": 32}
@@ -137,7 +156,7 @@ def test_float32_training_gives_timms_losses_over_50_steps():
     data = ImageTensors(images, labels, tuple("abcdefghij"), (0.5,) * 3, (0.29,) * 3)
     recipe = Recipe(patch_size=8, dim=32, depth=2, optimizer="adam", epochs=2)
     losses = []
-    for net in (ours, theirs):
+    for net in (FusedMixer(ours, torch.float32) if fused else ours, theirs):
         optimizer = recipe.build_optimizer(net)
         scheduler = recipe.build_scheduler(optimizer, steps_per_epoch=25)
         criterion = nn.CrossEntropyLoss(label_smoothing=0.1)
@@ -157,6 +176,34 @@ def test_float32_training_gives_timms_losses_over_50_steps():
     assert len(losses[0]) == 50
     assert losses[0] == pytest.approx(losses[1], abs=1e-4)
     assert losses[0][-1] < losses[0][0] - 0.2
+
+
+class Dtypes(TorchDispatchMode):
+    """Collects the dtypes of whatever is computed."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        self.seen |= {t.dtype for t in pytree.tree_leaves(result) if isinstance(t, torch.Tensor)}
+        return result
+
+
+@pytest.mark.parametrize("native", [torch.float32, torch.bfloat16])
+def test_bfloat16_is_used_only_where_it_is_native(monkeypatch, native):
+    for module in (engine, optimizers):
+        monkeypatch.setattr(module, "get_amp_dtype", lambda device: native)
+    images = torch.randint(256, (40, 3, 8, 8), dtype=torch.uint8)
+    data = ImageTensors(images, torch.arange(40) % 10, tuple("abcdefghij"), (0.5,) * 3, (0.3,) * 3)
+    monkeypatch.setattr(engine, "load", lambda name, root: (data, data))
+    recipe = Recipe(patch_size=4, dim=16, depth=1, epochs=1, batch_size=20, validation=0.25)
+    run = Run(recipe, torch.device("cpu"), "unused")
+    with Dtypes() as dtypes:
+        run.train_epoch()
+    assert torch.float32 in dtypes.seen
+    assert (torch.bfloat16 in dtypes.seen) == (native == torch.bfloat16)
 
 
 class TestSchedule:

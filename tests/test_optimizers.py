@@ -2,10 +2,12 @@ import copy
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
 from hdd.models.cnn.mlp_mixer import MLPMixer
-from hdd.train.optimizers import MuonAdamW
+from hdd.train import optimizers
+from hdd.train.optimizers import Muon, MuonAdamW
 
 
 def tiny_mixer():
@@ -80,3 +82,47 @@ def test_restored_groups_still_follow_a_scheduler():
     for group in optimizer.param_groups:
         group["lr"] = 0.125
     assert [g["lr"] for part in optimizer.parts for g in part.param_groups] == [0.125, 0.125]
+
+
+class TestMuon:
+    SHAPES = ((24, 8), (8, 24), (8, 24), (5, 5))
+
+    def stepped(self, build, steps=4):
+        """Return the weights after some steps along noise; the rate halves, one step is idle."""
+        generator = torch.Generator().manual_seed(0)
+        weights = [nn.Parameter(torch.randn(shape, generator=generator)) for shape in self.SHAPES]
+        optimizer = build(weights)
+        for step in range(steps):
+            for weight in weights:
+                weight.grad = torch.randn(weight.shape, generator=generator)
+            if step == 2:
+                weights[1].grad = None
+            optimizer.param_groups[0]["lr"] = 0.1 / 2**step
+            optimizer.step()
+        return [weight.detach() for weight in weights]
+
+    @pytest.mark.parametrize("native", [torch.float32, torch.bfloat16])
+    def test_steps_as_the_librarys_does(self, monkeypatch, native):
+        monkeypatch.setattr(optimizers, "get_amp_dtype", lambda device: native)
+        start = self.stepped(lambda weights: Muon(weights, 0.1, 0.2), steps=0)
+        ours = self.stepped(lambda weights: Muon(weights, 0.1, 0.2))
+        options = {"lr": 0.1, "weight_decay": 0.2, "adjust_lr_fn": "match_rms_adamw"}
+        library = self.stepped(lambda weights: torch.optim.Muon(weights, **options))
+        for before, mine, theirs in zip(start, ours, library, strict=True):
+            way = (theirs - before).norm()
+            error = (mine - theirs).norm() / way
+            # bfloat16 has 8 bits; the same dtype, the same bits.
+            assert error < 0.03 if native == torch.float32 else error == 0
+            assert way > 0.1
+
+    def test_float32_goes_on_from_the_librarys_state(self, monkeypatch):
+        monkeypatch.setattr(optimizers, "get_amp_dtype", lambda device: torch.float32)
+        weight = nn.Parameter(torch.ones(3, 4))
+        weight.grad = torch.eye(3, 4)
+        library = torch.optim.Muon([weight], lr=0.1)
+        library.step()
+        ours = Muon([weight], 0.1, 0.1)
+        ours.load_state_dict(library.state_dict())
+        ours.step()
+        (state,) = ours.state.values()
+        torch.testing.assert_close(state["momentum_buffer"], (1 - 0.95**2) * torch.eye(3, 4))

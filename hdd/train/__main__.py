@@ -14,7 +14,7 @@ import torch
 from torch import distributed
 
 from hdd.command import EXPECTED, OneLineParser, fail
-from hdd.device.utils import get_device, keep_freed_memory
+from hdd.device.utils import get_device
 from hdd.files import write_atomically
 from hdd.models.nn_utils import count_macs, count_trainable_parameter
 from hdd.train.engine import (
@@ -103,7 +103,6 @@ def main(argv: list[str] | None = None) -> int:
 
 def _join_processes(preferred: str) -> torch.device:
     """Return this process's device; under torchrun, meet the other processes first."""
-    keep_freed_memory()
     device = get_device([name.strip() for name in preferred.split(",")])
     if "RANK" not in os.environ:
         return device

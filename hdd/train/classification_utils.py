@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from hdd.device.utils import keep_freed_memory
 from hdd.progress import progress
 
 History = dict[str, list[float]]
@@ -33,13 +34,16 @@ def train_one_epoch(
     """Train for one pass over `loader`; return (mean loss, accuracy), each image counted once.
 
     Labels are (B,), or targets (B, K) as CutMix makes them: then the largest one counts as right.
-    `on_step` is called after each step, for schedules by step and averages of weights.
+    `on_step` is called after each step, for schedules by step and averages of weights. On a CPU,
+    freed memory is kept for the next step: see `keep_freed_memory`.
 
     Raises:
         FloatingPointError: a loss that is not finite; the weights are those before that step.
         ValueError: an empty loader.
     """
     device = torch.device(device)
+    if device.type == "cpu":
+        keep_freed_memory()
     net.train()
     loss_sum, correct, count = 0.0, 0, 0
     for step, (images, labels) in enumerate(progress(loader, f"Epoch {epoch}"), start=1):

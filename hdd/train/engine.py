@@ -84,10 +84,8 @@ class Run:
 
     def _step_net(self) -> nn.Module:
         """Return what computes the loss of a step: the network, fused and shared out if it can."""
-        on_cpu = self.device.type == "cpu" and torch.backends.mkldnn.is_available()
-        low = self.amp_dtype == torch.bfloat16
-        fused = on_cpu and low and is_plain_mixer(self.net)
-        net = FusedMixer(self.net) if fused else self.net
+        fused = self.device.type == "cpu" and is_plain_mixer(self.net)
+        net = FusedMixer(self.net, self.amp_dtype) if fused else self.net
         return DistributedDataParallel(net) if distributed.is_initialized() else net
 
     def _loader(self) -> Shard:

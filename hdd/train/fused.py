@@ -1,8 +1,8 @@
-"""The Mixer's training step with less memory traffic: same parameters, same function, bfloat16.
+"""The Mixer's training step with less memory traffic: same parameters, same function, on the CPU.
 
-Autocast leaves the matrix products as they are and adds, around them, casts, transposed copies of
-the activations and a separate pass for every bias. Here each half of a block is one autograd
-function with its backward pass written out:
+PyTorch adds to the matrix products transposed copies of the activations, a separate pass for every
+bias and, under autocast, casts. Here each half of a block is one autograd function with its
+backward pass written out, in bfloat16 or float32:
 
 * the activations lie as (S, B, C): token mixing multiplies them from the left, channel mixing from
   the right, and nothing is transposed;
@@ -10,7 +10,7 @@ function with its backward pass written out:
   to zero, so with a constant added to them, the matrix's row sums are biases;
 * the same constant added to all channels of a token vanishes in every norm that follows, so the
   token half leaves its last bias out, whose gradient is zero;
-* weights are cast, and gradients split up again, for all blocks at once;
+* weights are cast to bfloat16, and gradients split up again, for all blocks at once;
 * token mixing's residual sum is part of its last product;
 * the backward pass writes over what it has read for the last time, so fewer pages are fetched.
 """
@@ -98,28 +98,30 @@ class _NormalisedMean(torch.autograd.Function):
 
 
 class FusedMixer(nn.Module):
-    """An MLPMixer's own parameters, run by the functions above on the CPU in bfloat16.
+    """An MLPMixer's own parameters, run by the functions above on the CPU.
 
     Args:
         net: the network; its weights are shared, not copied.
+        dtype: of activations and products: torch.bfloat16, or torch.float32, which is exact.
 
     Raises:
         ValueError: a network with dropout, which this pass does not have.
     """
 
-    def __init__(self, net: MLPMixer) -> None:
+    def __init__(self, net: MLPMixer, dtype: torch.dtype) -> None:
         super().__init__()
         if _drops(net):
             raise ValueError("FusedMixer has no dropout. Fix: train the network itself.")
-        self.net = net
+        self.net, self.dtype = net, dtype
 
     def forward(self, images: Tensor) -> Tensor:
         """Return float32 logits (B, K) of images (B, channels, H, W)."""
         net = self.net
         with torch.autocast("cpu", enabled=False):
-            x = self._embed(images.bfloat16())  # (S, B, C)
-            token = _by_block(_stacked([block.token_mixing for block in net.blocks]))
-            channel = _by_block(_folded(net.blocks))
+            x = self._embed(images.to(self.dtype))  # (S, B, C)
+            token_stacks = _stacked([block.token_mixing for block in net.blocks])
+            token = _by_block(token_stacks, self.dtype)
+            channel = _by_block(_folded(net.blocks), self.dtype)
             for block, token_weights, channel_weights in zip(
                 net.blocks, token, channel, strict=True
             ):
@@ -156,9 +158,9 @@ def _stacked(mlps: list[Mlp]) -> list[Tensor]:
     return [torch.stack(p) for p in zip(*(mlp.parameters() for mlp in mlps), strict=True)]
 
 
-def _by_block(stacks: list[Tensor]) -> Iterator[tuple[Tensor, ...]]:
-    """Return for each block its part of every stack, in bfloat16."""
-    return zip(*(stack.bfloat16().unbind() for stack in stacks), strict=True)
+def _by_block(stacks: list[Tensor], dtype: torch.dtype) -> Iterator[tuple[Tensor, ...]]:
+    """Return for each block its part of every stack, in `dtype`."""
+    return zip(*(stack.to(dtype).unbind() for stack in stacks), strict=True)
 
 
 def _folded(blocks: nn.Sequential) -> list[Tensor]:
