@@ -29,6 +29,7 @@ from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.models.cnn.timm_names import timm_twin
 from hdd.progress import progress
 from hdd.train.fused import FusedMixer
+from hdd.train.optimizers import Muon
 from hdd.train.records import provenance, to_json
 
 BATCH = 256
@@ -147,6 +148,20 @@ def time_steps(amp_dtype: torch.dtype, rounds: int) -> dict[str, dict[str, float
         "floor: its matrix products": matrix_products(amp_dtype, BATCH),
     }
     return interleaved(contenders, rounds, untuned=(TIMM, PACKAGE))
+
+
+def time_muon(rounds: int) -> dict[str, float]:
+    """Return the seconds of one step of Muon on the network's matrices: ours, and the library's.
+
+    They are the same where bfloat16 is native; elsewhere the library's is emulated.
+    """
+    calls = {}
+    for name, kind in {"ours": Muon, "torch.optim.Muon": torch.optim.Muon}.items():
+        matrices = [p for p in build("ours").blocks.parameters() if p.ndim == 2]
+        for matrix in matrices:
+            matrix.grad = torch.randn_like(matrix)
+        calls[name] = kind(matrices, 1e-3, 0.1).step
+    return {name: t["median"] for name, t in interleaved(calls, rounds).items()}
 
 
 def time_growth(amp_dtype: torch.dtype, rounds: int) -> dict[str, dict]:
@@ -279,7 +294,9 @@ def _report(result: dict) -> str:
     for name, growth in result["growth"].items():
         points = ", ".join(f"{v}: {1e3 * s:.0f}" for v, s in growth["seconds"].items())
         lines.append(f"  {name:27s}{points:36s}{growth['exponent']:6.2f}")
+    muon = {name: 1e3 * seconds for name, seconds in result["muon_step_seconds"].items()}
     for title, table in (
+        ("A step of Muon, ms", muon),
         ("Augmentation, images/s on one core", result["augmentation_images_per_second"]),
         ("Inference, images/s", result["inference_images_per_second"]),
         ("Peak memory of a training step, MiB", result["peak_memory_mib"]),
@@ -308,6 +325,7 @@ def main(argv: list[str] | None = None) -> int:
         "precision": str(amp_dtype).removeprefix("torch."),
         "rounds": rounds,
         "training_step_seconds": time_steps(amp_dtype, rounds),
+        "muon_step_seconds": time_muon(rounds),
         "growth": time_growth(amp_dtype, rounds),
         "augmentation_images_per_second": time_augmentation(rounds),
         "inference_images_per_second": time_inference(amp_dtype, rounds),

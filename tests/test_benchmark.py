@@ -57,6 +57,8 @@ def test_writes_what_it_prints(tmp_path, capsys, monkeypatch):
     for name, rate in result["augmentation_images_per_second"].items():
         assert f"{rate:,.0f}" in printed
         assert name in printed
+    for name, seconds in result["muon_step_seconds"].items():
+        assert f"{name:32s}{1e3 * seconds:10,.0f}" in printed
     assert 50 < result["peak_memory_mib"]["ours"] < 2000  # in its own process: batch 256
     for name, seconds in result["training_step_seconds"].items():
         assert name in printed

@@ -36,7 +36,8 @@ def _device_name(device: str | torch.device) -> str:
     kind = torch.device(device).type
     if kind == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{kind}, {torch.get_num_threads()} threads, {platform.machine()}"
+    name = f"{kind}, {torch.get_num_threads()} threads, {platform.machine()}"
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}" if kind == "cpu" else name
 
 
 def provenance(device: str | torch.device) -> dict[str, Any]:
