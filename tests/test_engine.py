@@ -200,6 +200,7 @@ def test_bfloat16_is_used_only_where_it_is_native(monkeypatch, native):
     monkeypatch.setattr(engine, "load", lambda name, root: (data, data))
     recipe = Recipe(patch_size=4, dim=16, depth=1, epochs=1, batch_size=20, validation=0.25)
     run = Run(recipe, torch.device("cpu"), "unused")
+    assert isinstance(run.step_net, FusedMixer)
     with Dtypes() as dtypes:
         run.train_epoch()
     assert torch.float32 in dtypes.seen

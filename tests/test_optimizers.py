@@ -95,6 +95,7 @@ class TestMuon:
         for step in range(steps):
             for weight in weights:
                 weight.grad = torch.randn(weight.shape, generator=generator)
+            weights[2].grad.zero_()  # as of a layer behind frozen zeros
             if step == 2:
                 weights[1].grad = None
             optimizer.param_groups[0]["lr"] = 0.1 / 2**step
@@ -114,15 +115,21 @@ class TestMuon:
             # bfloat16 has 8 bits; the same dtype, the same bits.
             assert error < 0.03 if native == torch.float32 else error == 0
             assert way > 0.1
+            assert mine.isfinite().all()
 
     def test_float32_goes_on_from_the_librarys_state(self, monkeypatch):
         monkeypatch.setattr(optimizers, "get_amp_dtype", lambda device: torch.float32)
         weight = nn.Parameter(torch.ones(3, 4))
         weight.grad = torch.eye(3, 4)
-        library = torch.optim.Muon([weight], lr=0.1)
+        library = torch.optim.Muon([weight], lr=0.1, adjust_lr_fn="match_rms_adamw")
         library.step()
         ours = Muon([weight], 0.1, 0.1)
         ours.load_state_dict(library.state_dict())
+        before = weight.detach().clone()
         ours.step()
         (state,) = ours.state.values()
         torch.testing.assert_close(state["momentum_buffer"], (1 - 0.95**2) * torch.eye(3, 4))
+        decayed = before * (1 - 0.1 * 0.1)
+        way = (weight.detach() - decayed) / (-0.1 * 0.2 * 4**0.5)
+        assert way.diagonal().min() > 0.6  # singular values near 1
+        assert (way - way.diagonal()[0] * torch.eye(3, 4)).abs().max() < 1e-4

@@ -330,3 +330,11 @@ def test_evaluate_gives_plain_loss_and_accuracy():
     logits, labels = predict(make_net(), BatchLoader(data, 10), "cpu")
     assert loss == pytest.approx(functional.cross_entropy(logits, labels).item(), rel=1e-5)
     assert accuracy == pytest.approx((logits.argmax(1) == labels).float().mean().item())
+
+
+def test_memory_is_kept_from_step_to_step(monkeypatch):
+    calls = []
+    name = "hdd.train.classification_utils.keep_freed_memory"
+    monkeypatch.setattr(name, lambda: calls.append("kept"))
+    run(make_net(), BatchLoader(make_data(), 10))
+    assert calls == ["kept"]

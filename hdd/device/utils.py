@@ -80,7 +80,8 @@ def keep_freed_memory(keep: bool = True) -> None:
     if libc is None or not hasattr(libc, "malloc_trim"):
         return
     mmap_threshold, trim_threshold = -3, -1  # names of malloc.h
-    libc.mallopt(mmap_threshold, 2**30 if keep else 2**25)
+    if not (keep and libc.mallopt(mmap_threshold, 2**30)):
+        libc.mallopt(mmap_threshold, 2**25)  # the most that older versions of glibc take
     libc.mallopt(trim_threshold, 2**31 - 1 if keep else 2**26)
     if not keep:
         libc.malloc_trim(0)

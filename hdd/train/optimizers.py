@@ -60,9 +60,10 @@ class MuonAdamW(torch.optim.Optimizer):
 class Muon(torch.optim.Muon):
     """torch.optim.Muon, whose products are in float32 where bfloat16 would be emulated.
 
-    The library makes every matrix orthogonal in bfloat16. A processor without bfloat16 takes some
-    thirty times as long for that as for float32: five times the rest of a training step. There,
-    the same iteration runs in float32, on all matrices of one shape at once.
+    The library makes every matrix orthogonal in bfloat16, whatever the network computes in. On a
+    processor without bfloat16 that takes longer than the rest of a training step; see the table
+    of `python -m hdd.benchmark`. There, the same iteration runs in float32, on all matrices of
+    one shape at once.
     """
 
     def __init__(self, matrices: list[nn.Parameter], lr: float, weight_decay: float) -> None:
@@ -83,15 +84,13 @@ class Muon(torch.optim.Muon):
                 self._step_together(parameters, group)
 
     def _step_together(self, parameters: list[nn.Parameter], group: dict[str, Any]) -> None:
-        """Step matrices of one shape, as the library steps each of them."""
+        """Step matrices of one shape by the library's formulas, in float32."""
         states, momentum = [self.state[p] for p in parameters], group["momentum"]
         for state, p in zip(states, parameters, strict=True):
             if "momentum_buffer" not in state:
                 state["momentum_buffer"] = torch.zeros_like(p)
-        buffers, grads = (
-            [state["momentum_buffer"] for state in states],
-            [p.grad for p in parameters],
-        )
+        buffers = [state["momentum_buffer"] for state in states]
+        grads = [p.grad for p in parameters]
         torch._foreach_lerp_(buffers, grads, 1 - momentum)
         update = torch.stack(torch._foreach_lerp(grads, buffers, momentum))  # Nesterov's
         update = _orthogonal(update, group["ns_coefficients"], group["ns_steps"], group["eps"])

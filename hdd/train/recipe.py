@@ -63,7 +63,7 @@ class Recipe:
     # Enough to see that a run goes well; choices were made with 0.1.
     validation: float = _knob(0.02, "share of the training images held out")
     seed: int = _knob(0, "of weights, split, order and augmentation")
-    precision: str = _knob("auto", "auto: bfloat16 where it is native")
+    precision: str = _knob("auto", "of the network; auto: bfloat16 where it is native")
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
