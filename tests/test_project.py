@@ -313,15 +313,22 @@ def test_readme_quotes_the_recorded_results():
     assert spread([load_run("cifar10_patch4_60_epochs")]) in readme
 
 
-def test_readme_quotes_the_speed_table():
+def test_readme_quotes_the_speed_tables():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    speed = load_run("speed")
-    steps = speed["training_step_seconds"]
-    for seconds in steps.values():
-        relative = seconds["median"] / steps["ours"]["median"]
-        assert f"| {1e3 * seconds['median']:.0f} ms | {relative:.2f} |" in readme
-    for rate in speed["augmentation_images_per_second"].values():
+    records = [load_run("speed"), load_run("speed_float32")]
+    assert [record["precision"] for record in records] == ["bfloat16", "float32"]
+    steps = [record["training_step_seconds"] for record in records]
+    assert steps[0].keys() == steps[1].keys()
+    for name in steps[0]:
+        cells = ""
+        for table in steps:
+            seconds, base = table[name]["median"], table["ours"]["median"]
+            cells += f"| {1e3 * seconds:.0f} ms | {seconds / base:.2f} "
+        assert cells + "|" in readme, name
+    for rate in records[0]["augmentation_images_per_second"].values():
         assert f"{rate:,.0f}" in readme
+    for seconds in records[1]["muon_step_seconds"].values():
+        assert f"{1e3 * seconds:,.0f} ms" in readme
 
 
 TRAINED = [path.stem for path in RUNS.glob("*.json") if "recipe" in load_run(path.stem)]

@@ -102,7 +102,7 @@ class FusedMixer(nn.Module):
 
     Args:
         net: the network; its weights are shared, not copied.
-        dtype: of activations and products: torch.bfloat16, or torch.float32, as exact as PyTorch's own.
+        dtype: of activations and products: torch.bfloat16, or torch.float32 (as exact as without).
 
     Raises:
         ValueError: a network with dropout, which this pass does not have.
