@@ -41,6 +41,13 @@ def test_muon_gets_the_matrices_of_the_blocks_and_adamw_the_rest():
     assert not by_muon & by_adamw
 
 
+def test_adamw_takes_one_pass_over_all_parameters():
+    net = tiny_mixer()
+    alone, _ = optimizers.adamw_one_cycle(net.parameters(), 1e-3, 20, weight_decay=0.0)
+    for optimizer in (MuonAdamW(net).parts[1], alone):
+        assert [group["fused"] for group in optimizer.param_groups] == [True]
+
+
 def test_every_parameter_moves():
     net = tiny_mixer()
     before = copy.deepcopy(net.state_dict())

@@ -32,7 +32,7 @@ class MuonAdamW(torch.optim.Optimizer):
         rest = [p for p in net.parameters() if id(p) not in inside]
         self.parts = [
             Muon(matrices, lr, weight_decay),
-            torch.optim.AdamW(rest, adamw_lr, betas=(0.9, 0.99), weight_decay=0.0),
+            torch.optim.AdamW(rest, adamw_lr, betas=(0.9, 0.99), weight_decay=0.0, fused=True),
         ]
         super().__init__([{"params": matrices}, {"params": rest}], {"lr": lr})
         self._share_groups()
@@ -120,6 +120,6 @@ def adamw_one_cycle(
 
     Call the schedule's `step()` after each of at most `steps` steps of the optimizer.
     """
-    optimizer = torch.optim.AdamW(parameters, lr, weight_decay=weight_decay)
+    optimizer = torch.optim.AdamW(parameters, lr, weight_decay=weight_decay, fused=True)
     total = max(steps, 20)  # a rise of less than two steps divides by zero
     return optimizer, OneCycleLR(optimizer, lr, total, pct_start=0.1, cycle_momentum=False)
