@@ -204,7 +204,22 @@ def test_no_volatile_metadata(notebook):
     assert dict(notebook.metadata.language_info) == {"name": "python"}
     assert notebook.metadata.kernelspec.name == "python3"
     for cell in notebook.cells:
-        assert set(cell.metadata) <= {"tags", "slideshow"}, cell.source
+        assert set(cell.metadata) <= {"tags", "slideshow", "jupyter"}, cell.source
+        assert cell.metadata.get("jupyter") in (None, {"source_hidden": True}), cell.source
+
+
+def test_answers_are_checked_in_a_folded_cell(notebook):
+    *_, answers, checks = (cell for cell in code_cells(notebook) if cell.source.strip())
+    assert re.search(r"(= |return )None", answers.source)
+    assert "check(" not in answers.source
+    assert checks.metadata.jupyter.source_hidden
+    assert checks.source.count("check(") >= 1
+    assert all("check(" not in cell.source for cell in code_cells(notebook)[:-1])
+
+
+def test_figures_are_drawn_in_cells_whose_code_a_deck_can_leave_out(notebook):
+    for cell in code_cells(notebook):
+        assert ("plot" in tags(cell)) == ("plt.show()" in cell.source), cell.source
 
 
 def test_cell_ids_are_unique(notebook):

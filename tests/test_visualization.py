@@ -126,6 +126,12 @@ def test_plot_images_draws_each_with_its_title(shape):
     figure.canvas.draw()
 
 
+def test_plot_images_names_its_rows():
+    images = torch.randint(256, (4, 1, 8, 8), dtype=torch.uint8)
+    figure = plot_images(images, [""] * 4, columns=2, row_labels=("above", "below"))
+    assert [axes.get_ylabel() for axes in figure.axes] == ["above", "", "below", ""]
+
+
 @pytest.mark.parametrize(("shape", "patch"), [((3, 16, 16), 4), ((1, 28, 28), 7), ((3, 8, 16), 8)])
 def test_plot_patch_sequence_draws_the_image_and_every_patch(shape, patch):
     figure = plot_patch_sequence(torch.randint(256, shape, dtype=torch.uint8), patch, "Cut")

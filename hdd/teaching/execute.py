@@ -20,13 +20,15 @@ NOTEBOOKS, COVERS = ROOT / "notebooks", ROOT / "resources" / "covers"
 
 
 def strip_volatile_metadata(notebook: nbformat.NotebookNode) -> None:
-    """Keep the kernel's and the language's name, and tags and slide types of cells."""
+    """Keep names of kernel and language; of cells the tags, slide types and what is folded."""
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
     for cell in notebook.cells:
-        cell.metadata = {k: v for k, v in cell.metadata.items() if k in ("tags", "slideshow")}
+        folded = cell.metadata.get("jupyter", {}).get("source_hidden", False)
+        kept = {k: v for k, v in cell.metadata.items() if k in ("tags", "slideshow")}
+        cell.metadata = kept | ({"jupyter": {"source_hidden": True}} if folded else {})
 
 
 def find_notebooks(names: list[str]) -> list[Path]:

@@ -107,23 +107,26 @@ def plot_listening(
     grid: tuple[int, int],
     title: str = "",
     cmap: str = SIGNED,
+    label: str = "influence",
 ) -> Figure:
     """Draw matrices (S, S), row "out", as grids of grids: a small map for each output token.
 
     The map at place (r, c) says which input tokens the output token (r, c) hears. The diagonal,
-    where the residual connection copies, does not set the colours. Two panels a row.
+    where the residual connection copies, does not set the colours. Two panels a row; `label` is
+    that of the colour bars.
     """
     rows, columns = -(-len(matrices) // 2), min(2, len(matrices))
     figure, axes = plt.subplots(
         rows, columns, figsize=(5 * columns, 4.5 * rows + 0.4), squeeze=False
     )
-    for panel, matrix, label in zip(axes.flat, matrices, titles, strict=False):
+    for panel, matrix, name in zip(axes.flat, matrices, titles, strict=False):
         others = matrix[~torch.eye(len(matrix), dtype=torch.bool)]
         limit = float(others.abs().quantile(0.995))
         image = show_maps(panel, matrix.unflatten(1, grid), grid[1], limit, cmap)
-        panel.set_title(label, fontsize=10.5)
+        panel.set_title(name, fontsize=10.5)
         panel.set_xlabel("place of the output token", fontsize=9)
-        figure.colorbar(image, ax=panel, shrink=0.8, pad=0.02, label="influence")
+        beyond = "both" if cmap == SIGNED else "max"
+        figure.colorbar(image, ax=panel, shrink=0.8, pad=0.02, label=label, extend=beyond)
     for panel in axes.flat[len(matrices) :]:
         panel.axis("off")
     figure.suptitle(title)
@@ -168,7 +171,8 @@ def plot_routings(
     for truth, matrix, label, (above, below) in zip(truths, learned, titles, axes.T, strict=True):
         above.imshow(torch.eye(len(truth))[truth].numpy(), cmap=AMOUNT)
         limit = float(matrix.abs().max())
-        below.imshow(matrix.numpy(), cmap=SIGNED, vmin=-limit, vmax=limit)
+        image = below.imshow(matrix.numpy(), cmap=SIGNED, vmin=-limit, vmax=limit)
+        figure.colorbar(image, ax=below, location="bottom", shrink=0.8, pad=0.04)
         above.set(xticks=[], yticks=[], title=label)
         below.set(xticks=[], yticks=[], xlabel="input token")
     axes[0, 0].set_ylabel("the truth\noutput token")
@@ -192,7 +196,7 @@ def plot_evolution(nets: dict[int, nn.Module], layer: int) -> list[Figure]:
         image = show_maps(axes, mixing.first[order].unflatten(1, mixing.grid), 8, limit)
         axes.set_title(
             f"epoch {epoch}, {_name(net, layer)}: Moran's I {chance.value:+.2f} "
-            f"(chance {chance.null_mean:+.2f} ± {chance.null_sd:.2f})",
+            f"(chance {chance.null_mean:+.2f} ± {2 * chance.null_sd:.2f}, 2 s)",
             fontsize=10,
         )
         figure.colorbar(image, ax=axes, shrink=0.9, pad=0.01, label="weight")
