@@ -245,11 +245,12 @@ class TestSchedule:
 
 
 class TestAverage:
-    def test_is_the_exponential_average(self):
+    @pytest.mark.parametrize("steps", [1, 2, 5, 200])
+    def test_is_the_exponential_average(self, steps):
         net = nn.Linear(1, 1, bias=False)
         average = average_of(net, 0.9)
         expected = None
-        for step in range(200):
+        for step in range(steps):
             with torch.no_grad():
                 net.weight.fill_(math.sin(step))
             average.update_parameters(net)
@@ -260,6 +261,82 @@ class TestAverage:
 
     def test_decay_zero_is_no_average(self):
         assert average_of(nn.Linear(1, 1), 0.0) is None
+
+
+class TestRun:
+    """A run does what its recipe says."""
+
+    @pytest.fixture
+    def run(self, monkeypatch):
+        generator = torch.Generator().manual_seed(0)
+        images = torch.randint(256, (40, 1, 8, 8), generator=generator, dtype=torch.uint8)
+        data = ImageTensors(images, torch.arange(40) % 4, tuple("abcd"), (0.5,), (0.3,))
+        monkeypatch.setattr(engine, "load", lambda name, root: (data, data))
+
+        def make(**knobs):
+            plain = {"auto_augment": False, "crop_padding": 0, "cutmix": 0.0}
+            sizes = {"dim": 8, "depth": 1, "batch_size": 8, "epochs": 3, "validation": 0.0}
+            recipe = Recipe(**plain | sizes | knobs)
+            return Run(recipe, torch.device("cpu"), "")
+
+        return make
+
+    @staticmethod
+    def epoch_of(run):
+        images, labels = zip(*run._loader(), strict=True)
+        return torch.cat(images), torch.cat(labels)
+
+    def test_seed_and_epoch_decide_the_order(self, run):
+        first, same, other = run(), run(), run(seed=1)
+        orders = [self.epoch_of(one)[1] for one in (first, same, other)]
+        assert torch.equal(orders[0], orders[1])
+        assert not torch.equal(orders[0], orders[2])
+        first.epoch = 1
+        assert not torch.equal(self.epoch_of(first)[1], orders[0])
+
+    def test_the_seed_decides_weights_and_split(self, run):
+        first, same, other = run(validation=0.5), run(validation=0.5), run(validation=0.5, seed=1)
+        assert torch.equal(first.val_data.images, same.val_data.images)
+        assert not torch.equal(first.val_data.images, other.val_data.images)
+        weights = [one.net.head.weight for one in (first, same, other)]
+        assert torch.equal(weights[0], weights[1])
+        assert not torch.equal(weights[0], weights[2])
+
+    @pytest.mark.parametrize("padding", [0, 2])
+    def test_images_are_augmented(self, run, padding):
+        one = run(crop_padding=padding)
+        there = {image.numpy().tobytes() for image in one.train_data.images}
+        there |= {image.flip(-1).contiguous().numpy().tobytes() for image in one.train_data.images}
+        pixels = (self.epoch_of(one)[0] * 0.3 + 0.5) * 255
+        seen = {image.numpy().tobytes() for image in pixels.round().to(torch.uint8)}
+        assert (seen <= there) == (padding == 0)
+
+    @pytest.mark.parametrize("cutmix", [0.0, 1.0])
+    def test_images_are_mixed(self, run, cutmix):
+        assert self.epoch_of(run(cutmix=cutmix))[1].ndim == (2 if cutmix else 1)
+
+    def test_labels_are_smoothed(self, run, monkeypatch):
+        seen = []
+        spy = lambda net, criterion, *rest: seen.append(criterion) or (0.0, 0.0)  # noqa: E731
+        monkeypatch.setattr(engine, "train_one_epoch", spy)
+        run(label_smoothing=0.3).train_epoch()
+        assert seen[0].label_smoothing == 0.3
+
+    def test_averaged_weights_are_evaluated(self, run):
+        one = run(weight_average=0.9, validation=0.5)
+        before = one.train_epoch()["val_loss"]
+        with torch.no_grad():
+            one.net.head.bias[0] += 1.0
+        assert one.evaluate(one.val_data)[0] == pytest.approx(before)
+        with torch.no_grad():
+            one.average.module.head.bias[0] += 1.0
+        assert one.evaluate(one.val_data)[0] != pytest.approx(before)
+
+    def test_a_test_loss_that_is_no_number_is_an_error(self, run):
+        one = run(weight_average=0.0)
+        nn.init.constant_(one.net.head.bias, math.nan)
+        with pytest.raises(FloatingPointError, match=r"test loss is nan.*Fix: "):
+            one.test_figures()
 
 
 def test_shards_are_the_whole_batches():

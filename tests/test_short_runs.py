@@ -55,8 +55,10 @@ def test_random_batches_give_few_images_as_many_steps(data):
     assert [images.shape for images, _ in batches] == [(16, 1, 28, 28)] * 20
     labels = torch.cat([labels for _, labels in batches])
     assert set(labels.tolist()) == set(few.labels.tolist())
-    again = random_batches(few, 20, 16)
-    assert torch.equal(labels, torch.cat([labels for _, labels in again]))
+    drawn = [[labels.tolist() for _, labels in random_batches(few, 20, 16, seed=s)] for s in (0, 1)]
+    assert drawn[0] == [labels.tolist() for _, labels in batches]
+    assert drawn[0] != drawn[1]
+    assert len(random_batches(few, 20, 16)) == 20
 
 
 def test_random_batches_need_images_and_steps(data):
@@ -138,6 +140,25 @@ def test_diagonal_accuracy_knows_right_from_wrong():
     assert questions.diagonal_accuracy(Oracle()) == [1.0] * 5
 
 
+def test_look_up_asks_the_first_token_only():
+    class Oracle(nn.Module):
+        """Right at token 0, the next value at all others."""
+
+        def forward(self, tokens):
+            held = tokens[:, 1:]  # (B, 15, KEYS + VALUES)
+            found = (tokens[:, :1, : questions.KEYS] * held[..., : questions.KEYS]).sum(
+                2
+            )  # (B, 15)
+            value = (found[..., None] * held[..., questions.KEYS :]).sum(1, keepdim=True)
+            wrong = value.roll(1, 2).expand(-1, 15, -1)
+            return 20 * torch.cat([value, wrong], 1)  # (B, 16, VALUES)
+
+    places, generator = torch.arange(1, 16), torch.Generator()
+    assert questions.look_up_accuracy(Oracle(), places) == [1.0] * 15
+    tokens, answers = questions.look_up(64, places, generator)
+    assert questions.look_up_loss(Oracle()(tokens), answers) < 1e-6
+
+
 def test_a_token_net_learns_and_positions_matter():
     torch.manual_seed(0)
     blocks = [MixerBlock(36, 16, 36, 32)]
@@ -146,6 +167,7 @@ def test_a_token_net_learns_and_positions_matter():
     draw = lambda: questions.equal_along_diagonal(64, generator)  # noqa: E731
     loss = questions.learn(net, draw, questions.diagonal_loss, 150)
     assert loss < 0.5
+    assert not net.training
     assert questions.diagonal_accuracy(net)[4] > untrained[4] + 0.3
     assert net.position.shape == (36, 16)
     assert questions.TokenNet(2, 5, 16, blocks).position is None
