@@ -14,6 +14,7 @@ from hdd.command import EXPECTED, fail
         (ModuleNotFoundError("No module", name="timm.models"), "No module. Fix: pip install timm."),
         (ImportError("broken"), "broken. Fix: install the project"),
         (KeyError("x"), "'x'. Fix: see --help."),
+        (OSError("x" * 1000), "x" * 300 + ". Fix: another path"),
     ],
 )
 def test_one_line_with_a_fix(capsys, error, says):

@@ -232,6 +232,7 @@ class TestSchedule:
         assert rates[:10] == [0.0] * 10
         assert rates[10:60:10] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
         assert rates[-1] > 0.4  # the cosine is cut off where the warm-up has delayed it to
+        assert self.rates(steps=1, epochs=800, schedule="document")[0][-1] == 1e-3
 
     def test_two_groups_keep_their_ratio(self):
         recipe = Recipe(patch_size=8, dim=16, depth=1, epochs=2)

@@ -220,6 +220,28 @@ def test_learned_and_shuffled_units_share_a_scale():
     assert sorted(values[0]) == pytest.approx(sorted(values[1]))
 
 
+def pixels(axes):
+    return torch.from_numpy(axes.images[0].get_array().compressed())
+
+
+def test_units_are_drawn_where_they_listen_or_where_they_write():
+    net = small()
+    mixing = tm.token_mixing(net, 0)
+    for written, matrix in ((False, mixing.first), (True, mixing.second.T)):
+        drawn = pixels(figures.plot_units(net, (0,), written=written).axes[0])
+        assert drawn.sum().item() == pytest.approx(matrix.sum().item(), abs=1e-4)
+
+
+def test_units_keep_in_every_frame_the_order_of_the_last():
+    early, late = small(), small(dim=24)
+    order = tm.order_units(tm.unit_maps(late, 0))
+    for frame, net in zip(
+        figures.plot_evolution({0: early, 1: late}, 0), (early, late), strict=True
+    ):
+        wanted = figures.mosaic(tm.unit_maps(net, 0)[order], 8)
+        assert torch.equal(pixels(frame.axes[0]), wanted[~wanted.isnan()])
+
+
 def test_slider_holds_all_frames_and_needs_no_network():
     nets = {0: small(), 4: small(depth=2, dim=24)}
     frames = figures.plot_evolution(nets, 0)
