@@ -7,6 +7,7 @@ idle machine.
 
 import math
 import multiprocessing
+import os
 import re
 import statistics
 import sys
@@ -19,7 +20,7 @@ from PIL import Image
 from torch import nn
 from torchvision import transforms
 
-from hdd.command import OneLineParser, fail
+from hdd.command import EXPECTED, OneLineParser, fail
 from hdd.data_util.auto_augmentation import CIFAR10Policy
 from hdd.data_util.batch_augmentation import BatchAugmentation
 from hdd.dataset.image_tensors import AUGMENT_AT_ONCE
@@ -251,7 +252,12 @@ def time_inference(amp_dtype: torch.dtype, rounds: int) -> dict[str, float]:
 
 
 def peak_memory(amp_dtype: torch.dtype, kinds: dict[str, str]) -> dict[str, float]:
-    """Return MiB that three training steps add to a process, each kind measured in its own."""
+    """Return MiB that three training steps add to a process, each kind measured in its own.
+
+    On Windows, which does not tell, return nothing.
+    """
+    if os.name == "nt":
+        return {}
     context = multiprocessing.get_context("spawn")
     with context.Pool(1, maxtasksperchild=1) as pool:
         return {name: pool.apply(_memory, (kind, amp_dtype)) for name, kind in kinds.items()}
@@ -318,10 +324,22 @@ def main(argv: list[str] | None = None) -> int:
             build(kind)
         if options.json is not None:
             check_writable(options.json)
-    except (ImportError, OSError) as error:
+        result = _measure(options.rounds)
+        print(_report(result))
+        if options.json is not None:
+            write_atomically(options.json, to_json(result))
+    except EXPECTED as error:
         return fail(parser.prog, error)
-    amp_dtype, rounds = get_amp_dtype("cpu"), options.rounds
-    result = {
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted, nothing was written.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _measure(rounds: int) -> dict:
+    """Return what the JSON file holds."""
+    amp_dtype = get_amp_dtype("cpu")
+    return {
         "precision": str(amp_dtype).removeprefix("torch."),
         "rounds": rounds,
         "training_step_seconds": time_steps(amp_dtype, rounds),
@@ -332,10 +350,6 @@ def main(argv: list[str] | None = None) -> int:
         "peak_memory_mib": peak_memory(amp_dtype, KINDS),
         **provenance("cpu"),
     }
-    print(_report(result))
-    if options.json is not None:
-        write_atomically(options.json, to_json(result))
-    return 0
 
 
 if __name__ == "__main__":

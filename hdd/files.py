@@ -10,8 +10,12 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write beside `path`, then rename; folders are made as needed.
 
     Raises:
-        OSError: a full or read-only disk, in one line; what was there before is untouched.
+        OSError: a full or read-only disk, or a path that is no regular file, in one line; what was
+            there before is untouched.
     """
+    if not path.name or (os.path.lexists(path) and not path.is_file()):
+        # Renaming would replace even a device or a pipe.
+        raise OSError(f"Cannot write {path}: it is no regular file. Fix: another name.")
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

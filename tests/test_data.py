@@ -109,6 +109,10 @@ class TestBatchLoader:
         """Return the first pixels, which number the images of make_data."""
         return torch.cat([images[:, 0, 0, 0] for images, _ in loader]).round().int().tolist()
 
+    def test_no_images_are_no_batches(self):
+        loader = BatchLoader(make_data(20).subset(torch.arange(0)), 8)
+        assert len(loader) == len(list(loader)) == 0
+
     def test_covers_every_image_once_with_a_smaller_last_batch(self):
         loader = BatchLoader(make_data(20), 8)
         assert [len(labels) for _, labels in loader] == [8, 8, 4]
@@ -234,6 +238,34 @@ class TestCifar10Folder:
         Image.new("RGB", (32, 32), (1, 2, 3)).save(cifar_root / "cifar10/test/ship/0001.png")
         test = load("cifar10", cifar_root)[1]
         assert test.images[17, :, 9, 9].tolist() == [1, 2, 3]
+
+    def test_images_that_come_during_the_reading_are_read_next_time(self, cifar_root, monkeypatch):
+        folder, real = cifar_root / "cifar10/test/ship", image_tensors._read_cifar10_folder
+
+        def read(source):
+            splits = real(source)
+            Image.new("RGB", (32, 32), (1, 2, 3)).save(folder / "late.png")
+            return splits
+
+        monkeypatch.setattr(image_tensors, "_read_cifar10_folder", read)
+        assert len(load("cifar10", cifar_root)[1]) == 20
+        monkeypatch.undo()
+        assert len(load("cifar10", cifar_root)[1]) == 21
+
+    def test_a_changed_image_behind_a_link_renews_the_cache(self, cifar_root):
+        test = cifar_root / "cifar10" / "test"
+        test.rename(cifar_root / "elsewhere")
+        test.symlink_to(cifar_root / "elsewhere")
+        (test / "ship" / ".#lock").symlink_to("nowhere")
+        load("cifar10", cifar_root)
+        Image.new("RGB", (32, 32), (1, 2, 3)).save(test / "ship/0001.png")
+        assert load("cifar10", cifar_root)[1].images[17, :, 9, 9].tolist() == [1, 2, 3]
+
+    def test_more_than_8_bits_are_refused(self, cifar_root):
+        path = cifar_root / "cifar10/test/ship/0001.png"
+        Image.new("I;16", (32, 32), 30_000).save(path)
+        with pytest.raises(ValueError, match=r"0001.png.*I;16 has more than 8 bits.*Fix: "):
+            load("cifar10", cifar_root)
 
     def test_an_image_moved_to_another_class_renews_the_cache(self, cifar_root):
         load("cifar10", cifar_root)

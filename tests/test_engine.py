@@ -225,6 +225,7 @@ class TestSchedule:
         assert rates[:6] == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1.0])
         assert all(a > b for a, b in itertools.pairwise(rates[5:]))
         assert 0 < rates[-1] < 0.01
+        assert self.rates(epochs=1, warmup_epochs=1.0)[1] == pytest.approx(0, abs=1e-12)
         assert after == pytest.approx(0, abs=1e-12)
 
     def test_document_wastes_its_first_epoch_and_never_ends(self):

@@ -1,6 +1,8 @@
 """Files are written whole, or not at all."""
 
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +52,18 @@ def test_what_cannot_be_written_is_named_beforehand(tmp_path, name):
     with pytest.raises(OSError, match=f"Cannot write .*{name}: .*Fix: "):
         check_writable(tmp_path / name)
     assert len(list(tmp_path.rglob("*"))) == 2
+
+
+@pytest.mark.parametrize("name", ["pipe", "link", ""])
+def test_only_regular_files_are_replaced(tmp_path, name):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("nowhere")
+    path = tmp_path / name if name else Path(name)
+    for write in (check_writable, lambda p: write_atomically(p, b"new")):
+        with pytest.raises(OSError, match=r"Cannot write .*no regular file.*Fix: "):
+            write(path)
+    assert (tmp_path / "pipe").is_fifo()
+    assert os.readlink(tmp_path / "link") == "nowhere"
 
 
 def forbid_measuring(monkeypatch):

@@ -111,3 +111,8 @@ def test_only_mixers_can_be_loaded(kept, run):
     records.keep_run(run, "x", weights=False)  # so it holds no weights: that is not the reason
     with pytest.raises(ValueError, match=r"x is a cnn.*only Mixers"):
         records.load_net("x")
+
+
+def test_a_record_of_no_training_is_named(capsys):
+    assert records.main(["evaluate", "speed"]) == 2
+    assert "speed records no single training. Fix: " in capsys.readouterr().err

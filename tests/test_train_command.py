@@ -265,6 +265,20 @@ def test_a_run_without_its_checkpoint_is_not_overwritten(capsys, tmp_path, finis
     assert history(out) == history(finished[0])
 
 
+def test_of_two_runs_at_once_the_second_stops(capsys, tmp_path, monkeypatch):
+    class Late(Run):
+        """Another run takes the folder while this one reads its data."""
+
+        def __init__(self, *rest):
+            super().__init__(*rest)
+            (tmp_path / "checkpoint.pt").write_bytes(b"the other's")
+
+    monkeypatch.setattr("hdd.train.__main__.Run", Late)
+    assert main(arguments(tmp_path)) == 2
+    assert "holds a run. Fix: --resume, or another --out." in capsys.readouterr().err
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"the other's"]
+
+
 def test_a_finished_run_stays_as_it_is(capsys, tmp_path, finished):
     out = copy_of(finished[0], tmp_path)
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}

@@ -8,6 +8,7 @@ from torch.optim.lr_scheduler import (
     CosineAnnealingLR,
     ExponentialLR,
     LambdaLR,
+    LinearLR,
     ReduceLROnPlateau,
     StepLR,
 )
@@ -53,6 +54,18 @@ def test_ramp_is_linear_and_ends_exactly_at_base_times_multiplier(multiplier, to
     assert rates[:total] == pytest.approx([peak * (e + 1) / total for e in range(total)], rel=1e-12)
     assert rates[total - 1] == peak
     assert rates[total] == peak  # the hand-over: the other scheduler's own first epoch
+
+
+@pytest.mark.parametrize("multiplier", [1.0, 2.0])
+def test_a_scheduler_that_starts_low_keeps_its_shape(multiplier):
+    rates = []
+    for warm in (0, 2):
+        optimizer = make_optimizer()
+        after = LinearLR(optimizer, 0.5, total_iters=4)
+        scheduler = GradualWarmupScheduler(optimizer, multiplier, warm, after) if warm else after
+        rates.append([rate for (rate,) in train(optimizer, scheduler, 6 + warm)])
+    assert rates[1][2:] == pytest.approx([multiplier * rate for rate in rates[0]])
+    assert rates[1][1] == pytest.approx(multiplier * BASE / 2)
 
 
 def test_document_call_by_epoch():

@@ -116,6 +116,8 @@ class BatchLoader:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         order = self._order()
+        if not len(order):
+            return  # split() would make one empty batch of it
         batches = max(1, AUGMENT_AT_ONCE // self.batch_size)
         for indices in order.split(batches * self.batch_size):
             images, labels = self.data.images[indices], self.data.labels[indices]
@@ -155,9 +157,13 @@ def load(name: str, root: str | Path = "../dataset") -> tuple[ImageTensors, Imag
         return _with_statistics(*_read_mini(), FASHION_CLASSES)
     root = Path(root).expanduser()
     folder, cache = _source_folder(name, root), root / f"{name}.cache.pt"
-    splits = _read_cache(cache, _fingerprint(folder))
-    if splits is None:
-        splits = _read_cifar10_folder(folder) if folder == root / "cifar10" else _fetch(name, root)
+    key = _fingerprint(folder)
+    splits = _read_cache(cache, key)
+    if splits is None and folder == root / "cifar10":
+        splits = _read_cifar10_folder(folder)
+        _write_cache(cache, key, splits)  # what changed during the reading is read again next time
+    elif splits is None:
+        splits = _fetch(name, root)
         _write_cache(cache, _fingerprint(folder), splits)
     return _with_statistics(*splits, CIFAR10_CLASSES if name == "cifar10" else FASHION_CLASSES)
 
@@ -224,9 +230,11 @@ def _read_image(path: str, image_size: tuple[int, int] | None) -> np.ndarray:
     """Return one image file as uint8 (H, W, 3)."""
     try:
         with Image.open(path) as file:
+            if file.mode.startswith(("I", "F")):
+                raise ValueError(f"its mode {file.mode} has more than 8 bits, save it with 8")
             pixels = np.asarray(file.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for a broken file
-        raise ValueError(
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(  # that is what Pillow raises for a broken file
             f"Cannot read image {path}: {error}. Fix: unpack or download this file again."
         ) from error
     if image_size is not None and pixels.shape[:2] != tuple(image_size):
@@ -276,7 +284,7 @@ def _fetch(name: str, root: Path) -> tuple[Split, Split]:
     kind = datasets.CIFAR10 if name == "cifar10" else datasets.FashionMNIST
     try:
         parts = [kind(str(root), train=train, download=True) for train in (True, False)]
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
+    except (AssertionError, OSError, RuntimeError, EOFError, ValueError) as error:
         reason = " ".join(str(error).split())
         by_hand = f"put the images into {root}/cifar10/{{train,test}}/<class>/*.png, or "
         raise ConnectionError(
@@ -296,9 +304,11 @@ def _as_split(part: datasets.VisionDataset) -> Split:
 def _fingerprint(folder: Path) -> str:
     """Return a hash of the files below `folder`: their places, sizes and times of change."""
     entries = []
-    for path, _, files in os.walk(folder):
+    for path, _, files in os.walk(folder, followlinks=True):  # as ImageFolder does
         for file in files:
             full = os.path.join(path, file)
+            if not os.path.exists(full):
+                continue  # a link to nowhere, such as an editor's lock
             stat = os.stat(full)
             entries.append((os.path.relpath(full, folder), stat.st_size, stat.st_mtime_ns))
     return hashlib.sha256(repr(sorted(entries)).encode()).hexdigest()

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbformat.reader import NotJSONError
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS, COVERS = ROOT / "notebooks", ROOT / "resources" / "covers"
@@ -42,7 +43,7 @@ def find_notebooks(names: list[str]) -> list[Path]:
         return known
     stems = [Path(name).stem for name in names]
     for stem in stems:
-        if not any(path.stem.startswith(stem) for path in known):
+        if not stem or not any(path.stem.startswith(stem) for path in known):
             existing = ", ".join(path.stem for path in known)
             raise FileNotFoundError(f"No notebook starts with {stem!r}. Fix: one of {existing}.")
     return [path for path in known if path.stem.startswith(tuple(stems))]
@@ -77,7 +78,7 @@ def _save_cover(notebook: nbformat.NotebookNode, target: Path) -> None:
 
 
 def main(names: list[str]) -> int:
-    """Run the notebooks one after the other; return 0, or 1 at the first failure."""
+    """Run the notebooks in turn; return 0, 1 at the first failure, 2 for an unknown name."""
     try:
         paths = find_notebooks(names)
     except FileNotFoundError as error:
@@ -87,7 +88,7 @@ def main(names: list[str]) -> int:
         start = time.perf_counter()
         try:
             execute(path)
-        except CellExecutionError as error:
+        except (CellExecutionError, DeadKernelError, NotJSONError) as error:
             print(f"{path.name} failed and was left as it was:\n{error}")
             return 1
         print(f"{path.name}: {time.perf_counter() - start:.1f} s", flush=True)

@@ -73,7 +73,7 @@ def train_one_epoch(
     return loss_sum / count, correct / count
 
 
-@torch.inference_mode()
+@torch.no_grad()  # not inference_mode: what comes out may be used in a later training
 def predict(
     net: nn.Module,
     loader: Batches,

@@ -53,7 +53,7 @@ class Recipe:
     adam_lr: float = _knob(1e-3, "peak learning rate of Adam, or of what Muon leaves to AdamW")
     # By step, so that the first one learns and the last one is at the end of the cosine.
     schedule: str = _knob("cosine", "cosine by step, or the document's by epoch with its faults")
-    warmup_epochs: float = _knob(1.0, "epochs of linear warm-up")
+    warmup_epochs: float = _knob(1.0, "epochs of linear warm-up, at most half of all")
     label_smoothing: float = _knob(0.1, "share of the target spread over all classes")
     auto_augment: bool = _knob(True, "AutoAugment's CIFAR-10 policy")
     crop_padding: int = _knob(4, "pixels that a crop moves an image by, at most")
@@ -138,7 +138,8 @@ class Recipe:
 
     def _cosine(self, step: int, steps_per_epoch: int) -> float:
         """Rise in equal steps to 1, then half a cosine that reaches 0 after the last step."""
-        total, warm = self.epochs * steps_per_epoch, round(self.warmup_epochs * steps_per_epoch)
+        total = self.epochs * steps_per_epoch
+        warm = min(round(self.warmup_epochs * steps_per_epoch), total // 2)  # or it would not fall
         if step < warm:
             return (step + 1) / (warm + 1)
         return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))

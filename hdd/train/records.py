@@ -114,7 +114,9 @@ def load_net(name: str, epoch: int | None = None) -> MLPMixer:
         FileNotFoundError: no such weights; the message lists those that exist.
         ValueError: a run of another network than a Mixer.
     """
-    recipe = load_run(name)["recipe"]
+    recipe = load_run(name).get("recipe")
+    if recipe is None:
+        raise ValueError(f"{name} records no single training. Fix: a run of `hdd.train`.")
     if recipe["model"] != "mixer":
         raise ValueError(
             f"{name} is a {recipe['model']}; only Mixers can be loaded. Fix: the name of one."
@@ -196,7 +198,8 @@ def _halved(
 
 def _as_float16(content: bytes) -> bytes:
     weights = safetensors.torch.load(content)
-    return safetensors.torch.save({key: tensor.half() for key, tensor in weights.items()})
+    halves = {k: t.half() if t.is_floating_point() else t for k, t in weights.items()}
+    return safetensors.torch.save(halves)
 
 
 def _converted(path: Path, convert: Callable[[bytes], bytes]) -> bytes:

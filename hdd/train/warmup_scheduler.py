@@ -43,9 +43,10 @@ class GradualWarmupScheduler(LRScheduler):
         self.multiplier, self.total_epoch = multiplier, int(total_epoch)
         self.after_scheduler = after_scheduler
         # The top of the ramp is where the other scheduler starts.
-        peaks = [g.get("initial_lr", g["lr"]) * multiplier for g in optimizer.param_groups]
+        start = "initial_lr" if after_scheduler is None else "lr"
+        peaks = [g.get(start, g["lr"]) * multiplier for g in optimizer.param_groups]
         if after_scheduler is not None and hasattr(after_scheduler, "base_lrs"):
-            after_scheduler.base_lrs = list(peaks)
+            after_scheduler.base_lrs = [lr * multiplier for lr in after_scheduler.base_lrs]
         self.peak_lrs = peaks
         super().__init__(optimizer)
 
