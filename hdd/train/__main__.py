@@ -4,7 +4,6 @@ Several processes: `torchrun --nproc-per-node=2 -m hdd.train ...`.
 """
 
 import argparse
-import contextlib
 import dataclasses
 import os
 import shlex
@@ -122,9 +121,9 @@ def _train(recipe: Recipe, device: torch.device, options, arguments: str) -> Non
     run = Run(recipe, device, options.data_root)
     if state:
         _go_on(run, state, out / CHECKPOINT)
-        _keep(run, out, options.snapshots)
-    else:
-        _begin(run, out, options.snapshots)
+    elif rank() == 0:
+        _earlier_state(out, False, recipe)  # another run may have begun while the data was read
+    _keep(run, out, options.snapshots)
     _say(f"{count_trainable_parameter(run.net):,} parameters, {device}, {run.amp_dtype}\n{HEADER}")
     while run.epoch < recipe.epochs:
         figures = run.train_epoch()
@@ -148,27 +147,6 @@ def _earlier_state(out: Path, resume: bool, recipe: Recipe) -> dict | None:
     if not resume:
         raise FileExistsError(f"{out} holds a run. Fix: --resume, or another --out.")
     return read_checkpoint(out / CHECKPOINT, recipe)
-
-
-def _begin(run: Run, out: Path, snapshots: set[int]) -> None:
-    """Take the folder and write the first checkpoint; of two runs at once, the second one stops."""
-    checkpoint = out / CHECKPOINT
-    if rank() == 0:
-        with contextlib.suppress(OSError):
-            out.mkdir(parents=True, exist_ok=True)
-        try:
-            checkpoint.touch(exist_ok=False)
-        except FileExistsError as error:
-            raise FileExistsError(f"{out} holds a run. Fix: --resume, or another --out.") from error
-        except OSError:
-            pass  # what is wrong with the folder, writing the checkpoint says
-    try:
-        _keep(run, out, snapshots)
-    except OSError:
-        with contextlib.suppress(OSError):
-            if not checkpoint.stat().st_size:
-                checkpoint.unlink()
-        raise
 
 
 def _go_on(run: Run, state: dict, checkpoint: Path) -> None:
