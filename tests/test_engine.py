@@ -69,6 +69,8 @@ class TestFusedMixer:
         torch.manual_seed(0)
         net = noisy(MLPMixer(image_size=(8, 12), channels=2, patch_size=4, dim=48, depth=3))
         images, labels = torch.randn(7, *net.input_shape), torch.randint(10, (7,))
+        images[0] = 0  # and no bias: tokens without any variance
+        nn.init.zeros_(net.patch_embedding.bias)
         loss, wanted = gradients(net, net, images, labels)
         fused_loss, fused = gradients(FusedMixer(net, torch.float32), net, images, labels)
         assert fused_loss == pytest.approx(loss, abs=1e-6)
@@ -96,7 +98,12 @@ class TestFusedMixer:
             ("channel_norm", "bias", 3.0),
             ("channel_norm", "weight", -1.0),
             ("channel_norm", "weight", 0.0),
+            ("token_norm", "bias", 3.0),
+            ("token_norm", "weight", -1.0),
+            ("token_norm", "weight", 0.0),
+            ("token_mixing.fc1", "bias", 5.0),
             ("token_mixing.fc2", "bias", 100.0),  # autocast loses half of the gradient here
+            ("channel_mixing.fc2", "bias", 100.0),  # and here
         ],
     )
     def test_large_values_cost_no_accuracy(self, part, name, value):
