@@ -1,8 +1,8 @@
 """The speed table: `python -m hdd.benchmark [--json FILE]`.
 
-Everything is timed in one process and interleaved: one timed call of each contender a round, so
-that a machine that slows down slows all of them; printed are medians over the rounds. Run it on an
-idle machine.
+Everything is timed in one process and interleaved: one timed call of each implementation a
+round, so that a machine that slows down slows all of them; printed are medians over the rounds. Run
+it on an idle machine.
 """
 
 import math
@@ -11,8 +11,6 @@ import os
 import re
 import statistics
 import sys
-import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -26,42 +24,17 @@ from hdd.data_util.batch_augmentation import BatchAugmentation
 from hdd.dataset.image_tensors import AUGMENT_AT_ONCE
 from hdd.device.utils import get_amp_dtype, keep_freed_memory
 from hdd.files import check_writable, write_atomically
+from hdd.models.cnn.fused_mixer import FusedMixer
 from hdd.models.cnn.mlp_mixer import MLPMixer
-from hdd.models.cnn.timm_names import timm_twin
-from hdd.progress import progress
-from hdd.train.fused import FusedMixer
-from hdd.train.optimizers import Muon
+from hdd.models.cnn.timm_twin import timm_twin
+from hdd.timing import Timed, interleaved
+from hdd.train.muon import Muon
 from hdd.train.records import provenance, to_json
 
 BATCH = 256
 SHAPE = {"patch_size": 4, "dim": 128, "depth": 8}  # the document's network
 TIMM, PACKAGE = "timm, same autocast", "mlp-mixer-pytorch, float32"
 KINDS = {"ours": "ours", TIMM: "timm", PACKAGE: "mlp-mixer-pytorch"}
-Timed = Callable[[], object]
-
-
-def interleaved(
-    contenders: dict[str, Timed], rounds: int, untuned: Sequence[str] = ()
-) -> dict[str, dict[str, float]]:
-    """Return the median, fastest and slowest seconds of each contender, one timed call a round.
-
-    The allocator belongs to the process, so it is set before each contender: glibc as it comes for
-    those named in `untuned`, ours for the others. Two calls that are not timed then fill it: after
-    one, a step still meets a few thousand page faults, which a training meets in its first steps.
-    """
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in progress(range(rounds), "Rounds"):
-        for name, call in contenders.items():
-            keep_freed_memory(name not in untuned)
-            call(), call()
-            start = time.perf_counter()
-            call()
-            seconds[name].append(time.perf_counter() - start)
-    keep_freed_memory()
-    return {
-        name: {"median": statistics.median(t), "min": min(t), "max": max(t)}
-        for name, t in seconds.items()
-    }
 
 
 def build(kind: str, patch_size: int = 4, dim: int = 128, depth: int = 8) -> nn.Module:
@@ -141,7 +114,7 @@ def time_steps(amp_dtype: torch.dtype, rounds: int) -> dict[str, dict[str, float
     """
     timm = training_step(build("timm"), amp_dtype, BATCH)
     package = training_step(build("mlp-mixer-pytorch"), torch.float32, BATCH)
-    contenders = {
+    calls = {
         TIMM: timm,
         PACKAGE: package,
         f"{PACKAGE}, our allocator": package,
@@ -149,7 +122,7 @@ def time_steps(amp_dtype: torch.dtype, rounds: int) -> dict[str, dict[str, float
         "ours": training_step(ours(amp_dtype), amp_dtype, BATCH),
         "floor: its matrix products": matrix_products(amp_dtype, BATCH),
     }
-    return interleaved(contenders, rounds, untuned=(TIMM, PACKAGE))
+    return interleaved(calls, rounds, untuned=(TIMM, PACKAGE))
 
 
 def time_muon(rounds: int) -> dict[str, float]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from hdd import benchmark
+from hdd import benchmark, timing
 from hdd.device.utils import get_amp_dtype
 from hdd.models.nn_utils import count_trainable_parameter
 
@@ -25,7 +25,7 @@ def test_contenders_are_the_same_network():
 def test_interleaved_takes_turns():
     order = []
     calls = {name: lambda name=name: order.append(name) for name in "abc"}
-    seconds = benchmark.interleaved(calls, rounds=2, untuned=("b",))
+    seconds = timing.interleaved(calls, rounds=2, untuned=("b",))
     assert "".join(order) == "aaabbbccc" * 2  # only the last of three is timed
     assert all(t["min"] <= t["median"] <= t["max"] for t in seconds.values())
 

@@ -17,20 +17,19 @@ from hdd.command import EXPECTED, OneLineParser, fail
 from hdd.device.utils import get_device
 from hdd.files import write_atomically
 from hdd.models.nn_utils import count_macs, count_trainable_parameter
-from hdd.train.engine import (
+from hdd.train.checkpoint import (
     CHECKPOINT,
     HISTORY,
     WEIGHTS,
-    Run,
     damaged,
-    processes,
-    rank,
     read_checkpoint,
     save_checkpoint,
     save_weights,
 )
+from hdd.train.processes import processes, rank
 from hdd.train.recipe import CHOICES, Recipe
 from hdd.train.records import provenance, to_json
+from hdd.train.run import Run
 
 HEADER = "epoch   lr        train loss  acc     val loss  acc     seconds"
 

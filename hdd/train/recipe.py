@@ -8,10 +8,11 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from hdd.data_util.batch_augmentation import BatchAugmentation, CutMix
-from hdd.dataset.image_tensors import NAMES, ImageTensors
+from hdd.dataset.image_tensors import ImageTensors
+from hdd.dataset.loading import NAMES
 from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.models.token_mixers import KINDS, build
-from hdd.train.optimizers import MuonAdamW
+from hdd.train.muon import MuonAdamW
 
 CHOICES = {
     "dataset": NAMES,
@@ -36,7 +37,7 @@ class Recipe:
     """
 
     dataset: str = _knob("cifar10", "data set")
-    model: str = _knob("mixer", "mixer, a yardstick from timm, or a Mixer with another token mixer")
+    model: str = _knob("mixer", "mixer, a baseline from timm, or a Mixer with another token mixer")
     # The document's network: 1,099,146 parameters at patch 4.
     patch_size: int = _knob(4, "side of a patch in pixels; must divide the image")
     dim: int = _knob(128, "channels of a token (mixer)")
@@ -116,9 +117,9 @@ class Recipe:
         if self.model in KINDS:
             return build(self.model, **sizes, num_classes=len(data.class_names))
         if self.model != "mixer":
-            from hdd.models.yardsticks import build_yardstick
+            from hdd.models.baselines import build_baseline
 
-            return build_yardstick(self.model, (channels, height, width), self.patch_size)
+            return build_baseline(self.model, (channels, height, width), self.patch_size)
         return MLPMixer(
             **sizes,
             expansion_factor_token=self.expansion_factor_token,

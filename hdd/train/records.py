@@ -22,10 +22,11 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from hdd.command import EXPECTED, OneLineParser, fail
-from hdd.dataset.image_tensors import BatchLoader, load
+from hdd.dataset.image_tensors import BatchLoader
+from hdd.dataset.loading import load
 from hdd.files import write_atomically
 from hdd.models.cnn.mlp_mixer import MLPMixer
-from hdd.models.cnn.timm_names import timm_twin
+from hdd.models.cnn.timm_twin import timm_twin
 from hdd.train.classification_utils import evaluate
 
 RUNS = Path(__file__).parents[2] / "resources" / "runs"

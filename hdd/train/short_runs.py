@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from hdd.dataset.image_tensors import BatchLoader, ImageTensors
 from hdd.train.classification_utils import evaluate, train_one_epoch
-from hdd.train.optimizers import adamw_one_cycle
+from hdd.train.muon import adamw_one_cycle
 
 
 def random_batches(

@@ -11,8 +11,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from hdd.visualization.style import AMOUNT, SIGNED
-from hdd.visualization.token_mixing import (
+from hdd.models.learned_weights import (
     morans_i,
     order_units,
     shuffled,
@@ -20,6 +19,7 @@ from hdd.visualization.token_mixing import (
     structure,
     token_mixing,
 )
+from hdd.visualization.style import AMOUNT, SIGNED
 
 GAP = "#BBBBBB"  # between maps; white would read as zero
 

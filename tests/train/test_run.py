@@ -9,16 +9,19 @@ from torch.nn import functional
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hdd.dataset.image_tensors import BatchLoader, ImageTensors, _write_cache
+from hdd.dataset.image_tensors import BatchLoader, ImageTensors
+from hdd.dataset.loading import _write_cache
+from hdd.models.baselines import build_baseline
+from hdd.models.cnn.fused_mixer import FusedMixer, is_plain_mixer
 from hdd.models.cnn.mlp_mixer import MLPMixer
-from hdd.models.cnn.timm_names import from_timm
+from hdd.models.cnn.timm_twin import from_timm
 from hdd.models.nn_utils import count_trainable_parameter
-from hdd.models.yardsticks import build_yardstick
-from hdd.train import engine, optimizers
+from hdd.train import muon as optimizers
+from hdd.train import run as engine
 from hdd.train.classification_utils import train_one_epoch
-from hdd.train.engine import Run, Shard, average_of
-from hdd.train.fused import FusedMixer, is_plain_mixer
+from hdd.train.processes import Shard
 from hdd.train.recipe import Recipe
+from hdd.train.run import Run, average_of
 
 BF16 = torch.bfloat16
 
@@ -396,7 +399,7 @@ class TestRecipe:
 @pytest.mark.parametrize("kind", ["cnn", "vit"])
 def test_yardsticks_have_the_mixers_parameters(kind):
     pytest.importorskip("timm")
-    net = build_yardstick(kind, (3, 32, 32), 8)
+    net = build_baseline(kind, (3, 32, 32), 8)
     mixer = count_trainable_parameter(MLPMixer(patch_size=8))
     assert abs(count_trainable_parameter(net) / mixer - 1) < 0.1
     assert net(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
@@ -404,9 +407,9 @@ def test_yardsticks_have_the_mixers_parameters(kind):
 
 def test_only_the_vit_has_patches():
     pytest.importorskip("timm")
-    assert build_yardstick("cnn", (1, 28, 28), 5)(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+    assert build_baseline("cnn", (1, 28, 28), 5)(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
     with pytest.raises(ValueError, match="patch_size=5"):
-        build_yardstick("vit", (1, 28, 28), 5)
+        build_baseline("vit", (1, 28, 28), 5)
 
 
 class OneBatch:
@@ -439,7 +442,7 @@ def test_parts_of_a_batch_are_equally_large_and_never_empty(images):
 
 def test_batch_norm_is_refused_in_several_processes(monkeypatch):
     pytest.importorskip("timm")
-    monkeypatch.setattr("hdd.train.engine.processes", lambda: 2)
+    monkeypatch.setattr("hdd.train.run.processes", lambda: 2)
     recipe = Recipe(dataset="fashion_mnist_mini", model="cnn", optimizer="adam", epochs=1)
     with pytest.raises(ValueError, match="Fix: one process, or --model mixer"):
         Run(recipe, torch.device("cpu"), "dataset")
@@ -449,6 +452,6 @@ def test_a_data_set_on_a_read_only_disk_only_costs_time(tmp_path, monkeypatch):
     def read_only(path, content):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("hdd.dataset.image_tensors.write_atomically", read_only)
+    monkeypatch.setattr("hdd.dataset.loading.write_atomically", read_only)
     _write_cache(tmp_path / "cache.pt", "key", ())
     assert not list(tmp_path.iterdir())

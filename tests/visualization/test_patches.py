@@ -6,10 +6,10 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from hdd.models.cnn.mlp_mixer import MixerBlock, Mlp
+from hdd.models.learned_weights import equivariant_share, influence_maps
 from hdd.train import records
 from hdd.visualization.patches import cut_patches, plot_images, plot_patch_sequence
 from hdd.visualization.style import use_style
-from hdd.visualization.token_mixing import equivariant_share, influence_maps
 
 matplotlib.use("Agg")
 

@@ -7,11 +7,11 @@ from timm.models.mlp_mixer import MlpMixer
 from torch import nn
 from torch.nn import functional
 
-from hdd.models.cnn import timm_names
+from hdd.models.baselines import build_baseline
+from hdd.models.cnn import timm_twin as timm_names
 from hdd.models.cnn.mlp_mixer import MLPMixer
-from hdd.models.cnn.timm_names import from_timm, to_timm
+from hdd.models.cnn.timm_twin import from_timm, to_timm
 from hdd.models.nn_utils import count_macs, count_trainable_parameter
-from hdd.models.yardsticks import build_yardstick
 
 # The paper's table 1 and appendix E at 224 x 224 and 1000 classes.
 # patch, L, C, S, parameters, GMAC
@@ -334,7 +334,7 @@ def test_the_factor_that_an_error_proposes_works(patch_size):
 
 def test_macs_of_attention_are_counted():
     pytest.importorskip("timm")
-    net = build_yardstick("vit", (3, 32, 32), 4)
+    net = build_baseline("vit", (3, 32, 32), 4)
     tokens, dim, blocks = 65, 128, 5
     linear = tokens * 12 * dim * dim * blocks + 64 * 48 * dim + dim * 10
     attention = 2 * tokens * tokens * dim * blocks

@@ -8,13 +8,13 @@ from hdd.models.nn_utils import count_trainable_parameter
 
 # Width and depth with which each has about 1.1 M parameters on CIFAR-10.
 SIZES = {"cnn": (32, 2), "vit": (128, 5), "flat": (285, 2)}
-# What notebooks 08 and 09 compare: a Mixer, and yardsticks of its size with so many blocks a stage,
+# What notebooks 08 and 09 compare: a Mixer, and baselines of its size with so many blocks a stage,
 # blocks, or hidden layers; their widths follow from the number of parameters.
 DEPTHS = {"ResNet": ("cnn", 1), "ViT": ("vit", 2), "flat MLP": ("flat", 2)}
-CONTENDERS = ("Mixer", *DEPTHS)
+NETWORKS = ("Mixer", *DEPTHS)
 
 
-def build_yardstick(
+def build_baseline(
     kind: str,
     input_shape: tuple[int, int, int],
     patch_size: int,
@@ -44,7 +44,7 @@ def build_yardstick(
     return make(input_shape, patch_size, num_classes, width, depth)
 
 
-def equal_yardstick(
+def equal_baseline(
     kind: str,
     net: nn.Module,
     input_shape: tuple[int, int, int],
@@ -53,9 +53,9 @@ def equal_yardstick(
     *,
     depth: int,
 ) -> nn.Module:
-    """Return the yardstick whose number of parameters is the nearest to that of `net`.
+    """Return the baseline whose number of parameters is the nearest to that of `net`.
 
-    Arguments and errors are those of `build_yardstick`; the width is searched for.
+    Arguments and errors are those of `build_baseline`; the width is searched for.
     """
     sizes = (kind, input_shape, patch_size, num_classes)
     widths = range(4, 1025, 4) if kind == "vit" else range(1, 1025)  # four heads share the width
@@ -63,7 +63,7 @@ def equal_yardstick(
 
     def distance(width: int) -> int:
         with torch.device("meta"):  # nothing is computed, and no random number is drawn
-            candidate = build_yardstick(*sizes, width=width, depth=depth)
+            candidate = build_baseline(*sizes, width=width, depth=depth)
         return count_trainable_parameter(candidate) - wanted
 
     low, high = 0, len(widths) - 1
@@ -71,7 +71,7 @@ def equal_yardstick(
         middle = (low + high) // 2
         low, high = (middle, high) if distance(widths[middle]) < 0 else (low, middle)
     best = min((widths[low], widths[high]), key=lambda width: abs(distance(width)))
-    return build_yardstick(*sizes, width=best, depth=depth)
+    return build_baseline(*sizes, width=best, depth=depth)
 
 
 def _resnet(
@@ -118,7 +118,7 @@ def _flat(
     return nn.Sequential(*layers, nn.Linear(features, num_classes))
 
 
-def contender(
+def build_network(
     name: str,
     input_shape: tuple[int, int, int],
     patch_size: int,
@@ -128,7 +128,7 @@ def contender(
     num_classes: int = 10,
     seed: int = 0,
 ) -> nn.Module:
-    """Return one of CONTENDERS with weights drawn from `seed`, all with the Mixer's parameters.
+    """Return one of NETWORKS with weights drawn from `seed`, all with the Mixer's parameters.
 
     Args:
         name: "Mixer", "ResNet", "ViT" or "flat MLP".
@@ -142,8 +142,8 @@ def contender(
     Raises:
         ValueError: an unknown name, or patches that do not tile the image.
     """
-    if name not in CONTENDERS:
-        raise ValueError(f"Unknown network {name!r}. Fix: one of {list(CONTENDERS)}.")
+    if name not in NETWORKS:
+        raise ValueError(f"Unknown network {name!r}. Fix: one of {list(NETWORKS)}.")
     torch.manual_seed(seed)
     mixer = MLPMixer(
         image_size=input_shape[1:],
@@ -157,4 +157,4 @@ def contender(
         return mixer
     kind, blocks = DEPTHS[name]
     torch.manual_seed(seed)
-    return equal_yardstick(kind, mixer, input_shape, patch_size, num_classes, depth=blocks)
+    return equal_baseline(kind, mixer, input_shape, patch_size, num_classes, depth=blocks)

@@ -6,8 +6,8 @@ from torch import nn
 from torch.nn import functional
 
 from hdd.models.cnn.mlp_mixer import MLPMixer
-from hdd.train import optimizers
-from hdd.train.optimizers import Muon, MuonAdamW
+from hdd.train import muon as optimizers
+from hdd.train.muon import Muon, MuonAdamW
 
 
 def tiny_mixer():

@@ -9,7 +9,10 @@ from matplotlib import pyplot as plt
 from timm.models.mlp_mixer import MlpMixer
 from torch import nn
 
-from hdd.dataset.spatial_tasks import (
+from hdd.models import learned_weights as tm
+from hdd.models.cnn.mlp_mixer import MLPMixer
+from hdd.models.cnn.timm_twin import timm_twin
+from hdd.tasks.routing import (
     ROUTINGS,
     GlobalConvolution,
     TokenMixingOnly,
@@ -19,11 +22,8 @@ from hdd.dataset.spatial_tasks import (
     routing_score,
     train_routing,
 )
-from hdd.models.cnn.mlp_mixer import MLPMixer
-from hdd.models.cnn.timm_names import timm_twin
 from hdd.train import records
 from hdd.visualization import token_figures as figures
-from hdd.visualization import token_mixing as tm
 
 matplotlib.use("Agg")
 

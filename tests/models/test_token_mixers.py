@@ -11,8 +11,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from hdd.models import token_mixers as mixers
 from hdd.models.cnn.mlp_mixer import MLPMixer
+from hdd.models.learned_weights import influence_maps
 from hdd.models.nn_utils import count_trainable_parameter
-from hdd.visualization.token_mixing import influence_maps
 
 GRID, DIM = (3, 5), 8
 KINDS = mixers.KINDS

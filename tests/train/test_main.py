@@ -15,13 +15,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from hdd.dataset.image_tensors import BatchLoader, load
+from hdd.dataset.image_tensors import BatchLoader
+from hdd.dataset.loading import load
 from hdd.models.cnn.mlp_mixer import MLPMixer
-from hdd.train import engine, records
+from hdd.train import checkpoint, records
+from hdd.train import run as engine
 from hdd.train.__main__ import _join_processes, _parser, main
 from hdd.train.classification_utils import evaluate
-from hdd.train.engine import Run
 from hdd.train.recipe import Recipe
+from hdd.train.run import Run
 
 SIZE = ["--patch-size", "14", "--dim", "16", "--depth", "1", "--batch-size", "64"]
 SHORT = ["--lr", "3e-3", "--weight-average", "0.998", "--validation", "0.1"]
@@ -342,14 +344,14 @@ def test_any_flipped_bit_of_a_checkpoint_is_noticed(tmp_path, finished):
     path = tmp_path / "checkpoint.pt"
     content = (finished[0] / "checkpoint.pt").read_bytes()
     recipe = Recipe(**history(finished[0])["recipe"])
-    whole = engine.read_checkpoint(finished[0] / "checkpoint.pt", recipe)
+    whole = checkpoint.read_checkpoint(finished[0] / "checkpoint.pt", recipe)
     for place in torch.randint(len(content), (40,), generator=torch.Generator().manual_seed(0)):
         flipped = bytearray(content)
         flipped[place] ^= 16
         path.write_bytes(flipped)
         with contextlib.suppress(ValueError):  # damaged: noticed
             # A bit of the zip file's own book-keeping may change nothing.
-            state = engine.read_checkpoint(path, recipe)
+            state = checkpoint.read_checkpoint(path, recipe)
             assert all(torch.equal(state["net"][k], v) for k, v in whole["net"].items())
             assert state["history"] == whole["history"]
 

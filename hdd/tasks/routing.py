@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hdd.models.cnn.mlp_mixer import MixerBlock, Mlp
-from hdd.train.optimizers import MuonAdamW
+from hdd.train.muon import MuonAdamW
 
 ROUTINGS = ("shift", "mirror", "rotation", "permutation")
 

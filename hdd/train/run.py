@@ -1,58 +1,24 @@
 """One recorded run: build what a Recipe says, train, survive interruptions, evaluate once."""
 
 import dataclasses
-import io
 import math
 import time
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
-from hdd.dataset.image_tensors import BatchLoader, ImageTensors, load, split_validation
+from hdd.dataset.image_tensors import BatchLoader, ImageTensors, split_validation
+from hdd.dataset.loading import load
 from hdd.device.utils import get_amp_dtype
-from hdd.files import write_atomically
+from hdd.models.cnn.fused_mixer import FusedMixer, is_plain_mixer
 from hdd.train.classification_utils import evaluate, predict, train_one_epoch
-from hdd.train.fused import FusedMixer, is_plain_mixer
+from hdd.train.processes import Shard, mean_over_processes, processes, rank
 from hdd.train.recipe import Recipe
-
-CHECKPOINT, WEIGHTS, HISTORY = "checkpoint.pt", "weights.safetensors", "history.json"
-PARTS = {"recipe", "net", "average", "optimizer", "scheduler", "epoch", "history"}
-
-
-class Shard:
-    """This process's part of every batch of `loader`.
-
-    Every process draws the same whole batch, augmentation included, and keeps its own images: so
-    the global batch is what one process would have seen. Of the last batch, up to processes - 1
-    images are left out, so that all parts are equally large.
-    """
-
-    def __init__(self, loader: BatchLoader, rank: int, processes: int) -> None:
-        if loader.batch_size % processes:
-            raise ValueError(
-                f"batch_size={loader.batch_size} does not divide among {processes} processes. "
-                f"Fix: --batch-size {processes * max(1, loader.batch_size // processes)}."
-            )
-        self.loader, self.rank, self.processes = loader, rank, processes
-
-    def __len__(self) -> int:
-        rest = len(self.loader.data) % self.loader.batch_size
-        return len(self.loader) - (0 < rest < self.processes)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for images, labels in self.loader:
-            each = len(images) // self.processes
-            part = slice(self.rank * each, (self.rank + 1) * each)
-            if each:
-                yield images[part], labels[part]
 
 
 class Run:
@@ -117,7 +83,7 @@ class Run:
             self.epoch + 1,
             self._after_step,
         )
-        loss, accuracy = _mean_over_processes(loss, accuracy)
+        loss, accuracy = mean_over_processes(loss, accuracy)
         figures = {"train_loss": loss, "train_accuracy": accuracy, "learning_rate": float(rate)}
         figures["train_time"] = time.perf_counter() - start
         if self.val_data is not None:
@@ -230,73 +196,3 @@ def _check_finite(name: str, value: float, epoch: int) -> None:
 
 def _epoch_seed(seed: int, epoch: int) -> int:
     return seed * 1_000_003 + epoch
-
-
-def rank() -> int:
-    """Return the number of this process; 0 writes the files."""
-    return distributed.get_rank() if distributed.is_initialized() else 0
-
-
-def processes() -> int:
-    """Return how many processes share the batch."""
-    return distributed.get_world_size() if distributed.is_initialized() else 1
-
-
-def _mean_over_processes(*values: float) -> list[float]:
-    """Return the means over the processes, whose parts of the batches are equally large."""
-    if processes() == 1:
-        return list(values)
-    total = torch.tensor(values, dtype=torch.float64)
-    if distributed.get_backend() == "nccl":
-        total = total.cuda()
-    distributed.all_reduce(total)
-    return (total / processes()).tolist()
-
-
-def save_weights(path: Path, net: nn.Module, names: list[str] | None = None) -> None:
-    """Write the network's weights, or those called `names`, as safetensors."""
-    state = {k: v.cpu().contiguous() for k, v in net.state_dict().items()}
-    write_atomically(path, safetensors.torch.save({k: state[k] for k in names or state}))
-
-
-def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write what `read_checkpoint` reads."""
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    write_atomically(path, buffer.getvalue())
-
-
-def read_checkpoint(path: Path, recipe: Recipe) -> dict[str, Any]:
-    """Return the state that an earlier run left.
-
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: a damaged file, or one of another recipe.
-    """
-    content = path.read_bytes()  # an OSError here, such as no permission, is no damage
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:  # torch.load checks no checksums
-            if broken := archive.testzip():
-                raise zipfile.BadZipFile(broken)
-        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        if missing := PARTS - set(state):
-            raise KeyError(*missing)
-        saved = dict(state["recipe"])
-    except Exception as error:  # many kinds of damage, many kinds of exceptions
-        raise damaged(path, error) from error
-    wanted = dataclasses.asdict(recipe)
-    other = sorted(name for name in wanted if saved.get(name) != wanted[name])
-    if other:
-        listing = ", ".join(f"{name}={saved.get(name)!r}" for name in other)
-        raise ValueError(
-            f"{path} was made with {listing}. Fix: the same options, or another --out."
-        )
-    return state
-
-
-def damaged(path: Path, error: Exception) -> ValueError:
-    """Return what to raise for a checkpoint that cannot be used."""
-    return ValueError(
-        f"Checkpoint {path} is damaged ({type(error).__name__}). "
-        "Fix: start again in another folder with --out; this one is left as it is."
-    )

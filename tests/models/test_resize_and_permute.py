@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from hdd.models.cnn.mlp_mixer import MLPMixer
-from hdd.models.rewire import (
+from hdd.models.resize_and_permute import (
     block_diagonal,
     patch_order,
     permuted_twin,

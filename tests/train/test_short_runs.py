@@ -6,12 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-import hdd.dataset.token_questions as questions
+import hdd.tasks.diagonal as diagonal
+import hdd.tasks.look_up as questions
 from hdd.data_util.batch_augmentation import CutMix
-from hdd.dataset.image_tensors import load
+from hdd.dataset.loading import load
+from hdd.models.baselines import NETWORKS, build_network
 from hdd.models.cnn.mlp_mixer import MixerBlock
 from hdd.models.nn_utils import count_trainable_parameter
-from hdd.models.yardsticks import CONTENDERS, contender
+from hdd.tasks import token_net
 from hdd.train.records import spread
 from hdd.train.short_runs import accuracy, fit, random_batches
 
@@ -23,12 +25,12 @@ def data():
     return load("fashion_mnist_mini")
 
 
-@pytest.mark.parametrize("name", CONTENDERS)
+@pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize(("shape", "patch_size", "dim", "depth"), SHAPES)
 def test_contenders_have_equally_many_parameters(name, shape, patch_size, dim, depth):
     pytest.importorskip("timm")
     sizes = {"dim": dim, "depth": depth, "num_classes": 7}
-    mixer, net = (contender(n, shape, patch_size, **sizes) for n in ("Mixer", name))
+    mixer, net = (build_network(n, shape, patch_size, **sizes) for n in ("Mixer", name))
     ratio = count_trainable_parameter(net) / count_trainable_parameter(mixer)
     assert abs(ratio - 1) < 0.07
     images = torch.randn(2, *shape)
@@ -37,11 +39,11 @@ def test_contenders_have_equally_many_parameters(name, shape, patch_size, dim, d
     assert all(p.grad is not None for p in net.parameters())
 
 
-@pytest.mark.parametrize("name", CONTENDERS)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_the_seed_decides_the_weights(name):
     pytest.importorskip("timm")
     first, again, other = (
-        contender(name, (1, 28, 28), 7, dim=16, depth=2, seed=seed) for seed in (3, 3, 4)
+        build_network(name, (1, 28, 28), 7, dim=16, depth=2, seed=seed) for seed in (3, 3, 4)
     )
     weights = [torch.cat([p.flatten() for p in n.parameters()]) for n in (first, again, other)]
     assert torch.equal(weights[0], weights[1])
@@ -71,7 +73,7 @@ def test_random_batches_need_images_and_steps(data):
 
 def test_an_unknown_contender():
     with pytest.raises(ValueError, match=r"'RNN'.*Fix: one of \['Mixer', 'ResNet'"):
-        contender("RNN", (1, 28, 28), 7, dim=16, depth=1)
+        build_network("RNN", (1, 28, 28), 7, dim=16, depth=1)
 
 
 def test_random_batches_mix(data):
@@ -112,7 +114,7 @@ def test_look_up_has_one_match_at_a_wanted_place(places):
 
 
 def test_diagonal_answers():
-    tokens, answers = questions.equal_along_diagonal(50, torch.Generator().manual_seed(0))
+    tokens, answers = diagonal.equal_along_diagonal(50, torch.Generator().manual_seed(0))
     board = tokens.argmax(2).view(50, 6, 6)
     answers = answers.view(50, 6, 6, 5)
     for d in range(1, 6):
@@ -122,8 +124,8 @@ def test_diagonal_answers():
                     same = (board[:, i, j] == board[:, i + d, j + d]).long()
                     assert torch.equal(answers[:, i, j, d - 1], same)
                 else:
-                    assert (answers[:, i, j, d - 1] == questions.IGNORED).all()
-    asked = (answers != questions.IGNORED)[0].sum((0, 1))
+                    assert (answers[:, i, j, d - 1] == diagonal.IGNORED).all()
+    asked = (answers != diagonal.IGNORED)[0].sum((0, 1))
     assert asked.tolist() == [25, 16, 9, 4, 1]
 
 
@@ -137,7 +139,7 @@ def test_diagonal_accuracy_knows_right_from_wrong():
                 out[:, : 6 - d, : 6 - d, d - 1] = same.float() - 0.5
             return out.flatten(1, 2)
 
-    assert questions.diagonal_accuracy(Oracle()) == [1.0] * 5
+    assert diagonal.diagonal_accuracy(Oracle()) == [1.0] * 5
 
 
 def test_look_up_asks_the_first_token_only():
@@ -162,15 +164,15 @@ def test_look_up_asks_the_first_token_only():
 def test_a_token_net_learns_and_positions_matter():
     torch.manual_seed(0)
     blocks = [MixerBlock(36, 16, 36, 32)]
-    net, generator = questions.TokenNet(2, 5, 16, blocks, positions=36), torch.Generator()
-    untrained = questions.diagonal_accuracy(net)
-    draw = lambda: questions.equal_along_diagonal(64, generator)  # noqa: E731
-    loss = questions.learn(net, draw, questions.diagonal_loss, 150)
+    net, generator = token_net.TokenNet(2, 5, 16, blocks, positions=36), torch.Generator()
+    untrained = diagonal.diagonal_accuracy(net)
+    draw = lambda: diagonal.equal_along_diagonal(64, generator)  # noqa: E731
+    loss = token_net.learn(net, draw, diagonal.diagonal_loss, 150)
     assert loss < 0.5
     assert not net.training
-    assert questions.diagonal_accuracy(net)[4] > untrained[4] + 0.3
+    assert diagonal.diagonal_accuracy(net)[4] > untrained[4] + 0.3
     assert net.position.shape == (36, 16)
-    assert questions.TokenNet(2, 5, 16, blocks).position is None
+    assert token_net.TokenNet(2, 5, 16, blocks).position is None
 
 
 def test_spread():

@@ -8,17 +8,9 @@ import torch
 from PIL import Image
 from torchvision import datasets
 
-from hdd.dataset import image_tensors
-from hdd.dataset.image_tensors import (
-    CIFAR10_CLASSES,
-    FASHION_CLASSES,
-    MINI_FILE,
-    BatchLoader,
-    ImageTensors,
-    load,
-    load_image_folder,
-    split_validation,
-)
+from hdd.dataset import loading
+from hdd.dataset.image_tensors import BatchLoader, ImageTensors, split_validation
+from hdd.dataset.loading import CIFAR10_CLASSES, FASHION_CLASSES, MINI_FILE, load, load_image_folder
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +56,7 @@ class TestEmbedded:
         assert not any(tmp_path.iterdir())
 
     def test_missing_file_names_the_fix(self, monkeypatch, tmp_path):
-        monkeypatch.setattr(image_tensors, "MINI_FILE", tmp_path / "gone.npz")
+        monkeypatch.setattr(loading, "MINI_FILE", tmp_path / "gone.npz")
         with pytest.raises(FileNotFoundError, match=r"gone\.npz.*Fix:"):
             load("fashion_mnist_mini")
 
@@ -204,7 +196,7 @@ def forbid_decoding(monkeypatch):
     def fail(*_):
         raise AssertionError("an image was decoded although the cache is there")
 
-    monkeypatch.setattr(image_tensors, "_read_image", fail)
+    monkeypatch.setattr(loading, "_read_image", fail)
 
 
 class TestCifar10Folder:
@@ -240,14 +232,14 @@ class TestCifar10Folder:
         assert test.images[17, :, 9, 9].tolist() == [1, 2, 3]
 
     def test_images_that_come_during_the_reading_are_read_next_time(self, cifar_root, monkeypatch):
-        folder, real = cifar_root / "cifar10/test/ship", image_tensors._read_cifar10_folder
+        folder, real = cifar_root / "cifar10/test/ship", loading._read_cifar10_folder
 
         def read(source):
             splits = real(source)
             Image.new("RGB", (32, 32), (1, 2, 3)).save(folder / "late.png")
             return splits
 
-        monkeypatch.setattr(image_tensors, "_read_cifar10_folder", read)
+        monkeypatch.setattr(loading, "_read_cifar10_folder", read)
         assert len(load("cifar10", cifar_root)[1]) == 20
         monkeypatch.undo()
         assert len(load("cifar10", cifar_root)[1]) == 21

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from hdd.train.__main__ import main
-from hdd.train.engine import CHECKPOINT, Run, read_checkpoint
+from hdd.train.checkpoint import CHECKPOINT, read_checkpoint
 from hdd.train.recipe import Recipe
+from hdd.train.run import Run
 
 SMALL = {"dataset": "fashion_mnist_mini", "patch_size": 14, "dim": 16, "depth": 1}
 COMMAND = ["--dataset", "fashion_mnist_mini", "--patch-size", "14", "--dim", "16", "--depth", "1"]

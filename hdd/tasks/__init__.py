@@ -1,0 +1,1 @@
+"""Made-up tasks with a known answer, each with its examples, its networks and its training."""

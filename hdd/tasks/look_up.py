@@ -1,0 +1,46 @@
+"""Look up: the content of a token, not its place, says which other token holds the answer."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hdd.tasks.token_net import Examples
+
+KEYS, VALUES = 15, 4
+
+
+def look_up(n: int, places: Tensor, generator: torch.Generator) -> Examples:
+    """Return n look-ups: tokens (n, 16, KEYS + VALUES) and the asked value (n,).
+
+    Token 0 asks for a key. Tokens 1 to 15 each hold another one of the KEYS keys, in random order,
+    with one of VALUES values: the answer is the value beside the key that is asked for. Each key
+    and value is one-hot; guessing is right once in VALUES times.
+
+    Args:
+        n: how many.
+        places: where the token that is asked for may stand, from 1 to 15.
+        generator: of all that is random.
+    """
+    keys = torch.rand(n, KEYS, generator=generator).argsort(1)  # (n, 15)
+    values = torch.randint(VALUES, (n, KEYS), generator=generator)  # (n, 15)
+    match = places[torch.randint(len(places), (n, 1), generator=generator)] - 1  # (n, 1)
+    held = [functional.one_hot(keys, KEYS), functional.one_hot(values, VALUES)]
+    question = functional.one_hot(keys.gather(1, match), KEYS)  # (n, 1, KEYS)
+    question = functional.pad(question, (0, VALUES))
+    tokens = torch.cat([question, torch.cat(held, 2)], 1).float()  # (n, 16, KEYS + VALUES)
+    return tokens, values.gather(1, match)[:, 0]
+
+
+def look_up_loss(outputs: Tensor, answers: Tensor) -> Tensor:
+    """Return the cross-entropy of token 0's outputs (B, S, VALUES) with the answers (B,)."""
+    return functional.cross_entropy(outputs[:, 0], answers)
+
+
+@torch.no_grad()
+def look_up_accuracy(net: nn.Module, places: Tensor, n: int = 300, seed: int = 0) -> list[float]:
+    """Return the share of right answers for the match at each of `places`, n look-ups each."""
+    generator, shares = torch.Generator().manual_seed(10_000 + seed), []
+    for place in places:
+        tokens, answers = look_up(n, place[None], generator)
+        shares.append((net(tokens)[:, 0].argmax(1) == answers).double().mean().item())
+    return shares

@@ -1,0 +1,66 @@
+"""What a run leaves in its folder: written whole, read with suspicion."""
+
+import dataclasses
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import nn
+
+from hdd.files import write_atomically
+from hdd.train.recipe import Recipe
+
+CHECKPOINT, WEIGHTS, HISTORY = "checkpoint.pt", "weights.safetensors", "history.json"
+PARTS = {"recipe", "net", "average", "optimizer", "scheduler", "epoch", "history"}
+
+
+def save_weights(path: Path, net: nn.Module, names: list[str] | None = None) -> None:
+    """Write the network's weights, or those called `names`, as safetensors."""
+    state = {k: v.cpu().contiguous() for k, v in net.state_dict().items()}
+    write_atomically(path, safetensors.torch.save({k: state[k] for k in names or state}))
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write what `read_checkpoint` reads."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_atomically(path, buffer.getvalue())
+
+
+def read_checkpoint(path: Path, recipe: Recipe) -> dict[str, Any]:
+    """Return the state that an earlier run left.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: a damaged file, or one of another recipe.
+    """
+    content = path.read_bytes()  # an OSError here, such as no permission, is no damage
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:  # torch.load checks no checksums
+            if broken := archive.testzip():
+                raise zipfile.BadZipFile(broken)
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        if missing := PARTS - set(state):
+            raise KeyError(*missing)
+        saved = dict(state["recipe"])
+    except Exception as error:  # many kinds of damage, many kinds of exceptions
+        raise damaged(path, error) from error
+    wanted = dataclasses.asdict(recipe)
+    other = sorted(name for name in wanted if saved.get(name) != wanted[name])
+    if other:
+        listing = ", ".join(f"{name}={saved.get(name)!r}" for name in other)
+        raise ValueError(
+            f"{path} was made with {listing}. Fix: the same options, or another --out."
+        )
+    return state
+
+
+def damaged(path: Path, error: Exception) -> ValueError:
+    """Return what to raise for a checkpoint that cannot be used."""
+    return ValueError(
+        f"Checkpoint {path} is damaged ({type(error).__name__}). "
+        "Fix: start again in another folder with --out; this one is left as it is."
+    )
