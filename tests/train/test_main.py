@@ -23,7 +23,7 @@ from hdd.train.recipe import Recipe
 from hdd.train.run import Run
 
 SIZE = ["--patch-size", "14", "--dim", "16", "--depth", "1", "--batch-size", "64"]
-SHORT = ["--lr", "3e-3", "--weight-average", "0.998", "--validation", "0.1"]
+SHORT = ["--lr", "3e-3", "--weight-average", "0.998", "--validation", "0.1", "--no-auto-augment"]
 TINY = ["--dataset", "fashion_mnist_mini", *SIZE, *SHORT]
 SILENT = os.environ | {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
 
@@ -178,7 +178,7 @@ def error_of(capsys, *argv):
             "--optimizer adam: it is the rate of what Muon",
         ),
         (["--optimizer", "adam", "--adam-lr", "1"], "Fix: leave --adam-lr out."),
-        (["--model", "cnn"], "Fix: --optimizer adam."),
+        (["--model", "cnn"], "--patch-size 14 has no effect with --model cnn"),
         (["--snapshots", "1,x"], "'1,x'"),
         (["--snapshots", "1,-5"], "'1,-5'"),
         (["--device", "tpu"], "tpu"),
@@ -390,6 +390,6 @@ def test_help_says_units_and_defaults(capsys):
         main(["--help"])
     assert stop.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert "side of a patch in pixels; must divide the image (default: 4)" in text
+    assert "side of a patch in pixels; must divide the image (default: 4; cnn: none)" in text
     assert "--no-auto-augment" in text
     assert "default: None" not in text
