@@ -3,7 +3,8 @@
 import torch
 from torch import nn
 
-from hdd.models.cnn.mlp_mixer import MLPMixer, check_image_size
+from hdd.models.arguments import check_image_size
+from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.models.nn_utils import count_trainable_parameter
 
 # Width and depth with which each has about 1.1 M parameters on CIFAR-10.
@@ -41,7 +42,10 @@ def build_baseline(
     """
     width, depth = width or SIZES[kind][0], depth or SIZES[kind][1]
     make = {"cnn": _resnet, "vit": _vit, "flat": _flat}[kind]
-    return make(input_shape, patch_size, num_classes, width, depth)
+    net = make(input_shape, patch_size, num_classes, width, depth)
+    sizes = {"input_shape": input_shape, "patch_size": patch_size, "num_classes": num_classes}
+    net.arguments = {"kind": kind, **sizes, "width": width, "depth": depth}
+    return net
 
 
 def equal_baseline(

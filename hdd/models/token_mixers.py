@@ -201,6 +201,7 @@ def build(
     widths = [_channel_width(mixer, dim, budget) for mixer in mixers]
     pairs = zip(mixers, widths, strict=True)
     net.blocks = nn.Sequential(*(Block(mixer, dim, width, norm) for mixer, width in pairs))
+    net.arguments = {"kind": kind, **sizes, "dim": dim, "depth": depth, "num_classes": num_classes}
     return net
 
 
