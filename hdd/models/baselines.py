@@ -18,7 +18,7 @@ NETWORKS = ("Mixer", *DEPTHS)
 def build_baseline(
     kind: str,
     input_shape: tuple[int, int, int],
-    patch_size: int,
+    patch_size: int | None,
     num_classes: int = 10,
     *,
     width: int | None = None,
@@ -29,7 +29,7 @@ def build_baseline(
     Args:
         kind: "cnn", "vit" or "flat".
         input_shape: (channels, H, W) of the images.
-        patch_size: of the ViT; the ResNet has a 3x3 stem of stride 2 and four stages.
+        patch_size: of the ViT alone; the ResNet has a 3x3 stem of stride 2 and four stages.
         num_classes: width of the output.
         width: of the ResNet's first stage (the others have 2, 3 and 4 times as much), channels of
             the ViT's tokens, or hidden units of the flat MLP; by default, and with the default
@@ -38,8 +38,10 @@ def build_baseline(
 
     Raises:
         ImportError: timm is not installed.
-        ValueError: patches of the ViT that do not tile the image.
+        ValueError: an unknown kind, or patches of the ViT that do not tile the image.
     """
+    if kind not in SIZES:
+        raise ValueError(f"Unknown baseline {kind!r}. Fix: one of {list(SIZES)}.")
     width, depth = width or SIZES[kind][0], depth or SIZES[kind][1]
     make = {"cnn": _resnet, "vit": _vit, "flat": _flat}[kind]
     net = make(input_shape, patch_size, num_classes, width, depth)

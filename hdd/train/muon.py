@@ -5,9 +5,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.lr_scheduler import LambdaLR
 
 from hdd.device.utils import get_amp_dtype
+from hdd.train.schedule import warmup_cosine
 
 
 class MuonAdamW(torch.optim.Optimizer):
@@ -115,11 +116,10 @@ def _orthogonal(
 
 def adamw_one_cycle(
     parameters: Iterable[nn.Parameter], lr: float, steps: int, weight_decay: float
-) -> tuple[torch.optim.Optimizer, OneCycleLR]:
+) -> tuple[torch.optim.Optimizer, LambdaLR]:
     """Return AdamW, and a schedule that rises for a tenth of the steps and falls to 0 in a cosine.
 
-    Call the schedule's `step()` after each of at most `steps` steps of the optimizer.
+    Call the schedule's `step()` after each of the optimizer's `steps`.
     """
     optimizer = torch.optim.AdamW(parameters, lr, weight_decay=weight_decay, fused=True)
-    total = max(steps, 20)  # a rise of less than two steps divides by zero
-    return optimizer, OneCycleLR(optimizer, lr, total, pct_start=0.1, cycle_momentum=False)
+    return optimizer, LambdaLR(optimizer, lambda step: warmup_cosine(step, steps, steps // 10))

@@ -20,6 +20,8 @@ from hdd.train.classification_utils import evaluate, predict, train_one_epoch
 from hdd.train.processes import Shard, mean_over_processes, processes, rank
 from hdd.train.recipe import Recipe
 
+ORDER, AUGMENTATION = 1, 2  # of the images of an epoch: two streams of random numbers
+
 
 class Run:
     """The state of one run: call `train_epoch` until `epoch` is `recipe.epochs`.
@@ -73,14 +75,14 @@ class Run:
             shuffle=True,
             augment=recipe.augmentation(),
             mix=recipe.mix(len(self.train_data.class_names)),
-            seed=_epoch_seed(recipe.seed, self.epoch),
+            seed=_epoch_seed(recipe.seed, self.epoch, ORDER),
         )
         return Shard(loader, rank(), processes())
 
     def train_epoch(self) -> dict[str, float]:
         """Train for one epoch, evaluate, and return the epoch's figures."""
         # Seeded anew for each epoch: a resumed run draws what an uninterrupted one would have.
-        torch.manual_seed(_epoch_seed(self.recipe.seed, self.epoch))
+        torch.manual_seed(_epoch_seed(self.recipe.seed, self.epoch, AUGMENTATION))
         criterion = nn.CrossEntropyLoss(label_smoothing=self.recipe.label_smoothing)
         rate, start = self.optimizer.param_groups[0]["lr"], time.perf_counter()
         step, amp_dtype = self._choose_step()
@@ -179,7 +181,7 @@ def _precision(wanted: str, native: torch.dtype) -> torch.dtype:
     if wanted == "bfloat16" and native != torch.bfloat16:
         raise ValueError(
             f"precision='bfloat16' is not native here ({native} is), it would be emulated. "
-            "Fix: --precision auto."
+            "Fix: precision='auto'."
         )
     return native if wanted == "auto" else getattr(torch, wanted)
 
@@ -190,16 +192,15 @@ def _check_normalisation(net: nn.Module) -> None:
         raise ValueError(
             f"{type(net).__name__} normalises over the batch, of which each process has a part: "
             f"{processes()} processes would not train what one does. Fix: one process, or "
-            "--model mixer."
+            "model='mixer'."
         )
 
 
 def _check_finite(name: str, value: float, epoch: int) -> None:
     if not math.isfinite(value):
-        raise FloatingPointError(
-            f"{name} is {value} after epoch {epoch}. Fix: a smaller --lr or --adam-lr."
-        )
+        raise FloatingPointError(f"{name} is {value} after epoch {epoch}. Fix: a smaller `lr`.")
 
 
-def _epoch_seed(seed: int, epoch: int) -> int:
-    return seed * 1_000_003 + epoch
+def _epoch_seed(seed: int, epoch: int, stream: int) -> int:
+    """Return a seed of its own for each stream: from one seed, two generators draw the same."""
+    return seed * 1_000_003 + 2 * epoch + stream
