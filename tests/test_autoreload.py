@@ -40,7 +40,7 @@ def test_the_next_cell_sees_an_edited_function(run_cells, tmp_path):
 TRAIN = """
 from hdd.train.recipe import Recipe
 from hdd.train.run import Run
-sizes = {"dataset": "fashion_mnist_mini", "patch_size": 7, "dim": 16, "depth": 2, "epochs": 9}
+sizes = {"dataset": "fashion_mnist_mini", "patch_size": 7, "dim": 24, "depth": 2, "epochs": 9}
 run = Run(Recipe(**sizes, batch_size=50, cutmix=0, auto_augment=False), torch.device("cpu"), "")
 run.train_data, run.val_data = run.train_data.subset(torch.arange(200)), None  # enough to see it
 """
