@@ -1,7 +1,7 @@
-"""Figures and tables in the reader's language: drawn once by the cell, shown in Chinese and English.
+"""Figures and tables in the reader's language: drawn once, shown in Chinese and in English.
 
-Write text as `"验证准确率 | validation accuracy"`; text without " | " (numbers, symbols) is the same
-in both. The outputs are HTML that JupyterLab keeps even in a notebook that is not trusted.
+Write text as `"准确率 | accuracy"`; text without " | " (numbers, symbols) is the same in both. The
+outputs are HTML of the kind that JupyterLab keeps even in a notebook that is not trusted.
 """
 
 import base64
@@ -23,7 +23,7 @@ from hdd.teaching.language import LANGUAGES, by_language, split, to_html
 
 DPI = 110
 COLORS = 256
-# A window 1280 px wide leaves an output of JupyterLab about this width; text is 10 pt there or more.
+# A window 1280 px wide leaves an output about this width; text there is 10 pt or more.
 PAGE_WIDTH, SMALLEST = 1000, 10.0
 
 
@@ -143,8 +143,8 @@ def _pages(figure: Figure) -> Iterator[bytes]:
 def _spoken(figure: Figure, index: int) -> Iterator[None]:
     """Make the figure speak one language while it is drawn.
 
-    Tick labels are set anew by their formatter whenever a figure is drawn, so `Text.set_text` itself
-    has to choose; texts that stand already are replaced, and put back afterwards.
+    Formatters set tick labels anew whenever a figure is drawn, so `Text.set_text` itself has to
+    choose; texts that stand already are replaced, and put back afterwards.
     """
     texts = {artist: artist.get_text() for artist in figure.findobj(Text)}
     original = Text.set_text
@@ -207,8 +207,7 @@ def _format(cell: Any, column: str | None, digits: int | str | Mapping[str, int 
         digits = digits.get(column, 2)
     if isinstance(digits, str) and column is not None:
         return format(cell, digits)
-    whole = isinstance(cell, bool) or float(cell).is_integer() and not isinstance(cell, float)
-    return format(cell, ",") if whole else format(cell, f",.{digits}f")
+    return format(cell, f",.{digits}f") if isinstance(cell, float) else format(cell, ",")
 
 
 def _table(title: str, head: list[str], body: list[list[str]], numeric: list[bool]) -> str:

@@ -22,7 +22,7 @@ HERE = str(Path(__file__).parent)
 LIBRARIES = tuple(sysconfig.get_paths()[kind] for kind in ("stdlib", "purelib", "platlib"))
 
 
-class Wrong(Exception):  # noqa: N818 - a verdict, not a failure of the program
+class Wrong(Exception):
     """An answer is not right; the message is "中文 | English"."""
 
 
@@ -42,8 +42,8 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         raise Unanswered("还没有作答 | not answered yet")
     if not callable(function):
         raise Wrong(
-            "需要函数本身，而不是它的结果：写名字，不要加括号 | the function itself is needed, not its"
-            " result: give its name without parentheses"
+            "需要函数本身，而不是它的结果：写名字，不要加括号"
+            " | the function itself is needed, not its result: give its name without parentheses"
         )
     copies = [_copy(value) for value in args]
     try:
@@ -56,7 +56,8 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         raise Unanswered("还没有作答 | not answered yet")
     if result is None:
         raise Wrong(
-            "函数返回 None：是不是忘了写 `return`？ | the function returns None: is a `return` missing?"
+            "函数返回 None：是不是忘了写 `return`？"
+            " | the function returns None: is a `return` missing?"
         )
     for before, after in zip(args, copies, strict=True):
         if isinstance(before, Tensor) and not torch.equal(before, after):
@@ -114,9 +115,8 @@ def close(
         value = value.reshape(target.shape)
     for diagnosis, result in (mistakes or {}).items():
         known = _tensor(result)
-        if known.shape == value.shape and _same(value, known, tolerance):
-            if not (known.shape == target.shape and _same(known, target, tolerance)):
-                raise Wrong(diagnosis)
+        if _same(value, known, tolerance) and not _same(known, target, tolerance):
+            raise Wrong(diagnosis)
     names = axes.split() or [f"axis {i}" for i in range(target.ndim)]
     _same_shape(value, target, names, tolerance)
     if not value.isfinite().all() and target.isfinite().all():
@@ -154,7 +154,9 @@ def _plain(value: Any) -> Any:
 
 
 def _same(value: Tensor, target: Tensor, tolerance: float) -> bool:
-    return bool(torch.allclose(value, target, rtol=0, atol=tolerance, equal_nan=True))
+    return value.shape == target.shape and bool(
+        torch.allclose(value, target, rtol=0, atol=tolerance, equal_nan=True)
+    )
 
 
 def _same_shape(value: Tensor, target: Tensor, names: Sequence[str], tolerance: float) -> None:
@@ -188,9 +190,9 @@ def _one_number(value: Tensor, target: Tensor, tolerance: float, _: Sequence[str
         return "符号反了 | the sign is wrong"
     ratio = v / t if t else 0.0
     if any(abs(ratio - f) < 1e-3 * f for f in (100, 0.01)):
-        return "差 100 倍：百分数与小数弄混了？ | off by 100: a percentage and a fraction mixed up?"
+        return "差 100 倍：百分数与小数弄混了？ | off by 100: percentage or fraction?"
     if any(abs(ratio - f) < 1e-3 * f for f in (2, 0.5, 3, 1 / 3, 4, 0.25)):
-        return "差了一个简单的倍数 | off by a small factor: something is counted too often or too rarely"
+        return "差了一个简单的倍数 | off by a small factor: something is counted twice, or left out"
     if t and abs(v - t) <= 0.02 * abs(t):
         return (
             f"接近，但不够准确：允许的误差是 {tolerance:g} | close, but not exact enough: the"
@@ -211,7 +213,8 @@ def _many_numbers(value: Tensor, target: Tensor, tolerance: float, names: Sequen
     place = tuple(int(i) for i in wrong.nonzero()[0])
     share, named = float(wrong.double().mean()), ", ".join(names)
     return (
-        f"形状正确，但 {share:.0%} 的数值不对，第一个在 ({named}) = {place}（允许的误差 {tolerance:g}）"
+        f"形状正确，但 {share:.0%} 的数值不对，第一个在 ({named}) = {place}"
+        f"（允许的误差 {tolerance:g}）"
         f" | the shape is right, but {share:.0%} of the values are not, the first at ({named}) ="
         f" {place} (tolerance {tolerance:g})"
     )
@@ -244,7 +247,7 @@ def _factor(value: Tensor, target: Tensor, tolerance: float, names: Sequence[str
 def _swapped(value: Tensor, target: Tensor, tolerance: float, names: Sequence[str]) -> str:
     for i, j in combinations(range(target.ndim), 2):
         turned = target.transpose(i, j)
-        if turned.shape == value.shape and _same(value, turned, tolerance):
+        if _same(value, turned, tolerance):
             a, b = names[i], names[j]
             return f"转置了：{a} 与 {b} 两个轴互换了 | transposed: axes {a} and {b} are swapped"
     return ""
@@ -255,15 +258,15 @@ def _shifted(value: Tensor, target: Tensor, tolerance: float, names: Sequence[st
     gap = value - target
     if float(gap.max() - gap.min()) <= 2 * tolerance:
         return (
-            "处处差同一个常数：是不是漏了（或多了）偏置？ | every value is off by the same constant: is"
-            " a bias missing, or one too many?"
+            "处处差同一个常数：是不是漏了（或多了）偏置？"
+            " | every value is off by the same constant: is a bias missing, or one too many?"
         )
     for axis in range(target.ndim if target.ndim > 1 else 0):
         along = gap.movedim(axis, 0).flatten(1)  # (axis, the others)
         if float((along.max(1).values - along.min(1).values).max()) <= 2 * tolerance:
             return (
-                f"差值只取决于 {names[axis]}：是不是漏了（或多了）偏置？ | the difference depends on"
-                f" {names[axis]} alone: is a bias missing, or one too many?"
+                f"差值只取决于 {names[axis]}：是不是漏了（或多了）偏置？"
+                f" | the difference depends on {names[axis]} alone: is a bias missing, or extra?"
             )
     return ""
 
@@ -304,8 +307,8 @@ def copy_parameters(source: nn.Module, target: nn.Module) -> None:
         if parameter.shape != mine.shape:
             yours, wanted = tuple(mine.shape), tuple(parameter.shape)
             raise Wrong(
-                f"参数 {name} 的形状是 {yours}，应当是 {wanted} | parameter {name} has shape {yours};"
-                f" it should be {wanted}"
+                f"参数 {name} 的形状是 {yours}，应当是 {wanted}"
+                f" | parameter {name} has shape {yours}; it should be {wanted}"
             )
     with torch.no_grad():
         for parameter, (_, mine) in zip(given, own, strict=True):

@@ -1,4 +1,4 @@
-"""What an exercise consists of; `nb02.py` and its neighbours hold those of notebook 02 and so on."""
+"""What an exercise consists of; `nb02.py` holds those of notebook 02, and so on."""
 
 import importlib
 from collections.abc import Callable, Mapping
