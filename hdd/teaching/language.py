@@ -67,7 +67,9 @@ _HTML = """<div class="course-lang" role="group" aria-label="语言 / Language">
         const button = document.createElement('button');
         Object.assign(button, { type: 'button', value: language, onclick: choose });
         button.textContent = NAMES[language];
-        button.onkeydown = (event) => event.stopPropagation(); // Enter would start editing the cell
+        button.onkeydown = (event) => { // JupyterLab would start editing the cell
+          if (event.key === 'Enter' || event.key === ' ') event.stopPropagation();
+        };
         row.append(button);
       }
     });
