@@ -18,7 +18,7 @@ from PIL import Image
 from torch import nn
 from torchvision import transforms
 
-from hdd.command import EXPECTED, OneLineParser, fail
+from hdd.command import OneLineParser, fail
 from hdd.data_util.auto_augmentation import CIFAR10Policy
 from hdd.data_util.batch_augmentation import BatchAugmentation
 from hdd.dataset.image_tensors import AUGMENT_AT_ONCE
@@ -302,8 +302,8 @@ def main(argv: list[str] | None = None) -> int:
         print(_report(result))
         if options.json is not None:
             write_atomically(options.json, to_json(result))
-    except EXPECTED as error:
-        return fail(parser.prog, error)
+    except Exception as error:
+        return fail(parser, error)
     except KeyboardInterrupt:
         print(f"{parser.prog}: interrupted, nothing was written.", file=sys.stderr)
         return 130

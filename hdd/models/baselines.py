@@ -3,7 +3,8 @@
 import torch
 from torch import nn
 
-from hdd.models.cnn.mlp_mixer import MLPMixer, check_image_size
+from hdd.models.arguments import check_image_size
+from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.models.nn_utils import count_trainable_parameter
 
 # Width and depth with which each has about 1.1 M parameters on CIFAR-10.
@@ -17,7 +18,7 @@ NETWORKS = ("Mixer", *DEPTHS)
 def build_baseline(
     kind: str,
     input_shape: tuple[int, int, int],
-    patch_size: int,
+    patch_size: int | None,
     num_classes: int = 10,
     *,
     width: int | None = None,
@@ -28,7 +29,7 @@ def build_baseline(
     Args:
         kind: "cnn", "vit" or "flat".
         input_shape: (channels, H, W) of the images.
-        patch_size: of the ViT; the ResNet has a 3x3 stem of stride 2 and four stages.
+        patch_size: of the ViT alone; the ResNet has a 3x3 stem of stride 2 and four stages.
         num_classes: width of the output.
         width: of the ResNet's first stage (the others have 2, 3 and 4 times as much), channels of
             the ViT's tokens, or hidden units of the flat MLP; by default, and with the default
@@ -37,11 +38,16 @@ def build_baseline(
 
     Raises:
         ImportError: timm is not installed.
-        ValueError: patches of the ViT that do not tile the image.
+        ValueError: an unknown kind, or patches of the ViT that do not tile the image.
     """
+    if kind not in SIZES:
+        raise ValueError(f"Unknown baseline {kind!r}. Fix: one of {list(SIZES)}.")
     width, depth = width or SIZES[kind][0], depth or SIZES[kind][1]
     make = {"cnn": _resnet, "vit": _vit, "flat": _flat}[kind]
-    return make(input_shape, patch_size, num_classes, width, depth)
+    net = make(input_shape, patch_size, num_classes, width, depth)
+    sizes = {"input_shape": input_shape, "patch_size": patch_size, "num_classes": num_classes}
+    net.arguments = {"kind": kind, **sizes, "width": width, "depth": depth}
+    return net
 
 
 def equal_baseline(

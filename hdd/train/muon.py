@@ -1,11 +1,9 @@
-"""Muon with AdamW beside it as one optimizer, and the schedule of short runs."""
+"""Muon, which makes its steps orthogonal, with AdamW beside it as one optimizer."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import OneCycleLR
 
 from hdd.device.utils import get_amp_dtype
 
@@ -136,22 +134,3 @@ def orthogonal(
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if tall else x
-
-
-def one_cycle(optimizer: torch.optim.Optimizer, steps: int) -> OneCycleLR:
-    """Return a schedule that rises for a tenth of the steps and falls to 0 in a cosine.
-
-    The highest rates are those that the optimizer has now. Call `step()` after each of at most
-    `steps` steps of the optimizer.
-    """
-    total = max(steps, 20)  # a rise of less than two steps divides by zero
-    peaks = [group["lr"] for group in optimizer.param_groups]
-    return OneCycleLR(optimizer, peaks, total, pct_start=0.1, cycle_momentum=False)
-
-
-def adamw_one_cycle(
-    parameters: Iterable[nn.Parameter], lr: float, steps: int, weight_decay: float
-) -> tuple[torch.optim.Optimizer, OneCycleLR]:
-    """Return AdamW and its `one_cycle`."""
-    optimizer = torch.optim.AdamW(parameters, lr, weight_decay=weight_decay, fused=True)
-    return optimizer, one_cycle(optimizer, steps)

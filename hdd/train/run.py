@@ -15,10 +15,12 @@ from torch.optim.swa_utils import AveragedModel
 from hdd.dataset.image_tensors import BatchLoader, ImageTensors, split_validation
 from hdd.dataset.loading import load
 from hdd.device.utils import get_amp_dtype
-from hdd.models.cnn.fused_mixer import FusedMixer, is_plain_mixer
+from hdd.models.cnn.fast_step import PROOF_IMAGES, choose_step
 from hdd.train.classification_utils import evaluate, predict, train_one_epoch
 from hdd.train.processes import Shard, mean_over_processes, processes, rank
 from hdd.train.recipe import Recipe
+
+ORDER, AUGMENTATION = 1, 2  # of the images of an epoch: two streams of random numbers
 
 
 class Run:
@@ -32,13 +34,12 @@ class Run:
 
     def __init__(self, recipe: Recipe, device: torch.device, data_root: str | Path) -> None:
         self.recipe, self.device = recipe, device
-        self.epoch, self.history = 0, {}
+        self.epoch, self.history, self._told = 0, {}, False
         train, self.test = load(recipe.dataset, data_root)
         self.train_data, self.val_data = _split(train, recipe)
         self.net = recipe.network(train).to(device)
         _check_normalisation(self.net)
         self.amp_dtype = _precision(recipe.precision, get_amp_dtype(device))
-        self.step_net = self._step_net()
         self.optimizer = recipe.build_optimizer(self.net)
         self.scheduler = recipe.build_scheduler(self.optimizer, len(self._loader()))
         self.average = average_of(self.net, recipe.weight_average)
@@ -48,11 +49,22 @@ class Run:
         """The network to evaluate and keep: the averaged weights, if the recipe averages."""
         return self.net if self.average is None else self.average.module
 
-    def _step_net(self) -> nn.Module:
-        """Return what computes the loss of a step: the network, fused and shared out if it can."""
-        fused = self.device.type == "cpu" and is_plain_mixer(self.net)
-        net = FusedMixer(self.net, self.amp_dtype) if fused else self.net
-        return DistributedDataParallel(net) if distributed.is_initialized() else net
+    def _choose_step(self) -> tuple[nn.Module, torch.dtype | None]:
+        """Return what computes this epoch's logits, and the dtype of autocast around it.
+
+        The network itself, or the fused step in its place: only after it has shown, on images of
+        this training and on the network as it is now, that it does the same.
+        """
+        step, reason = choose_step(self.net, self._few_images(), self.amp_dtype)
+        if reason and not self._told and rank() == 0:
+            print(f"Training with the network's own step, not the fused one: {reason}.", flush=True)
+            self._told = True
+        amp_dtype = self.amp_dtype if step is self.net else None  # the fused step casts by itself
+        return step, amp_dtype
+
+    def _few_images(self) -> Tensor:
+        """Return the first training images, normalised: (B, channels, H, W)."""
+        return self.train_data.normalize(self.train_data.images[:PROOF_IMAGES])
 
     def _loader(self) -> Shard:
         """Return the loader of the current epoch, whose order depends on seed and epoch alone."""
@@ -63,29 +75,31 @@ class Run:
             shuffle=True,
             augment=recipe.augmentation(),
             mix=recipe.mix(len(self.train_data.class_names)),
-            seed=_epoch_seed(recipe.seed, self.epoch),
+            seed=_epoch_seed(recipe.seed, self.epoch, ORDER),
         )
         return Shard(loader, rank(), processes())
 
     def train_epoch(self) -> dict[str, float]:
         """Train for one epoch, evaluate, and return the epoch's figures."""
         # Seeded anew for each epoch: a resumed run draws what an uninterrupted one would have.
-        torch.manual_seed(_epoch_seed(self.recipe.seed, self.epoch))
+        torch.manual_seed(_epoch_seed(self.recipe.seed, self.epoch, AUGMENTATION))
         criterion = nn.CrossEntropyLoss(label_smoothing=self.recipe.label_smoothing)
         rate, start = self.optimizer.param_groups[0]["lr"], time.perf_counter()
+        step, amp_dtype = self._choose_step()
         loss, accuracy = train_one_epoch(
-            self.step_net,
+            DistributedDataParallel(step) if distributed.is_initialized() else step,
             criterion,
             self._loader(),
             self.device,
             self.optimizer,
-            self._step_dtype(),
+            amp_dtype,
             self.epoch + 1,
             self._after_step,
         )
         loss, accuracy = mean_over_processes(loss, accuracy)
         figures = {"train_loss": loss, "train_accuracy": accuracy, "learning_rate": float(rate)}
         figures["train_time"] = time.perf_counter() - start
+        figures["step"] = "plain" if step is self.net else "fused"
         if self.val_data is not None:
             figures["val_loss"], figures["val_accuracy"] = self.evaluate(self.val_data)
             _check_finite("validation loss", figures["val_loss"], self.epoch + 1)
@@ -93,11 +107,6 @@ class Run:
             self.history.setdefault(name, []).append(value)
         self.epoch += 1
         return figures
-
-    def _step_dtype(self) -> torch.dtype | None:
-        """Return the dtype of autocast; the fused step casts by itself."""
-        inner = getattr(self.step_net, "module", self.step_net)
-        return None if isinstance(inner, FusedMixer) else self.amp_dtype
 
     def _after_step(self) -> None:
         self.scheduler.step()
@@ -172,7 +181,7 @@ def _precision(wanted: str, native: torch.dtype) -> torch.dtype:
     if wanted == "bfloat16" and native != torch.bfloat16:
         raise ValueError(
             f"precision='bfloat16' is not native here ({native} is), it would be emulated. "
-            "Fix: --precision auto."
+            "Fix: precision='auto'."
         )
     return native if wanted == "auto" else getattr(torch, wanted)
 
@@ -183,16 +192,15 @@ def _check_normalisation(net: nn.Module) -> None:
         raise ValueError(
             f"{type(net).__name__} normalises over the batch, of which each process has a part: "
             f"{processes()} processes would not train what one does. Fix: one process, or "
-            "--model mixer."
+            "model='mixer'."
         )
 
 
 def _check_finite(name: str, value: float, epoch: int) -> None:
     if not math.isfinite(value):
-        raise FloatingPointError(
-            f"{name} is {value} after epoch {epoch}. Fix: a smaller --lr or --adam-lr."
-        )
+        raise FloatingPointError(f"{name} is {value} after epoch {epoch}. Fix: a smaller `lr`.")
 
 
-def _epoch_seed(seed: int, epoch: int) -> int:
-    return seed * 1_000_003 + epoch
+def _epoch_seed(seed: int, epoch: int, stream: int) -> int:
+    """Return a seed of its own for each stream: from one seed, two generators draw the same."""
+    return seed * 1_000_003 + 2 * epoch + stream

@@ -44,8 +44,8 @@ class GradualWarmupScheduler(LRScheduler):
         parts = list(_with_inner(after_scheduler))
         if multiplier != 1 and any(isinstance(part, OneCycleLR | CyclicLR) for part in parts):
             raise ValueError(
-                f"multiplier={multiplier} does not reach a OneCycleLR or CyclicLR, which have rates "
-                "of their own. Fix: multiplier=1.0, and the highest rate in that scheduler."
+                f"multiplier={multiplier} does not reach a OneCycleLR or CyclicLR, whose rates are "
+                "their own. Fix: multiplier=1.0, and the highest rate in that scheduler."
             )
         self.multiplier, self.total_epoch = multiplier, int(total_epoch)
         self.after_scheduler = after_scheduler

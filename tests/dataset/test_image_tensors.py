@@ -403,3 +403,12 @@ class TestTorchvisionFormat:
         monkeypatch.setenv("HOME", str(cifar_root))
         monkeypatch.setenv("USERPROFILE", str(cifar_root))
         assert len(load("cifar10", "~")[0]) == 30
+
+
+def test_a_data_set_on_a_read_only_disk_only_costs_time(tmp_path, monkeypatch):
+    def read_only(path, content):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("hdd.dataset.loading.write_atomically", read_only)
+    loading._write_cache(tmp_path / "cache.pt", "key", ())
+    assert not list(tmp_path.iterdir())
