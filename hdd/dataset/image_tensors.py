@@ -40,8 +40,10 @@ class ImageTensors:
                 f"images are {images.dtype} {tuple(images.shape)}, labels {tuple(labels.shape)}. "
                 "Fix: uint8 images (N, C, H, W) with values from 0 to 255, and labels (N,)."
             )
-        low, high = (int(v) for v in labels.aminmax()) if len(labels) else (0, 0)
-        if low < 0 or (len(labels) and high >= len(self.class_names)):
+        if not len(labels) or labels.device.type != "cpu":  # no wait for a GPU
+            return
+        low, high = (int(value) for value in labels.aminmax())
+        if low < 0 or high >= len(self.class_names):
             raise ValueError(
                 f"Labels go from {low} to {high}, but there are {len(self.class_names)} class "
                 "names. Fix: number the classes from 0, and give each one a name."
