@@ -4,6 +4,7 @@
     python3 run.py lab [jupyter options]     open JupyterLab on the first notebook
     python3 run.py test [pytest options]     run all tests and all notebooks
     python3 run.py execute [names]           run notebooks in place (default: all), e.g. 02 04
+    python3 run.py seeds 7 23 101            run notebooks with other seeds: do conclusions hold?
     python3 run.py papermill [options]       run a notebook with other parameters
     python3 run.py copies [names]            notebooks for a class: students', instructors'
 
@@ -27,6 +28,7 @@ MODULES = {
     "lab": "hdd.teaching.lab",
     "test": "pytest",
     "execute": "hdd.teaching.execute",
+    "seeds": "hdd.teaching.seeds",
     "papermill": "papermill",
     "copies": "hdd.teaching.copies",
 }

@@ -21,6 +21,7 @@ from nbformat.sign import NotebookNotary
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS, COVERS = ROOT / "notebooks", ROOT / "resources" / "covers"
+FAILURES = (CellExecutionError, DeadKernelError, NotJSONError)
 
 
 def strip_volatile_metadata(notebook: nbformat.NotebookNode) -> None:
@@ -52,9 +53,8 @@ def find_notebooks(names: list[str]) -> list[Path]:
     return [path for path in known if path.stem.startswith(tuple(stems))]
 
 
-def execute(path: Path) -> None:
-    """Run one notebook from top to bottom and replace the file only if every cell succeeded."""
-    notebook = nbformat.read(path, as_version=4)
+def run_cells(notebook: nbformat.NotebookNode, folder: Path) -> None:
+    """Run a notebook from top to bottom in `folder`; its outputs are in it afterwards."""
     # Reading a bar's remains is no use to anyone, and they would change with every run.
     environment = os.environ | {"TQDM_DISABLE": "1"}
     NotebookClient(
@@ -63,8 +63,34 @@ def execute(path: Path) -> None:
         timeout=None,
         record_timing=False,
         coalesce_streams=True,
-        resources={"metadata": {"path": str(path.parent)}},
+        resources={"metadata": {"path": str(folder)}},
     ).execute(env=environment)
+
+
+def run_with_seed(path: Path, seed: int) -> nbformat.NotebookNode | None:
+    """Return a notebook run with another SEED, or None if its `parameters` cell has no SEED."""
+    notebook = nbformat.read(path, as_version=4)
+    changed = 0
+    for cell in notebook.cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            cell.source, found = re.subn(r"^SEED = .*$", f"SEED = {seed}", cell.source, flags=re.M)
+            changed += found
+    if not changed:
+        return None
+    run_cells(notebook, path.parent)
+    return notebook
+
+
+def printed(notebook: nbformat.NotebookNode) -> list[str]:
+    """Return all text that the cells of a notebook have printed."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return [output["text"] for output in outputs if output["output_type"] == "stream"]
+
+
+def execute(path: Path) -> None:
+    """Run one notebook from top to bottom and replace the file only if every cell succeeded."""
+    notebook = nbformat.read(path, as_version=4)
+    run_cells(notebook, path.parent)
     strip_volatile_metadata(notebook)
     temporary = path.with_suffix(".tmp")
     nbformat.write(notebook, temporary)
@@ -97,7 +123,7 @@ def main(names: list[str]) -> int:
         start = time.perf_counter()
         try:
             execute(path)
-        except (CellExecutionError, DeadKernelError, NotJSONError) as error:
+        except FAILURES as error:
             print(f"{path.name} failed and was left as it was:\n{error}")
             return 1
         print(f"{path.name}: {time.perf_counter() - start:.1f} s", flush=True)
