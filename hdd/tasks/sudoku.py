@@ -18,6 +18,7 @@ from torch import Tensor
 
 SIDE, BOX = 6, (2, 3)
 CELLS, EMPTY = SIDE * SIDE, SIDE
+LEVELS, STUCK = ("naked singles", "hidden singles", "guess"), -1
 SPLITS = ("training", "validation", "test")
 
 
@@ -223,7 +224,7 @@ def _dig(grid: Tensor, wanted: Tensor, generator: torch.Generator) -> Tensor:
         rich = ((puzzles != EMPTY).sum(dim=1) > wanted).nonzero().flatten()
         poorer = puzzles[rich]
         poorer.scatter_(1, cell[rich, None], EMPTY)
-        unique = solved_by_singles(poorer)
+        unique = rounds_of_singles(poorer) != STUCK
         for i in (~unique).nonzero().flatten().tolist():
             unique[i] = count_solutions(poorer[i]) == 1
         puzzles[rich[unique]] = poorer[unique]
@@ -251,20 +252,28 @@ def eliminate(possible: Tensor, hidden: bool = True) -> Tensor:
     return torch.where(forced.any(dim=2, keepdim=True), forced, possible)
 
 
-def solved_by_singles(puzzles: Tensor, hidden: bool = True) -> Tensor:
-    """Return which puzzles (N, 36) singles solve, and so prove to have one solution: (N,)."""
+def rounds_of_singles(puzzles: Tensor, hidden: bool = True) -> Tensor:
+    """Return after how many rounds of singles each puzzle (N, 36) is solved: (N,).
+
+    0 is a full grid; STUCK = -1 says that singles do not solve it. Those that they solve have one
+    solution: each digit was the only one possible.
+    """
     possible, before = candidates(puzzles), None
-    while before is None or not torch.equal(possible, before):
+    rounds = torch.full((len(puzzles),), STUCK)
+    for number in itertools.count():
+        certain = (possible.sum(dim=2) == 1).all(dim=1)
+        rounds[certain & (rounds == STUCK)] = number
+        if before is not None and torch.equal(possible, before):
+            break
         possible, before = eliminate(possible, hidden), possible
-    return (possible.sum(dim=2) == 1).all(dim=1)
-
-
-LEVELS = ("naked singles", "hidden singles", "guess")
+    # A contradiction can leave one digit a cell, too: the same one twice in a unit.
+    wrong = ((units() @ possible.float()) != 1).any(dim=2).any(dim=1)
+    return rounds.where(~wrong, STUCK)
 
 
 def difficulty(puzzles: Tensor) -> Tensor:
     """Return each puzzle's level (N,): the index in LEVELS of what a person needs to solve it."""
-    naked, hidden = solved_by_singles(puzzles, hidden=False), solved_by_singles(puzzles)
+    naked, hidden = (rounds_of_singles(puzzles, hidden=kind) != STUCK for kind in (False, True))
     return 2 - hidden.long() - naked.long()
 
 

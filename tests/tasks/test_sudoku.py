@@ -157,16 +157,23 @@ def test_difficulty_is_what_is_needed():
     some = sudoku.generate(60, "training", givens=(10,), seed=0).givens
     level = sudoku.difficulty(some)
     assert {0, 1, 2} >= set(level.tolist())
-    assert torch.equal(level < 2, sudoku.solved_by_singles(some))
-    assert torch.equal(level < 1, sudoku.solved_by_singles(some, hidden=False))
+    assert torch.equal(level < 2, sudoku.rounds_of_singles(some) >= 0)
+    assert torch.equal(level < 1, sudoku.rounds_of_singles(some, hidden=False) >= 0)
 
 
-def test_singles_find_the_solution(puzzles):
-    singles = sudoku.solved_by_singles(puzzles.givens)
-    possible = sudoku.candidates(puzzles.givens[singles])
-    for _ in range(CELLS):
-        possible = sudoku.eliminate(possible)
-    assert torch.equal(possible.long().argmax(dim=2), puzzles.solutions[singles].long())
+def test_rounds_count_how_often_singles_are_needed(puzzles):
+    rounds = sudoku.rounds_of_singles(puzzles.givens)
+    assert rounds.max() > 3
+    for number in rounds[rounds > 0].unique().tolist():
+        possible = sudoku.candidates(puzzles.givens[rounds == number])
+        for _ in range(number):
+            assert (possible.sum(dim=2) > 1).any(dim=1).all()  # none is done earlier
+            possible = sudoku.eliminate(possible)
+        solutions = puzzles.solutions[rounds == number].long()
+        assert torch.equal(possible.long().argmax(dim=2), solutions)
+    full = sudoku.grids()[:2].clone()
+    full[1, :2] = full[1, :2].flip(0)  # twice in a column
+    assert sudoku.rounds_of_singles(full).tolist() == [0, sudoku.STUCK]
 
 
 @pytest.mark.parametrize("wrong", [{"count": 0}, {"givens": (3,)}, {"givens": ()}])
