@@ -179,9 +179,7 @@ def shuffle_patches(images: Tensor, seed: int = 0) -> Tensor:
     """Return images (B, 3, 32, 32) with the patches of each in an order of its own."""
     columns = functional.unfold(images, 4, stride=4)  # (B, 48, S)
     order = torch.rand(columns.shape[::2], generator=torch.Generator().manual_seed(seed)).argsort(1)
-    return functional.fold(
-        columns.gather(2, order[:, None].expand_as(columns)), SIDE, 4, stride=4
-    )
+    return functional.fold(columns.gather(2, order[:, None].expand_as(columns)), SIDE, 4, stride=4)
 
 
 def shift_right(images: Tensor, pixels: int) -> Tensor:
