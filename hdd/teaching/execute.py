@@ -25,14 +25,17 @@ FAILURES = (CellExecutionError, DeadKernelError, NotJSONError)
 
 
 def strip_volatile_metadata(notebook: nbformat.NotebookNode) -> None:
-    """Keep names of kernel and language; of cells the tags, slide types and what is folded."""
+    """Keep names of kernel and language; of cells the tags, slide types and what is folded.
+
+    Jupyter's mark `trusted` stays, too: it is needed for signing, and never written to a file.
+    """
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
     for cell in notebook.cells:
         folded = cell.metadata.get("jupyter", {}).get("source_hidden", False)
-        kept = {k: v for k, v in cell.metadata.items() if k in ("tags", "slideshow")}
+        kept = {k: v for k, v in cell.metadata.items() if k in ("tags", "slideshow", "trusted")}
         cell.metadata = kept | ({"jupyter": {"source_hidden": True}} if folded else {})
 
 
