@@ -142,7 +142,10 @@ def _split(train: ImageTensors, recipe: Recipe) -> tuple[ImageTensors, ImageTens
     """Return (train, validation), or all of it and None."""
     if not recipe.validation:
         return train, None
-    return split_validation(train, recipe.validation, recipe.seed)
+    try:
+        return split_validation(train, recipe.validation, recipe.seed)
+    except ValueError as error:
+        raise ValueError(f"validation={recipe.validation}: {error}") from error
 
 
 def _silent(text: str) -> None:

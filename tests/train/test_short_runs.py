@@ -14,7 +14,6 @@ from hdd.models.baselines import NETWORKS, build_network
 from hdd.models.cnn.mlp_mixer import MixerBlock
 from hdd.models.nn_utils import count_trainable_parameter
 from hdd.tasks import token_net
-from hdd.train.records import spread
 from hdd.train.short_runs import accuracy, fit, random_batches
 
 SHAPES = [((1, 28, 28), 7, 64, 3), ((3, 32, 32), 4, 64, 4), ((3, 32, 32), 8, 128, 8)]
@@ -173,7 +172,3 @@ def test_a_token_net_learns_and_positions_matter():
     assert diagonal.diagonal_accuracy(net)[4] > untrained[4] + 0.3
     assert net.position.shape == (36, 16)
     assert token_net.TokenNet(2, 5, 16, blocks).position is None
-
-
-def test_spread():
-    assert spread([1.0, 2.0, 4.5]) == "2.5 (1.0-4.5)"
