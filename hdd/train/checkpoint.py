@@ -9,15 +9,20 @@ import torch
 from torch import nn
 
 from hdd.files import write_atomically
+from hdd.models.networks import describe
 from hdd.train.recipe import Recipe
 
 CHECKPOINT, WEIGHTS, HISTORY = "checkpoint.pt", "weights.safetensors", "history.json"
 
 
 def save_weights(path: Path, net: nn.Module, names: list[str] | None = None) -> None:
-    """Write the network's weights, or those called `names`, as safetensors."""
+    """Write the network's weights, or those called `names`, as safetensors.
+
+    What the network was built with goes along, for `hdd.models.networks.build_again`.
+    """
     state = {k: v.cpu().contiguous() for k, v in net.state_dict().items()}
-    write_atomically(path, safetensors.torch.save({k: state[k] for k in names or state}))
+    chosen = {k: state[k] for k in names or state}
+    write_atomically(path, safetensors.torch.save(chosen, describe(net)))
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:

@@ -20,14 +20,14 @@ from hdd.dataset.image_tensors import ImageTensors
 from hdd.dataset.loading import NAMES
 from hdd.models.baselines import SIZES, build_baseline
 from hdd.models.cnn.mlp_mixer import MLPMixer
-from hdd.models.token_mixers import KINDS, build
+from hdd.models.token_mixers import MIXER_KINDS, build_mixer
 from hdd.train.muon import MuonAdamW
 from hdd.train.schedule import WARMUP_EPOCHS, cosine_by_epoch, warmup_cosine
 
 BASELINES = ("vit", "cnn")
 CHOICES = {
     "dataset": NAMES,
-    "model": ("mixer", *BASELINES, *KINDS),
+    "model": ("mixer", *BASELINES, *MIXER_KINDS),
     "optimizer": ("muon", "adam", "adamw"),
     "schedule": ("cosine", "cosine-by-epoch"),
     "precision": ("auto", "float32", "bfloat16"),
@@ -213,8 +213,8 @@ class Recipe:
             "depth": self.depth,
             "num_classes": num_classes,
         }
-        if self.model in KINDS:
-            return build(self.model, **sizes)
+        if self.model in MIXER_KINDS:
+            return build_mixer(self.model, **sizes)
         return MLPMixer(**sizes, expansion_factor_token=self.expansion_factor_token)
 
     def build_optimizer(self, net: nn.Module) -> torch.optim.Optimizer:

@@ -6,7 +6,6 @@ has written; `python -m hdd.train.records evaluate NAME` measures its recorded w
 
 import datetime
 import json
-import math
 import platform
 import re
 import statistics
@@ -19,15 +18,15 @@ from typing import Any
 import safetensors.torch
 import torch
 import torchvision
-from safetensors import SafetensorError
-from torch import Tensor
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
 
 from hdd.command import OneLineParser, fail
 from hdd.dataset.image_tensors import BatchLoader
 from hdd.dataset.loading import load
 from hdd.files import write_atomically
-from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.models.cnn.timm_twin import timm_twin
+from hdd.models.networks import build_again
 from hdd.train.classification_utils import evaluate
 
 ROOT = Path(__file__).parents[2]
@@ -137,43 +136,42 @@ def load_weights(name: str) -> dict[str, Tensor]:
 
     Raises:
         FileNotFoundError: no such weights; the message lists those that exist.
-        ValueError: the file is damaged.
+        ValueError: a file that holds no weights; the message names it.
     """
-    path = _existing(CHECKPOINTS, name, ".safetensors")
-    weights = _converted(path, safetensors.torch.load)
-    return {key: tensor.float() for key, tensor in weights.items()}
+    return _read_weights(_existing(CHECKPOINTS, name, ".safetensors"))[0]
 
 
-def load_net(name: str, epoch: int | None = None) -> MLPMixer:
+def load_net(name: str, epoch: int | None = None) -> nn.Module:
     """Return the network of a recorded run, with its last weights or those after an epoch.
 
-    Snapshots hold the stem and the token mixing; whatever else a network of an `epoch` has is
-    random.
+    It is built as its saved weights say. Snapshots hold the stem and the token mixing; whatever
+    else a network of an `epoch` has is random.
 
     Raises:
         FileNotFoundError: no such weights; the message lists those that exist.
-        ValueError: a run of another network than a Mixer.
+        ValueError: a file that holds no weights, or does not say of which network.
     """
-    recipe = load_run(name).get("recipe")
-    if recipe is None:
-        raise ValueError(f"{name} records no single training. Fix: a run of `hdd.train`.")
-    if recipe["model"] != "mixer":
-        raise ValueError(
-            f"{name} is a {recipe['model']}; only Mixers can be loaded. Fix: the name of one."
-        )
-    weights = load_weights(name if epoch is None else f"{name}/epoch_{epoch:04d}")
-    dim, channels, patch_size, _ = weights["patch_embedding.weight"].shape
-    hidden, tokens = weights["blocks.0.token_mixing.fc1.weight"].shape
-    net = MLPMixer(
-        image_size=patch_size * math.isqrt(tokens),
-        channels=channels,
-        patch_size=patch_size,
-        dim=dim,
-        depth=recipe["depth"],
-        token_dim=hidden,
-    )
-    net.load_state_dict(weights, strict=epoch is None)
+    name = name if epoch is None else f"{name}/epoch_{epoch:04d}"
+    path = _existing(CHECKPOINTS, name, ".safetensors")
+    weights, metadata = _read_weights(path)
+    try:
+        net = build_again(metadata)
+        net.load_state_dict(weights, strict=epoch is None)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"{path} cannot be loaded: {error}") from error
     return net.eval()
+
+
+def _read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str] | None]:
+    """Return the tensors of a safetensors file as float32, and its metadata."""
+    try:
+        with safe_open(path, "pt") as file:
+            return {key: file.get_tensor(key).float() for key in file.keys()}, file.metadata()  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError) as error:
+        raise ValueError(
+            f"{path} holds no weights ({error}). Fix: get the file anew, for example by "
+            f"`git checkout {path.name}`; a pointer of Git LFS or a page of HTML is no weights."
+        ) from error
 
 
 def _existing(folder: Path, name: str, suffix: str) -> Path:
@@ -239,7 +237,13 @@ def _float16_files(
 def _as_float16(content: bytes) -> bytes:
     weights = safetensors.torch.load(content)
     halves = {k: t.half() if t.is_floating_point() else t for k, t in weights.items()}
-    return safetensors.torch.save(halves)
+    return safetensors.torch.save(halves, _metadata(content))
+
+
+def _metadata(content: bytes) -> dict[str, str] | None:
+    """Return the metadata of a safetensors file's bytes, which begin with a header in JSON."""
+    length = int.from_bytes(content[:8], "little")
+    return json.loads(content[8 : 8 + length]).get("__metadata__")
 
 
 def _converted(path: Path, convert: Callable[[bytes], Any]) -> Any:
