@@ -206,14 +206,14 @@ def build_mixer(
     net = MLPMixer(**sizes, dim=dim, depth=depth, num_classes=num_classes)
     budget = count_trainable_parameter(net.blocks[0])
     mixers = [TOKEN_MIXERS[kinds[i % len(kinds)]](net.grid, dim) for i in range(depth)]
-    widths = [_channel_width(mixer, dim, budget) for mixer in mixers]
+    widths = [channel_width(mixer, dim, budget) for mixer in mixers]
     pairs = zip(mixers, widths, strict=True)
     net.blocks = nn.Sequential(*(Block(mixer, dim, width, norm) for mixer, width in pairs))
     net.arguments = {"kind": kind, **sizes, "dim": dim, "depth": depth, "num_classes": num_classes}
     return net
 
 
-def _channel_width(mixer: nn.Module, dim: int, budget: int) -> int:
+def channel_width(mixer: nn.Module, dim: int, budget: int) -> int:
     """Return the hidden width with which a block has about `budget` parameters."""
     left = budget - count_trainable_parameter(mixer) - 4 * dim - dim  # two norms, one bias
     return max(1, round(left / (2 * dim + 1)))

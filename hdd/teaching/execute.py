@@ -2,11 +2,13 @@
 
 Volatile metadata (timestamps, versions, widget states) is stripped: a second run changes nothing
 but timings and accuracies. The figure of the cell tagged `cover` is saved as
-`resources/covers/<notebook>.png`, which the README shows.
+`resources/covers/<notebook>.png`, in English as `<notebook>.en.png`, which the README shows. The
+notebook is signed, so that JupyterLab on this machine trusts its outputs at once.
 """
 
 import base64
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -15,20 +17,25 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat.reader import NotJSONError
+from nbformat.sign import NotebookNotary
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS, COVERS = ROOT / "notebooks", ROOT / "resources" / "covers"
+FAILURES = (CellExecutionError, DeadKernelError, NotJSONError)
 
 
 def strip_volatile_metadata(notebook: nbformat.NotebookNode) -> None:
-    """Keep names of kernel and language; of cells the tags, slide types and what is folded."""
+    """Keep names of kernel and language; of cells the tags, slide types and what is folded.
+
+    Jupyter's mark `trusted` stays, too: it is needed for signing, and never written to a file.
+    """
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
     for cell in notebook.cells:
         folded = cell.metadata.get("jupyter", {}).get("source_hidden", False)
-        kept = {k: v for k, v in cell.metadata.items() if k in ("tags", "slideshow")}
+        kept = {k: v for k, v in cell.metadata.items() if k in ("tags", "slideshow", "trusted")}
         cell.metadata = kept | ({"jupyter": {"source_hidden": True}} if folded else {})
 
 
@@ -49,9 +56,8 @@ def find_notebooks(names: list[str]) -> list[Path]:
     return [path for path in known if path.stem.startswith(tuple(stems))]
 
 
-def execute(path: Path) -> None:
-    """Run one notebook from top to bottom and replace the file only if every cell succeeded."""
-    notebook = nbformat.read(path, as_version=4)
+def run_cells(notebook: nbformat.NotebookNode, folder: Path) -> None:
+    """Run a notebook from top to bottom in `folder`; its outputs are in it afterwards."""
     # Reading a bar's remains is no use to anyone, and they would change with every run.
     environment = os.environ | {"TQDM_DISABLE": "1"}
     NotebookClient(
@@ -60,21 +66,53 @@ def execute(path: Path) -> None:
         timeout=None,
         record_timing=False,
         coalesce_streams=True,
-        resources={"metadata": {"path": str(path.parent)}},
+        resources={"metadata": {"path": str(folder)}},
     ).execute(env=environment)
+
+
+def run_with_seed(path: Path, seed: int) -> nbformat.NotebookNode | None:
+    """Return a notebook run with another SEED, or None if its `parameters` cell has no SEED."""
+    notebook = nbformat.read(path, as_version=4)
+    changed = 0
+    for cell in notebook.cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            cell.source, found = re.subn(r"^SEED = .*$", f"SEED = {seed}", cell.source, flags=re.M)
+            changed += found
+    if not changed:
+        return None
+    run_cells(notebook, path.parent)
+    return notebook
+
+
+def printed(notebook: nbformat.NotebookNode) -> list[str]:
+    """Return all text that the cells of a notebook have printed."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return [output["text"] for output in outputs if output["output_type"] == "stream"]
+
+
+def execute(path: Path) -> None:
+    """Run one notebook from top to bottom and replace the file only if every cell succeeded."""
+    notebook = nbformat.read(path, as_version=4)
+    run_cells(notebook, path.parent)
     strip_volatile_metadata(notebook)
     temporary = path.with_suffix(".tmp")
     nbformat.write(notebook, temporary)
     temporary.replace(path)
+    NotebookNotary().sign(nbformat.read(path, as_version=4))
     _save_cover(notebook, COVERS / f"{path.stem}.png")
 
 
 def _save_cover(notebook: nbformat.NotebookNode, target: Path) -> None:
     covers = [cell for cell in notebook.cells if "cover" in cell.metadata.get("tags", [])]
     outputs = [output.get("data", {}) for cell in covers for output in cell.outputs]
-    for picture in [data["image/png"] for data in outputs if "image/png" in data][:1]:
+    pictures = [data["image/png"] for data in outputs if "image/png" in data][:1]
+    for data in outputs:  # in two languages: Chinese, then English
+        pictures += re.findall(
+            r'<img src="data:image/png;base64,([^"]*)"', data.get("text/html", "")
+        )
+    for picture, ending in zip(pictures[:2], (".png", ".en.png"), strict=False):
         target.parent.mkdir(exist_ok=True)
-        target.write_bytes(base64.b64decode(picture))
+        target.with_suffix(ending).write_bytes(base64.b64decode(picture))
 
 
 def main(names: list[str]) -> int:
@@ -88,7 +126,7 @@ def main(names: list[str]) -> int:
         start = time.perf_counter()
         try:
             execute(path)
-        except (CellExecutionError, DeadKernelError, NotJSONError) as error:
+        except FAILURES as error:
             print(f"{path.name} failed and was left as it was:\n{error}")
             return 1
         print(f"{path.name}: {time.perf_counter() - start:.1f} s", flush=True)
