@@ -148,7 +148,7 @@ def module_name(path):
 
 
 def test_every_module_of_hdd_is_used():
-    """By a notebook, a command or a script, directly or through another module; tests don't count."""
+    """By a notebook, a command or a script, itself or through others; tests don't count."""
     commands = re.findall(r'"(hdd[\w.]*)"', (ROOT / "run.py").read_text(encoding="utf-8"))
     trees = [ast.parse(notebook_code(path)) for path in NOTEBOOKS]
     trees += [parse(path) for path in MODULES if path.name == "__main__.py" or is_command(path)]

@@ -42,19 +42,6 @@ def test_muon_gets_the_matrices_of_the_blocks_and_adamw_the_rest():
     assert not by_muon & by_adamw
 
 
-def test_adamw_one_cycle_rises_for_a_tenth_and_falls_to_zero():
-    net = tiny_mixer()
-    optimizer, schedule = optimizers.adamw_one_cycle(net.parameters(), 1e-3, 20, weight_decay=0.0)
-    rates = []
-    for _ in range(20):
-        rates.append(optimizer.param_groups[0]["lr"])
-        train(net, optimizer, steps=1, scheduler=schedule)
-    assert rates.index(max(rates)) == 2
-    assert max(rates) == 1e-3
-    assert 0 < min(rates) < 2e-5
-    assert optimizer.param_groups[0]["lr"] == 0
-
-
 def test_attention_gives_muon_three_matrices_and_keeps_its_positions():
     net = build_mixer("attention", image_size=8, patch_size=4, dim=8, depth=1)
     matrices, adamw = MuonAdamW(net).parts
