@@ -60,7 +60,7 @@ def test_run_py_wants_the_same_python_as_pyproject():
 
 def test_every_dependency_has_a_lower_bound_and_nothing_else():
     for requirement in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]:
-        assert re.fullmatch(r"[\w-]+>=[\d.]+", requirement), requirement
+        assert re.fullmatch(r"[\w-]+>=[\d.]+(post\d+)?", requirement), requirement
 
 
 def test_lower_bound_of_torch_has_muon():
@@ -148,7 +148,7 @@ def module_name(path):
 
 
 def test_every_module_of_hdd_is_used():
-    """By a notebook, a command or a script, directly or through another module; tests don't count."""
+    """By a notebook, a command or a script, itself or through others; tests don't count."""
     commands = re.findall(r'"(hdd[\w.]*)"', (ROOT / "run.py").read_text(encoding="utf-8"))
     trees = [ast.parse(notebook_code(path)) for path in NOTEBOOKS]
     trees += [parse(path) for path in MODULES if path.name == "__main__.py" or is_command(path)]

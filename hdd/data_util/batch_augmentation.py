@@ -140,11 +140,13 @@ class CutMix:
             ValueError: labels outside 0 to K - 1. On a GPU, where a look at them would make every
                 batch wait, it is `train_one_epoch` that looks.
         """
-        if labels.device.type == "cpu" and labels.numel() and int(labels.max()) >= self.num_classes:
-            raise ValueError(
-                f"Labels go up to {int(labels.max())}, but CutMix was made for "
-                f"{self.num_classes} classes. Fix: num_classes={int(labels.max()) + 1}."
-            )
+        if labels.device.type == "cpu" and len(labels):
+            low, high = (int(value) for value in labels.aminmax())
+            if low < 0 or high >= self.num_classes:
+                raise ValueError(
+                    f"Labels go from {low} to {high}, but CutMix was made for {self.num_classes} "
+                    f"classes. Fix: num_classes={max(high + 1, 1)}, and labels from 0."
+                )
         b, _, h, w = images.shape
         side = (1 - torch.rand(b, 1)).sqrt()  # the box covers a share that is uniform on [0, 1]
         chosen = torch.rand(b, 1) < self.probability

@@ -1,1 +1,1 @@
-"""Images as tensors in memory, and where they come from."""
+"""Images as tensors in memory, and where they come from: by name, from folders, a cache."""

@@ -38,10 +38,14 @@ def randomise(module):
 
 def test_attention_is_timms(x):
     theirs, ours = Attention(DIM, num_heads=4, qkv_bias=True), mixers.SelfAttention(GRID, DIM)
-    copy([(ours.qkv, theirs.qkv), (ours.out, theirs.proj)])
+    with torch.no_grad():
+        for i, part in enumerate((ours.query, ours.key, ours.value)):
+            part.weight.copy_(theirs.qkv.weight.chunk(3)[i])
+            part.bias.copy_(theirs.qkv.bias.chunk(3)[i])
+    copy([(ours.out, theirs.proj)])
     assert torch.allclose(ours(x), theirs(x + ours.position), atol=1e-6)
-    with pytest.raises(ValueError, match=r"dim=8.*heads=3"):
-        mixers.SelfAttention(GRID, DIM, heads=3)
+    with pytest.raises(ValueError, match=r"dim=10 .*4 attention heads.*Fix: dim=12"):
+        mixers.SelfAttention(GRID, 10)
 
 
 def test_spatial_gate_is_timms_gmlp(x):
