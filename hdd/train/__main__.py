@@ -224,7 +224,7 @@ def _record(run: Run, command: str) -> dict[str, Any]:
         "macs": count_macs(run.net, tuple(run.test.images.shape[1:])),
         "precision": str(run.amp_dtype).removeprefix("torch."),
         "processes": processes(),
-        **run.test_figures(),
+        **run.test_metrics(),
         "history": run.history,
     }
 
