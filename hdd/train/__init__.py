@@ -1,1 +1,1 @@
-"""Training loops and learning-rate schedules."""
+"""Training: one loop, one schedule, optimizers, short runs, and recorded runs from recipes."""

@@ -178,7 +178,7 @@ def error_of(capsys, *argv):
         (["--seed", "3000000000"], "from 0 to 2,147,483,648"),
         (["--lr", "2000"], "to 1,000. Fix: --lr 0.002"),
         (["--crop-padding", "2000000000"], "from 0 to 64"),
-        (["--validation", "0.00001"], "`--validation 0` holds nothing out"),
+        (["--validation", "0.00001"], "fraction=1e-05 of class"),
         (["--model", "vit", "--patch-size", "5"], "patch_size=5"),
         (["--model", "vit", "--patch-size", "56"], "patch_size=56"),
     ],

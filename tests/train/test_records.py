@@ -116,7 +116,3 @@ def test_only_mixers_can_be_loaded(kept, run):
 def test_a_record_of_no_training_is_named(capsys):
     assert records.main(["evaluate", "speed"]) == 2
     assert "speed records no single training. Fix: " in capsys.readouterr().err
-
-
-def test_spread():
-    assert records.spread([1.0, 2.0, 4.5]) == "2.5 (1.0-4.5)"
