@@ -1,3 +1,7 @@
+import os
+import sys
+from pathlib import Path
+
 import nbformat
 import pytest
 import torch
@@ -8,6 +12,13 @@ from torch.utils._pytree import tree_leaves
 # The networks of these tests are tiny: a second thread would only wait for the first, and where
 # other programs keep the cores busy it waits long.
 torch.set_num_threads(1)
+
+# Kernels of tests and notebooks: this environment's, even where another is named python3, and with
+# pictures, even where a server or an editor has chosen a backend without.
+os.environ["JUPYTER_PATH"] = os.pathsep.join(
+    [str(Path(sys.prefix, "share", "jupyter")), os.environ.get("JUPYTER_PATH", "")]
+)
+os.environ.pop("MPLBACKEND", None)
 
 
 @pytest.fixture

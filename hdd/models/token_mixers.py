@@ -203,6 +203,8 @@ def build_mixer(
     kinds = {"hybrid": ["token-mlp", "attention"], "resmlp": ["token-linear"]}.get(kind, [kind])
     norm = Affine if kind == "resmlp" else None
     sizes = {"image_size": image_size, "channels": channels, "patch_size": patch_size}
+    one_token = image_size in (patch_size, (patch_size, patch_size))  # half a unit would be none
+    sizes["expansion_factor_token"] = 1.0 if one_token else 0.5
     net = MLPMixer(**sizes, dim=dim, depth=depth, num_classes=num_classes)
     budget = count_trainable_parameter(net.blocks[0])
     mixers = [TOKEN_MIXERS[kinds[i % len(kinds)]](net.grid, dim) for i in range(depth)]

@@ -152,7 +152,7 @@ class Training(NamedTuple):
     steps: int = 400
     batch: int = 64
     optimizer: str = "muon"
-    lr: float = 1e-2
+    lr: float = 2e-2
     adamw_lr: float = 5e-3
     weight_decay: float = 0.05
     reveal: float = 0.0

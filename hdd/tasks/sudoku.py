@@ -175,19 +175,19 @@ def generate(
         seed: of the grids and of what is taken away.
 
     Raises:
-        ValueError: an unknown split, a count below 1, or givens outside 8 ... 36.
+        ValueError: an unknown split, a count below 1, or givens outside 10 ... 36.
     """
-    if count < 1 or not givens or not all(8 <= number <= CELLS for number in givens):
+    if count < 1 or not givens or not all(10 <= number <= CELLS for number in givens):
         raise ValueError(
-            f"count={count}, givens={givens}: at least one puzzle, with 8 to {CELLS} givens (with "
-            "fewer, no puzzle has one solution). Fix: count=1000, givens=(13,)."
+            f"count={count}, givens={givens}: at least one puzzle, with 10 to {CELLS} givens (with "
+            "fewer, hardly any puzzle has one solution only). Fix: count=1000, givens=(13,)."
         )
     generator = torch.Generator().manual_seed(seed)
     pool = grids()[torch.isin(classes(), split_of_classes(split))]
     found, missing = [], count
     while missing > 0:
         grid = pool[torch.randint(len(pool), (missing + 8,), generator=generator)]
-        grid = relabelled(grid, generator)
+        grid = _rename(grid, _new_names(len(grid), generator))
         wanted = torch.tensor(givens)[torch.randint(len(givens), (len(grid),), generator=generator)]
         puzzles = _dig(grid, wanted, generator)
         done = (puzzles != EMPTY).sum(dim=1) == wanted  # the others can lose no further cell
@@ -196,12 +196,13 @@ def generate(
     return Puzzles(*(torch.cat(field)[:count] for field in zip(*found, strict=True)))
 
 
-def relabelled(some: Tensor, generator: torch.Generator) -> Tensor:
-    """Return grids (N, 36) with the digits of each renamed at random; EMPTY stays."""
-    return _rename(some, torch.rand(len(some), SIDE, generator=generator).argsort(dim=1))
+def _new_names(count: int, generator: torch.Generator) -> Tensor:
+    """Return `count` random orders of the digits (count, 6)."""
+    return torch.rand(count, SIDE, generator=generator).argsort(dim=1)
 
 
 def _rename(some: Tensor, names: Tensor) -> Tensor:
+    """Return puzzles (N, 36) with each digit d as `names[:, d]`; EMPTY stays."""
     names = torch.cat([names, torch.full((len(names), 1), EMPTY)], dim=1).to(torch.uint8)
     return names.gather(1, some.long())
 
@@ -213,7 +214,7 @@ def disguised(puzzles: Puzzles, generator: torch.Generator) -> Puzzles:
     """
     count = len(puzzles.givens)
     symmetry = symmetries()[torch.randint(len(symmetries()), (count,), generator=generator)]
-    names = torch.rand(count, SIDE, generator=generator).argsort(dim=1)
+    names = _new_names(count, generator)
     return Puzzles(*(_rename(field.gather(1, symmetry), names) for field in puzzles))
 
 

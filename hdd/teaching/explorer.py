@@ -26,11 +26,8 @@ SCRIPTS = (
     *("pad.js", "tour.js", "main.js"),
 )
 LARGEST = 4 * 10**6  # bytes; a page that mails and projectors still take
-# A slider over the training shows these: what the stem and token mixing look for, and write.
-DRAWN = (
-    "patch_embedding.weight",
-    *(f"blocks.{b}.token_mixing.fc{n}.weight" for b in range(8) for n in (1, 2)),
-)
+# A slider over the training shows these: what the units of token mixing read, and write.
+DRAWN = tuple(f"blocks.{b}.token_mixing.fc{n}.weight" for b in range(8) for n in (1, 2))
 
 
 def encode(content: bytes) -> str:

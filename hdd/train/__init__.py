@@ -1,1 +1,1 @@
-"""Training: one loop, one schedule, optimizers, short runs, and recorded runs from recipes."""
+"""One loop, the recipe of a run, its optimizer and schedule, its record; `python -m hdd.train`."""

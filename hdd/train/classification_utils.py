@@ -11,6 +11,7 @@ from torch.nn import functional
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from hdd.device.utils import keep_freed_memory
+from hdd.models.cnn.fast_step import FastStep
 from hdd.progress import progress
 
 History = dict[str, list[float]]
@@ -225,6 +226,7 @@ def naive_train_classification_model(
     *,
     log_every: int = 1,
     amp_dtype: torch.dtype | None = None,
+    fast_step: bool = False,
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> History:
     """Train `net` and return its history; `scheduler` steps once an epoch.
@@ -241,6 +243,8 @@ def naive_train_classification_model(
         verbose: whether to print a line an epoch.
         log_every: print every so many epochs, and always the last.
         amp_dtype: dtype for autocast (`get_amp_dtype`); None or float32 for none.
+        fast_step: train an MLPMixer on the CPU with its fused step, if that finds the network's own
+            loss and gradients before each epoch: see `hdd.models.cnn.fast_step`.
         on_epoch: called with (epoch from 1, that epoch's values), for logging or snapshots.
 
     Returns:
@@ -253,21 +257,17 @@ def naive_train_classification_model(
             has no output for.
         FloatingPointError: the loss is not finite; names epoch, step and learning rate.
     """
-    for name, value in {"max_epochs": max_epochs, "log_every": log_every}.items():
-        if value < 1:
-            raise ValueError(f"{name}={value} must be at least 1. Fix: {name}=1.")
-    for name, loader in {"train_loader": train_loader, "val_loader": val_loader}.items():
-        if operator.length_hint(loader, 1) == 0:  # else found out after an epoch of training
-            raise ValueError(
-                f"{name} is empty. Fix: give it at least one image; a DataLoader with "
-                "drop_last=True needs a whole batch."
-            )
+    _check_counts(max_epochs=max_epochs, log_every=log_every)
+    _check_loaders(train_loader=train_loader, val_loader=val_loader)
     net.to(device)
+    dtype = amp_dtype or torch.float32
+    chooser = FastStep(net, _first_images(val_loader), dtype) if fast_step else None
     history: History = {}
     for epoch in range(1, max_epochs + 1):
         rate, start = float(optimizer.param_groups[0]["lr"]), time.perf_counter()
+        step, step_dtype = chooser.choose() if chooser else (net, amp_dtype)
         train_loss, train_accuracy = train_one_epoch(
-            net, criteria, train_loader, device, optimizer, amp_dtype, epoch
+            step, criteria, train_loader, device, optimizer, step_dtype, epoch
         )
         train_time = time.perf_counter() - start
         val_loss, val_accuracy = evaluate(net, val_loader, device, amp_dtype)
@@ -282,6 +282,27 @@ def naive_train_classification_model(
         if on_epoch is not None:
             on_epoch(epoch, values)
     return history
+
+
+def _check_counts(**counts: int) -> None:
+    for name, value in counts.items():
+        if value < 1:
+            raise ValueError(f"{name}={value} must be at least 1. Fix: {name}=1.")
+
+
+def _check_loaders(**loaders: Batches) -> None:
+    for name, loader in loaders.items():
+        if operator.length_hint(loader, 1) == 0:  # else found out after an epoch of training
+            raise ValueError(
+                f"{name} is empty. Fix: give it at least one image; a DataLoader with "
+                "drop_last=True needs a whole batch."
+            )
+
+
+def _first_images(loader: Batches) -> Tensor:
+    """Return a batch of images, without a trace in the random numbers that training draws."""
+    with torch.random.fork_rng(devices=[]):
+        return next(iter(loader))[0]
 
 
 def _step(scheduler, val_loss: float) -> None:

@@ -72,14 +72,14 @@ class Recipe:
     model: str = _knob("mixer", "mixer, a baseline from timm, or a Mixer with another token mixer")
     # The document's network: 1,099,146 parameters at patch 4.
     patch_size: int | None = _knob(
-        None, "side of a patch in pixels; must divide the image", 1, 1_000_000, "4; cnn: none"
+        None, "side of a patch in pixels; must divide the image", 1, 1024, "4; cnn: none"
     )
     # The baselines' usual sizes have about as many parameters.
     dim: int | None = _knob(
-        None, "channels of a token, or of the CNN's first stage", 1, 1_000_000, "128; cnn: 32"
+        None, "channels of a token, or of the CNN's first stage", 1, 65_536, "128; cnn: 32"
     )
     depth: int | None = _knob(
-        None, "number of blocks, in each stage of the CNN", 1, 1_000_000, "8; vit: 5, cnn: 2"
+        None, "number of blocks, in each stage of the CNN", 1, 1000, "8; vit: 5, cnn: 2"
     )
     # The document's; notebook 06 asks what wider token mixing does to the learned units.
     expansion_factor_token: float | None = _knob(

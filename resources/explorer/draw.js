@@ -72,8 +72,8 @@ function css(name) {
 /** A canvas of rows x columns cells. `pick(row, column)` is called on click, touch and Enter; with
     `follow` also whenever an arrow key moves the cursor. */
 class Board {
-  constructor({ rows, columns, cell, cellHeight = cell, label, pick, follow = true, gap = 0 }) {
-    Object.assign(this, { rows, columns, cell, cellHeight, gap, cursor: [0, 0] });
+  constructor({ rows, columns, cell, cellHeight = cell, label, pick, follow = true }) {
+    Object.assign(this, { rows, columns, cell, cellHeight, cursor: [0, 0] });
     this.canvas = document.createElement("canvas");
     this.canvas.width = 2 * columns * cell; // twice the size on the page: sharp on most screens
     this.canvas.height = 2 * rows * cellHeight;
@@ -130,16 +130,16 @@ class Board {
   }
 
   /** Draw lines between the cells. */
-  lines(colour = "rgba(255,255,255,.45)", every = 1) {
+  lines(colour, width = 1) {
     const { context, canvas } = this;
     context.strokeStyle = colour;
-    context.lineWidth = 1;
+    context.lineWidth = width;
     context.beginPath();
-    for (let c = every; c < this.columns; c += every) {
+    for (let c = 1; c < this.columns; c++) {
       context.moveTo(2 * c * this.cell, 0);
       context.lineTo(2 * c * this.cell, canvas.height);
     }
-    for (let r = every; r < this.rows; r += every) {
+    for (let r = 1; r < this.rows; r++) {
       context.moveTo(0, 2 * r * this.cellHeight);
       context.lineTo(canvas.width, 2 * r * this.cellHeight);
     }

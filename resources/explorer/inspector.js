@@ -64,14 +64,14 @@ function tokenTab() {
   const choice = stepper(t("token"), () => state.token, S, (token) => set({ token }));
   const from = h("p", {});
   const patch = new Board({ rows: PATCH, columns: PATCH, cell: 24, label: t("patchLabel") });
-  const bars = new Board({ rows: 1, columns: CHANNELS, cell: 4, cellHeight: 84, label: t("rowLabel"), pick: (_, channel) => set({ channel }) });
+  const bars = new Board({ rows: 1, columns: CHANNELS, cell: 4.5, cellHeight: 84, label: t("rowLabel"), pick: (_, channel) => set({ channel }) });
   const barsText = h("figcaption", {});
   const added = new Board({ rows: 1, columns: 1, cell: 360, cellHeight: 96, label: t("addedLabel") });
   const addedText = h("figcaption", {});
   const elements = [
     h("div", { class: "row" }, choice, from),
-    h("div", { class: "figures" }, figure(patch, t("patchCaption")), h("figure", {}, bars.canvas, barsText)),
-    h("figure", {}, added.canvas, addedText),
+    h("div", { class: "figures" }, figure(patch, t("patchCaption")), figure(added, addedText)),
+    figure(bars, barsText),
   ];
   const update = () => {
     choice.update();
@@ -147,7 +147,7 @@ function channelTab() {
   const vote = h("p", {});
   const elements = [
     h("div", { class: "row" }, choice, h("span", { class: "small" }, t("channelText"))),
-    h("div", { class: "figures" }, figure(filter, t("filterCaption")), h("figure", {}, map.canvas, mapText), h("div", {}, vote)),
+    h("div", { class: "figures" }, figure(filter, t("filterCaption")), figure(map, mapText), h("div", { class: "beside" }, vote)),
     h("div", { class: "stages plain" }, ...stages.map(({ element }) => element)),
   ];
   const update = () => {
@@ -202,8 +202,8 @@ function blockTab() {
   const steps = h("ol", { class: "steps" });
   const pickUnit = (kind, columns) => (row, column) =>
     set({ unit: { kind, block: shownBlock(), unit: row * columns + column }, tab: "unit" });
-  const token = new Board({ rows: 4, columns: 8, cell: 40, label: t("tokenUnitsLabel"), pick: pickUnit("token", 8), follow: false });
-  const channel = new Board({ rows: 16, columns: 32, cell: 10, label: t("channelUnitsLabel"), pick: pickUnit("channel", 32), follow: false });
+  const token = new Board({ rows: 4, columns: 8, cell: 38, label: t("tokenUnitsLabel"), pick: pickUnit("token", 8), follow: false });
+  const channel = new Board({ rows: 16, columns: 32, cell: 9.5, label: t("channelUnitsLabel"), pick: pickUnit("channel", 32), follow: false });
   const elements = [
     h("div", { class: "row" }, choice), steps,
     h("div", { class: "figures" }, figure(token, t("tokenUnitsCaption")), figure(channel, t("channelUnitsCaption"))),
@@ -218,7 +218,7 @@ function blockTab() {
     const block = shownBlock();
     steps.replaceChildren(...blockSteps(block).map(([kind, text]) => h("li", { class: kind }, text)));
     paintUnits(token, answers.mixer.part(block, "token_mixing.fc1.weight"));
-    token.lines(css("--panel"));
+    token.lines(css("--panel"), 5);
     paintActivity(channel, answers.trace.blocks[block]?.channelHidden);
     for (const board of [token, channel]) if (document.activeElement === board.canvas) board.frame(...board.cursor);
   };
@@ -329,7 +329,7 @@ function unitParts() {
   const captions = names.map(() => h("figcaption", {}));
   const sum = h("p", { class: "sum" });
   const elements = [
-    h("div", { class: "figures unit" }, ...boards.map((board, i) => h("figure", {}, h("h4", {}, t(`unit_${names[i]}`)), board.canvas, captions[i]))),
+    h("div", { class: "figures unit" }, ...boards.map((board, i) => figure(board, captions[i], t(`unit_${names[i]}`)))),
     sum,
   ];
   const update = () => {
@@ -394,7 +394,7 @@ function dependsTab() {
   const definition = h("p", { class: "hint" });
   const elements = [
     h("div", { class: "row" }, token, stage, mode),
-    h("div", { class: "figures" }, h("figure", {}, h("h4", {}, t("inward")), inward.canvas, inText), h("figure", {}, h("h4", {}, t("outward")), outward.canvas, outText), h("div", { class: "definition" }, definition)),
+    h("div", { class: "figures" }, figure(inward, inText, t("inward")), figure(outward, outText, t("outward")), h("div", { class: "beside" }, definition)),
   ];
   const update = () => {
     token.update();
@@ -412,10 +412,12 @@ function dependsTab() {
   return { elements, update };
 }
 
-/** Paint 64 relative changes, grey where not known yet; return the caption. */
+/** Paint 64 relative changes, grey where not known yet; return the caption.
+
+    The token itself would drown the others: the colours reach up to the largest of the others. */
 function paintDependence(board, values) {
   const known = values.filter((value) => value !== undefined);
-  const limit = largest(known);
+  const limit = largest(values.filter((value, i) => value !== undefined && i !== state.token));
   board.paint((r, c) => {
     const value = values[r * GRID + c];
     return value === undefined ? [136, 136, 136] : amountColour(value, limit);
@@ -424,7 +426,8 @@ function paintDependence(board, values) {
   frameToken(board);
   const count = known.filter((value) => value > 0).length;
   const pending = known.length < S ? t("pending", { n: known.length }) : "";
-  return t("dependsCaption", { n: count, limit: percent(limit) }) + pending;
+  const own = percent(values[state.token] ?? 0);
+  return t("dependsCaption", { n: count, own, limit: percent(limit) }) + pending;
 }
 
 /* ---- the units through training */
@@ -453,12 +456,13 @@ function trainingTab() {
   const said = h("output", { for: "epoch" });
   const block = stepper(t("block"), shownBlock, DEPTH, (b) => set({ stage: b + 1 }));
   const pick = (row, column) => set({ unit: { kind: "token", block: shownBlock(), unit: row * 8 + column }, tab: "unit" });
-  const reads = new Board({ rows: 4, columns: 8, cell: 40, label: t("tokenUnitsLabel"), pick, follow: false });
-  const filters = new Board({ rows: 8, columns: 16, cell: 20, label: t("filtersLabel") });
+  const board = (name) => new Board({ rows: 4, columns: 8, cell: 38, label: t(`${name}Caption`), pick, follow: false });
+  const boards = [board("reads"), board("writes")];
+  const alike = h("p", { class: "readout" });
   const elements = [
     h("div", { class: "row" }, h("label", { for: "epoch" }, t("epoch")), slider, said, block),
-    h("div", { class: "figures" }, figure(reads, t("readsCaption")), figure(filters, t("filtersCaption"))),
-    h("p", { class: "hint" }, t("trainingText")),
+    h("div", { class: "figures" }, ...boards.map((b, i) => figure(b, t(i ? "writesCaption" : "readsCaption")))),
+    ...[alike, h("p", { class: "hint" }, t("trainingText"))],
   ];
   const update = () => {
     slider.value = state.epoch;
@@ -466,24 +470,41 @@ function trainingTab() {
     const { epoch, validation } = DATA.epochs[state.epoch];
     said.textContent = validation === null ? t("epochStart") : t("epochText", { n: epoch, p: percent(validation) });
     slider.setAttribute("aria-valuetext", said.textContent);
-    const tensors = snapshot(state.epoch);
-    paintUnits(reads, tensors[`blocks.${shownBlock()}.token_mixing.fc1.weight`]);
-    reads.lines(css("--panel"));
-    paintFilters(filters, tensors["patch_embedding.weight"]);
-    filters.lines(css("--panel"));
+    const [reads, writes] = unitsAt(state.epoch, shownBlock());
+    [reads, writes].forEach((weights, i) => {
+      paintUnits(boards[i], weights);
+      boards[i].lines(css("--panel"), 5);
+    });
+    alike.textContent = t("alike", { value: number(meanMoransI(reads)) });
   };
   return { elements, update };
 }
 
-function paintFilters(board, weights) {
-  const { rows, columns } = board;
-  const size = 3 * PATCH * PATCH;
-  const limits = Array.from({ length: rows * columns }, (_, c) => largest(weights.subarray(c * size, (c + 1) * size)));
-  board.fill(
-    cellCanvas(rows * PATCH, columns * PATCH, (r, c) => {
-      const channel = Math.floor(r / PATCH) * columns + Math.floor(c / PATCH);
-      const at = channel * size + (r % PATCH) * PATCH + (c % PATCH);
-      return [0, 1, 2].map((k) => 127.5 + (127.5 * weights[at + k * PATCH * PATCH]) / limits[channel]);
-    }),
-  );
+/** Return W1's rows and W2's columns of a block at a recorded epoch, each (units, places). */
+function unitsAt(index, block) {
+  const tensors = snapshot(index);
+  const get = (n) => tensors[`blocks.${block}.token_mixing.fc${n}.weight`];
+  const second = get(2);
+  return [get(1), transpose(second, S, second.length / S)];
+}
+
+/** Return how alike neighbouring weights are, Moran's I averaged over maps (units, 64). */
+function meanMoransI(maps) {
+  const units = maps.length / S;
+  let total = 0;
+  for (let unit = 0; unit < units; unit++) total += moransI(maps.subarray(unit * S, (unit + 1) * S)) / units;
+  return total;
+}
+
+/** As in hdd.models.learned_weights: the mean product of neighbours over the mean square. */
+function moransI(map) {
+  const mean = map.reduce((a, b) => a + b, 0) / S;
+  const centred = map.map((value) => value - mean);
+  let products = 0;
+  for (let i = 0; i < S; i++) {
+    if (i % GRID < GRID - 1) products += centred[i] * centred[i + 1];
+    if (i + GRID < S) products += centred[i] * centred[i + GRID];
+  }
+  const variance = centred.reduce((sum, value) => sum + value * value, 0) / S;
+  return products / (2 * GRID * (GRID - 1)) / variance;
 }

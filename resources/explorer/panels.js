@@ -16,8 +16,11 @@ function segmented(label, options, chosen, choose) {
   return group;
 }
 
-function figure(board, caption, extra = null) {
-  return h("figure", {}, board.canvas, h("figcaption", {}, caption), extra);
+/** Return a figure as wide as its board: a heading if there is one, the board, the caption. */
+function figure(board, caption, heading = null) {
+  const style = `width:${Math.max(130, board.columns * board.cell)}px`;
+  const text = typeof caption === "string" ? h("figcaption", {}, caption) : caption;
+  return h("figure", { style }, heading && h("h4", {}, heading), board.canvas, text);
 }
 
 function tokenName(token) {
@@ -64,7 +67,7 @@ function buildImage() {
   );
   return () => {
     board.fill(toCanvas(currentImage()));
-    board.lines();
+    board.lines("rgba(0,0,0,.4)");
     const cursor = board.cursor;
     frameToken(board);
     if (state.tool !== "look") {
@@ -111,7 +114,7 @@ function shuffleAll() {
 function buildShifts() {
   const arrows = [["←", -1, 0, "left"], ["→", 1, 0, "right"], ["↑", 0, -1, "up"], ["↓", 0, 1, "down"]];
   return h(
-    ...["div", { class: "row" }],
+    ...["div", { class: "row shifts" }],
     h("button", { onclick: shuffleAll }, t("shuffle")),
     h("span", { class: "small" }, t("shift")),
     ...arrows.map(([text, x, y, name]) =>

@@ -28,7 +28,7 @@ const state = {
   stage: 0, // table shown: 0 the stem's, b after block b, LAST after the last norm
   difference: false, // show the table, or how far it is from the untouched one
   token: 27,
-  channel: 0,
+  channel: 41,
   unit: { kind: "token", block: 0, unit: 0 },
   tab: "token",
   alone: false, // dependence of one block alone, not from the image on

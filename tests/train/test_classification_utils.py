@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from tqdm import tqdm
 
 from hdd.dataset.image_tensors import BatchLoader, ImageTensors
-from hdd.models.cnn.mlp_mixer import MLPMixer
+from hdd.models.cnn.fused_mixer import FusedMixer
+from hdd.models.cnn.mlp_mixer import MixerBlock, MLPMixer
 from hdd.train import classification_utils
 from hdd.train.classification_utils import evaluate, naive_train_classification_model, predict
 from hdd.train.warmup_scheduler import GradualWarmupScheduler
@@ -205,6 +206,24 @@ def test_plateau_scheduler_behind_a_warmup_gets_the_validation_loss():
     history = run(net, BatchLoader(make_data(), 8), epochs=5, optimizer=optimizer, scheduler=warmup)
     assert spy.metrics == history["val_loss"][2:]
     assert history["learning_rate"] == pytest.approx([5e-4, 1e-3, 1e-3, 1e-3, 5e-4])
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_the_fast_step_trains_the_same(capsys, monkeypatch, edited):
+    calls = []
+    fused = FusedMixer.forward
+    monkeypatch.setattr(
+        FusedMixer, "forward", lambda *a: calls.append(torch.is_grad_enabled()) or fused(*a)
+    )
+    if edited:
+        monkeypatch.setattr(MixerBlock, "forward", lambda self, x: x + self.channel_mixing(x))
+    plain, fast = (
+        run(make_net(), BatchLoader(make_data(), 8), epochs=3, fast_step=f) for f in (False, True)
+    )
+    assert fast["train_loss"] == pytest.approx(plain["train_loss"], abs=1e-5)
+    assert fast["val_loss"] == pytest.approx(plain["val_loss"], abs=1e-5)
+    assert len(calls) == (3 if edited else 15)  # a proof an epoch of one or two steps; three steps
+    assert capsys.readouterr().out.count("not the fused one") == edited
 
 
 def test_bfloat16_autocast_stays_close_to_float32():

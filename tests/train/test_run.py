@@ -1,4 +1,3 @@
-import itertools
 import math
 
 import pytest
@@ -80,45 +79,6 @@ def test_bfloat16_is_used_only_where_it_is_native(monkeypatch, native):
         assert run.train_epoch()["step"] == "fused"
     assert torch.float32 in dtypes.seen
     assert (torch.bfloat16 in dtypes.seen) == (native == torch.bfloat16)
-
-
-class TestSchedule:
-    def rates(self, steps=10, **options):
-        recipe = Recipe(optimizer="adam", lr=1.0, **options)
-        parameter = nn.Parameter(torch.zeros(1))
-        optimizer = torch.optim.SGD([parameter], lr=1.0)
-        scheduler = recipe.build_scheduler(optimizer, steps)
-        rates = []
-        for _ in range(recipe.epochs * steps):
-            rates.append(optimizer.param_groups[0]["lr"])
-            optimizer.step()
-            scheduler.step()
-        return rates, optimizer.param_groups[0]["lr"]
-
-    def test_cosine_warms_up_above_zero_and_ends_at_zero(self):
-        rates, after = self.rates(epochs=4, warmup_epochs=0.5)
-        assert rates[:6] == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1.0])
-        assert all(a > b for a, b in itertools.pairwise(rates[5:]))
-        assert 0 < rates[-1] < 0.01
-        assert self.rates(epochs=2, warmup_epochs=1.0)[1] == pytest.approx(0, abs=1e-12)
-        assert after == pytest.approx(0, abs=1e-12)
-
-    def test_cosine_by_epoch_wastes_its_first_epoch_and_never_ends(self):
-        rates, _ = self.rates(epochs=12, schedule="cosine-by-epoch")
-        assert rates[:10] == [0.0] * 10
-        assert rates[10:60:10] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
-        assert rates[-1] > 0.4  # the cosine is cut off where the warm-up has delayed it to
-        assert self.rates(steps=1, epochs=800, schedule="cosine-by-epoch")[0][-1] == 1e-3
-
-    def test_two_groups_keep_their_ratio(self):
-        recipe = Recipe(patch_size=8, dim=16, depth=1, epochs=2)
-        optimizer = recipe.build_optimizer(MLPMixer(patch_size=8, dim=16, depth=1))
-        scheduler = recipe.build_scheduler(optimizer, 5)
-        for _ in range(3):
-            optimizer.step()
-            scheduler.step()
-        muon, adamw = (group["lr"] for group in optimizer.param_groups)
-        assert muon / adamw == pytest.approx(recipe.lr / recipe.adam_lr)
 
 
 class TestAverage:
