@@ -54,12 +54,6 @@ def unit_maps(net: nn.Module, layer: int) -> Tensor:
     return first.unflatten(1, grid)
 
 
-def written_maps(net: nn.Module, layer: int) -> Tensor:
-    """Return where each hidden unit writes: the second matrix's columns as maps (D_S, h, w)."""
-    _, second, grid = token_mixing(net, layer)
-    return second.T.unflatten(1, grid)
-
-
 def effective_mixing(net: nn.Module, layer: int) -> Tensor:
     """Return W2 W1 (S, S), row "out", column "in": token mixing if the GELU were the identity."""
     first, second, _ = token_mixing(net, layer)

@@ -43,14 +43,7 @@ def build_parser() -> OneLineParser:
         description=__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    for knob in dataclasses.fields(Recipe):
-        flag = "--" + knob.name.replace("_", "-")
-        options = {"default": argparse.SUPPRESS, "help": knob.metadata["help"]}
-        if kind_of(knob) is bool:
-            options["action"] = argparse.BooleanOptionalAction
-        else:
-            options |= {"type": kind_of(knob), "choices": CHOICES.get(knob.name)}
-        parser.add_argument(flag, **options)
+    _add_knobs(parser)
     parser.add_argument(
         "--out",
         type=_folder,
@@ -69,6 +62,18 @@ def build_parser() -> OneLineParser:
         f"(default: {SNAPSHOTS})",
     )
     return parser
+
+
+def _add_knobs(parser: OneLineParser) -> None:
+    """Add an option for each knob of a recipe."""
+    for knob in dataclasses.fields(Recipe):
+        flag = "--" + knob.name.replace("_", "-")
+        options = {"default": argparse.SUPPRESS, "help": knob.metadata["help"]}
+        if kind_of(knob) is bool:
+            options["action"] = argparse.BooleanOptionalAction
+        else:
+            options |= {"type": kind_of(knob), "choices": CHOICES.get(knob.name)}
+        parser.add_argument(flag, **options)
 
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
