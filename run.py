@@ -5,6 +5,7 @@
     python3 run.py test [pytest options]     run all tests and all notebooks
     python3 run.py execute [names]           run notebooks in place (default: all), e.g. 02 04
     python3 run.py papermill [options]       run a notebook with other parameters
+    python3 run.py explorer                  build resources/explorer.html from its sources
 
 The first start makes .venv beside this file and installs the project into it; later starts only
 check that pyproject.toml is still the same.
@@ -27,6 +28,7 @@ MODULES = {
     "test": "pytest",
     "execute": "hdd.teaching.execute",
     "papermill": "papermill",
+    "explorer": "hdd.teaching.explorer",
 }
 
 

@@ -6,7 +6,7 @@
 
 const TOUR_IMAGE = FIRST_IMAGE;
 const TOUR_TOKEN = 27;
-// Of the 256 token-mixing units the one whose silence changes this image most.
+// Of the 256 token-mixing units the one without which the right class loses most on this image.
 const TOUR_UNIT = { kind: "token", block: 3, unit: 25 };
 const everyBlock = (off) => Array(DEPTH).fill(off);
 
@@ -21,6 +21,7 @@ function scene(rest = {}, settings = {}, changes = {}) {
 
 const shuffled = { places: shuffledOrder(S, 7) };
 const noTokens = { tokenOff: everyBlock(true) };
+const facts = { n: DATA.measured.test_images.toLocaleString("en"), before: percent(DATA.measured.untouched) };
 const measured = (name) => percent(DATA.measured[name], 1);
 /** Return which of the three ranges of the tour's options a measured accuracy falls into. */
 const rangeOf = (name) => [0.75, 0.2, 0].findIndex((low) => DATA.measured[name] >= low);
@@ -174,7 +175,7 @@ function drawTour() {
   }
   const { name } = TOUR_STEPS[tour.step];
   heading.textContent = t("tourStep", { n: tour.step + 1, title: t(`tour_${name}_title`) });
-  element.append(h("p", { class: "ask" }, t(`tour_${name}_ask`)), tourOptions(name), tourAnswer(name), tourButtons());
+  element.append(h("p", { class: "ask" }, t(`tour_${name}_ask`, facts)), tourOptions(name), tourAnswer(name), tourButtons());
 }
 
 function tourOptions(name) {
