@@ -6,6 +6,7 @@
     python3 run.py execute [names]           run notebooks in place (default: all), e.g. 02 04
     python3 run.py seeds 7 23 101            run notebooks with other seeds: do conclusions hold?
     python3 run.py papermill [options]       run a notebook with other parameters
+    python3 run.py explorer                  build resources/explorer.html from its sources
     python3 run.py copies [names]            notebooks for a class: students', instructors'
     python3 run.py python [options]          the project's Python, e.g. -m hdd.train --help
     python3 run.py setup                     only set up
@@ -44,6 +45,7 @@ MODULES = {
     "execute": "hdd.teaching.execute",
     "seeds": "hdd.teaching.seeds",
     "papermill": "papermill",
+    "explorer": "hdd.teaching.explorer",
     "copies": "hdd.teaching.copies",
 }
 # To download and on the disk, in GB; see "Set-up" in README.
