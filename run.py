@@ -101,6 +101,8 @@ def own_environment():
     paths = [str(VENV / "share" / "jupyter"), os.environ.get("JUPYTER_PATH")]
     os.environ["JUPYTER_PATH"] = os.pathsep.join(path for path in paths if path)
     os.environ.setdefault("PYTHONIOENCODING", ":replace")  # consoles that lack a letter
+    if os.name == "nt":
+        os.environ.setdefault("USE_LIBUV", "0")  # torchrun wants it, PyTorch for Windows lacks it
 
 
 def read_choices(arguments):

@@ -17,7 +17,7 @@ from hdd.dataset.loading import load
 from hdd.device.utils import get_amp_dtype
 from hdd.models.cnn.fused_mixer import FusedMixer, is_plain_mixer
 from hdd.train.classification_utils import evaluate, predict, train_one_epoch
-from hdd.train.processes import Shard, mean_over_processes, processes, rank
+from hdd.train.processes import Shard, first_alone, mean_over_processes, processes, rank
 from hdd.train.recipe import Recipe
 
 
@@ -33,7 +33,8 @@ class Run:
     def __init__(self, recipe: Recipe, device: torch.device, data_root: str | Path) -> None:
         self.recipe, self.device = recipe, device
         self.epoch, self.history = 0, {}
-        train, self.test = load(recipe.dataset, data_root)
+        with first_alone():
+            train, self.test = load(recipe.dataset, data_root)
         self.train_data, self.val_data = _split(train, recipe)
         self.net = recipe.network(train).to(device)
         _check_normalisation(self.net)
