@@ -113,7 +113,13 @@ def test_hdd_imports_direct_dependencies_only():
     distributions = importlib.metadata.packages_distributions()
     for path in MODULES:
         # Executing notebooks and comparing with other packages are not needed to use the library.
-        optional = path.name in ("execute.py", "benchmark.py", "baselines.py", "timm_twin.py")
+        optional = path.name in (
+            "execute.py",
+            "colab.py",
+            "benchmark.py",
+            "baselines.py",
+            "timm_twin.py",
+        )
         allowed = DIRECT | (DEV if optional else set())
         for name in {name.split(".")[0] for name in imported_names(parse(path))}:
             if name not in sys.stdlib_module_names and name != "hdd":
