@@ -1,6 +1,6 @@
 """`python -m hdd.train`: one recorded run, from the command line.
 
-Several processes: `torchrun --nproc-per-node=2 -m hdd.train ...`.
+Several processes: `torchrun --standalone --nproc-per-node=2 -m hdd.train ...`.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from hdd.train.checkpoint import (
     save_checkpoint,
     save_weights,
 )
-from hdd.train.processes import processes, rank
+from hdd.train.processes import meet, processes, rank
 from hdd.train.recipe import CHOICES, Recipe, kind_of
 from hdd.train.records import provenance, to_json
 from hdd.train.run import Run
@@ -119,14 +119,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _join_processes(preferred: str) -> torch.device:
     """Return this process's device; under torchrun, meet the other processes first."""
-    device = get_device([name.strip() for name in preferred.split(",")])
-    if "RANK" not in os.environ:
-        return device
-    if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-        torch.cuda.set_device(device)
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    return device
+    names = [name.strip() for name in preferred.split(",")]
+    return meet(names) if "RANK" in os.environ else get_device(names)
 
 
 def _train(recipe: Recipe, device: torch.device, options: argparse.Namespace, command: str) -> None:

@@ -17,7 +17,7 @@ from hdd.dataset.loading import load
 from hdd.device.utils import get_amp_dtype
 from hdd.models.cnn.fast_step import PROOF_IMAGES, FastStep
 from hdd.train.classification_utils import evaluate, predict, train_one_epoch
-from hdd.train.processes import Shard, mean_over_processes, processes, rank
+from hdd.train.processes import Shard, first_alone, mean_over_processes, processes, rank
 from hdd.train.recipe import Recipe
 
 ORDER, AUGMENTATION = 1, 2  # of the images of an epoch: two streams of random numbers
@@ -35,7 +35,8 @@ class Run:
     def __init__(self, recipe: Recipe, device: torch.device, data_root: str | Path) -> None:
         self.recipe, self.device = recipe, device
         self.epoch, self.history = 0, {}
-        train, self.test = (part.to(device) for part in load(recipe.dataset, data_root))
+        with first_alone():
+            train, self.test = (part.to(device) for part in load(recipe.dataset, data_root))
         self.train_data, self.val_data = _split(train, recipe)
         self.net = recipe.network(train).to(device)
         _check_normalisation(self.net)
