@@ -99,7 +99,8 @@ def _resnet(
     # ResNet's own stem (7x7, stride 2, pooling) leaves a 32-pixel image 8x8 positions.
     net.conv1 = nn.Conv2d(shape[0], 64, 3, stride=strides[0], padding=1, bias=False)
     net.maxpool = nn.Identity()
-    for stage, stride in zip((net.layer1, net.layer2, net.layer3, net.layer4), strides[1:]):
+    stages = (net.layer1, net.layer2, net.layer3, net.layer4)
+    for stage, stride in zip(stages, strides[1:], strict=True):
         _set_stride(stage[0], stride)
     return net
 
