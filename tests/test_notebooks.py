@@ -26,7 +26,8 @@ FIRST_FIVE = [
 NEW = ()
 # What the glossary calls by another word; a block is a Mixer block, a patch 图像块.
 UNWANTED = {
-    "zh": "瞎猜|份额|附带数据|阶梯|(?<!图像)(?<!Mixer )(?<!模)(?<!分)(?<!残差)块(?!对角)",
+    "zh": "瞎猜|份额|附带数据|阶梯"
+    "|(?<!图像)(?<!Mixer )(?<!残差)(?<!卷积)(?<![模分滑方色一])块(?!对角)",
     "en": r"\b(hears?|listens?|trainings|dearer|guessing blindly)\b",
 }
 CJK = re.compile(r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]")

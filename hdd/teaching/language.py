@@ -70,7 +70,8 @@ body:not([data-course-lang=both]) .course-lang-both, .course-lang-note { display
   }
   // Comments of the form "# 中文 / English"; the editors of JupyterLab draw their code themselves.
   function divide(comment) {
-    const parts = comment.textContent.match(/^(#\s*)(.*[\u4e00-\u9fff].*?)( \/ )([^\u4e00-\u9fff]+)$/);
+    const form = /^(#\s*)(.*[\u4e00-\u9fff].*?)( \/ )([^\u4e00-\u9fff]+)$/;
+    const parts = comment.textContent.match(form);
     if (!parts || comment.children.length) return;
     comment.replaceChildren(parts[1]);
     for (const [place, language] of [[2, 'zh'], [3, 'both'], [4, 'en']]) {
