@@ -291,7 +291,7 @@ def test_hints_open_one_inside_the_other_and_the_solution_can_be_withheld(monkey
     monkeypatch.setattr(module, "find", lambda number: exercise(lambda answer: None))
     full, withheld = hints_html("99.1", solution=True), hints_html("99.1", solution=False)
     for page in (full, withheld):
-        order = [page.index(f">{word} {n}<") for word in ("提示", "Hint") for n in (1, 2, 3)]
+        order = [page.index(f"{word} {n}<") for word in ("提示", "Hint") for n in (1, 2, 3)]
         assert order == sorted(order)
         assert re.search("first.*<details>.*second.*<details>.*third", page)
     assert full.count("answer = 42") == 2

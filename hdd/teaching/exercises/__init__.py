@@ -36,8 +36,10 @@ def check(number: str, answer: Any, expected: Any = _NOTHING, tolerance: float =
     mark, message = verdict(exercise, answer)
     title = split(exercise.title)
     texts = [
-        f"{word} {number} {name}: {text}"
-        for word, name, text in zip(("练习", "Exercise"), title, split(message), strict=True)
+        f"{word} {number} {name}{colon}{text}"
+        for word, colon, name, text in zip(
+            ("练习", "Exercise"), ("：", ": "), title, split(message), strict=True
+        )
     ]
     _tell(mark, *texts)
 
@@ -88,10 +90,11 @@ def hints_html(number: str, solution: bool) -> str:
         page = ""
         if solution:
             code = html.escape(exercise.solution.strip())
-            page = f"<details><summary>{answer}</summary><pre>{code}</pre></details>"
+            page = f"<details><summary>{answer}</summary><pre><code>{code}</code></pre></details>"
         for place in range(len(exercise.hints), 0, -1):
             text = to_html(split(exercise.hints[place - 1])[index])
-            page = f"<details><summary>{hint} {place}</summary><p>{text}</p>{page}</details>"
+            name = f"{hint} {place}" if place > 1 else f"{number} {hint} 1"
+            page = f"<details><summary>{name}</summary><p>{text}</p>{page}</details>"
         pages.append(page)
     return by_language(*pages)
 
