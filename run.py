@@ -4,7 +4,10 @@
     python3 run.py lab [jupyter options]     open JupyterLab on the first notebook
     python3 run.py test [pytest options]     run all tests and all notebooks
     python3 run.py execute [names]           run notebooks in place (default: all), e.g. 02 04
+    python3 run.py seeds 7 23 101            run notebooks with other seeds: do conclusions hold?
     python3 run.py papermill [options]       run a notebook with other parameters
+    python3 run.py explorer                  build resources/explorer.html from its sources
+    python3 run.py copies [names]            notebooks for a class: students', instructors'
     python3 run.py colab [names]             notebooks that install the course where they are opened
     python3 run.py python [options]          the project's Python, e.g. -m hdd.train --help
     python3 run.py setup                     only set up
@@ -39,10 +42,13 @@ UNFINISHED = VENV / "unfinished"  # there while a set-up is at work, with its ch
 LOCK = ROOT / ".venv.lock"
 OLDEST = (3, 10)
 MODULES = {
-    "lab": "jupyterlab",
+    "lab": "hdd.teaching.lab",
     "test": "pytest",
     "execute": "hdd.teaching.execute",
+    "seeds": "hdd.teaching.seeds",
     "papermill": "papermill",
+    "explorer": "hdd.teaching.explorer",
+    "copies": "hdd.teaching.copies",
     "colab": "hdd.teaching.colab",
 }
 # To download and on the disk, in GB; see "Set-up" in README.

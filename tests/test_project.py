@@ -1,6 +1,7 @@
 """The project around the package: versions, set-up script, hygiene of the repository."""
 
 import ast
+import collections
 import importlib.metadata
 import json
 import re
@@ -195,7 +196,7 @@ def test_no_committed_file_names_a_registry_or_a_machine():
         searched += 1
         text = content.decode("utf-8")
         if path.suffix == ".ipynb":  # the letters of a picture can spell anything
-            text = re.sub(r'"image/[^"]+": "[^"]*"', "", text)
+            text = re.sub(r'"image/[^"]+": "[^"]*"|base64,[^"\\]*', "", text)
         for word in REGISTRIES:
             assert word not in text, f"{path}: {word}"
         for folder in MACHINE_FOLDERS:
@@ -222,11 +223,8 @@ def test_hdd_imports_direct_dependencies_only():
     for path in MODULES:
         # Executing notebooks and comparing with other packages are not needed to use the library.
         optional = path.name in (
-            "execute.py",
-            "colab.py",
-            "benchmark.py",
-            "baselines.py",
-            "timm_twin.py",
+            *("execute.py", "lab.py", "copies.py", "glossary.py", "colab.py"),
+            *("benchmark.py", "baselines.py", "timm_twin.py"),
         )
         allowed = DIRECT | (DEV if optional else set())
         for name in {name.split(".")[0] for name in imported_names(parse(path))}:
@@ -248,17 +246,69 @@ def notebook_code(path):
     return "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
 
 
+SCRIPTS = sorted((ROOT / "resources").rglob("*.py"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def module_name(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
 def test_every_module_of_hdd_is_used():
-    used = set((ROOT / "run.py").read_text(encoding="utf-8").replace('"', " ").split())
-    used = {word.strip(",") for word in used}
-    for path in [*MODULES, *(ROOT / "tests").glob("*.py")]:
-        used |= set(imported_names(parse(path)))
-    for path in (ROOT / "notebooks").glob("*.ipynb"):
-        used |= set(imported_names(ast.parse(notebook_code(path))))
+    """By a notebook, a command or a script, itself or through others; tests don't count."""
+    commands = re.findall(r'"(hdd[\w.]*)"', (ROOT / "run.py").read_text(encoding="utf-8"))
+    trees = [ast.parse(notebook_code(path)) for path in NOTEBOOKS]
+    trees += [parse(path) for path in MODULES if path.name == "__main__.py" or is_command(path)]
+    trees += [parse(path) for path in SCRIPTS]
+    used = {module_name(path) for path in MODULES if is_command(path)} | set(commands)
+    modules = {module_name(path): path for path in MODULES}
+    new = used | {name for tree in trees for name in imported_names(tree)}
+    while new:
+        used |= new
+        new = {n for m in new if m in modules for n in imported_names(parse(modules[m]))} - used
+    for name, path in modules.items():
+        # The exercises of notebook 02 are imported by name when one of them is checked.
+        notebook = re.fullmatch(r"nb(\d\d)", path.stem)
+        if notebook:
+            assert list((ROOT / "notebooks").glob(f"{notebook[1]}_*.ipynb")), path
+        elif path.name not in ("__init__.py", "__main__.py"):
+            assert name in used, f"no notebook, command or script reaches {name}"
+
+
+def is_command(path):
+    return "__main__" in path.read_text(encoding="utf-8")
+
+
+def test_nothing_is_left_that_only_tests_call():
+    texts = [path.read_text(encoding="utf-8") for path in [*MODULES, *SCRIPTS, ROOT / "run.py"]]
+    words = re.findall(r"\w+", "\n".join([*texts, *map(notebook_code, NOTEBOOKS)]))
+    counts = collections.Counter(words)
+    document = (ROOT / "tests" / "data" / "mlp_mixer_seed.txt").read_text(encoding="utf-8")
     for path in MODULES:
-        if path.name not in ("__init__.py", "__main__.py"):
-            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-            assert name in used, f"nobody imports {name}"
+        for node in parse(path).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                used = counts[node.name] > 1 or node.name in document
+                assert used, f"only tests call {module_name(path)}.{node.name}"
+
+
+# Imports point from a floor to its own or a lower one.
+FLOORS = {"command": 0, "files": 0, "progress": 0, "device": 0, "timing": 1, "models": 1}
+FLOORS |= {"dataset": 1, "data_util": 1, "train": 2, "tasks": 3, "benchmark": 4}
+APART = {"visualization": {"models"}, "teaching": {"visualization", "train", "dataset", "models"}}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_no_import_runs_upwards(path):
+    room = [*module_name(path).split("."), ""][1]
+    for name in imported_names(parse(path)):
+        other = [*name.split("."), ""][1] if name.split(".")[0] == "hdd" else ""
+        if not other or other == room:
+            continue
+        if room in APART:
+            assert FLOORS.get(other) == 0 or other in APART[room], f"{path}: {name}"
+        else:
+            assert FLOORS[other] <= FLOORS[room], f"{path}: {name}"
 
 
 def test_every_folder_of_hdd_is_a_package():

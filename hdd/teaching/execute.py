@@ -2,7 +2,8 @@
 
 Volatile metadata (timestamps, versions, widget states) is stripped: a second run changes nothing
 but timings and accuracies. The figure of the cell tagged `cover` is saved as
-`resources/covers/<notebook>.png`, which the README shows.
+`resources/covers/<notebook>.png`, in English as `<notebook>.en.png`, which the README shows. The
+notebook is signed, so that JupyterLab on this machine trusts its outputs at once.
 
 Whatever this machine's settings are, the kernel is the Python that runs this, and figures are drawn
 by the notebook's own backend.
@@ -10,6 +11,7 @@ by the notebook's own backend.
 
 import base64
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -21,6 +23,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat.reader import NotJSONError
+from nbformat.sign import NotebookNotary
 
 from hdd.files import write_atomically
 
@@ -41,14 +44,17 @@ class ThisPython(AsyncKernelManager):
 
 
 def strip_volatile_metadata(notebook: nbformat.NotebookNode) -> None:
-    """Keep names of kernel and language; of cells the tags, slide types and what is folded."""
+    """Keep names of kernel and language; of cells the tags, slide types and what is folded.
+
+    Jupyter's mark `trusted` stays, too: it is needed for signing, and never written to a file.
+    """
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
     for cell in notebook.cells:
         folded = cell.metadata.get("jupyter", {}).get("source_hidden", False)
-        kept = {k: v for k, v in cell.metadata.items() if k in ("tags", "slideshow")}
+        kept = {k: v for k, v in cell.metadata.items() if k in ("tags", "slideshow", "trusted")}
         cell.metadata = kept | ({"jupyter": {"source_hidden": True}} if folded else {})
 
 
@@ -79,9 +85,8 @@ def find_notebooks(names: list[str]) -> list[Path]:
     return sorted(set(found)) if names else known
 
 
-def execute(path: Path) -> None:
-    """Run one notebook from top to bottom and replace the file only if every cell succeeded."""
-    notebook = _read(path)
+def run_cells(notebook: nbformat.NotebookNode, folder: Path) -> None:
+    """Run a notebook from top to bottom in `folder`; its outputs are in it afterwards."""
     NotebookClient(
         notebook,
         kernel_name="python3",
@@ -89,11 +94,38 @@ def execute(path: Path) -> None:
         timeout=None,
         record_timing=False,
         coalesce_streams=True,
-        resources={"metadata": {"path": str(path.parent)}},
+        resources={"metadata": {"path": str(folder)}},
     ).execute(env=os.environ | ENVIRONMENT)
+
+
+def run_with_seed(path: Path, seed: int) -> nbformat.NotebookNode | None:
+    """Return a notebook run with another SEED, or None if its `parameters` cell has no SEED."""
+    notebook = _read(path)
+    changed = 0
+    for cell in notebook.cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            cell.source, found = re.subn(r"^SEED = .*$", f"SEED = {seed}", cell.source, flags=re.M)
+            changed += found
+    if not changed:
+        return None
+    run_cells(notebook, path.parent)
+    return notebook
+
+
+def printed(notebook: nbformat.NotebookNode) -> list[str]:
+    """Return all text that the cells of a notebook have printed."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return [output["text"] for output in outputs if output["output_type"] == "stream"]
+
+
+def execute(path: Path) -> None:
+    """Run one notebook from top to bottom and replace the file only if every cell succeeded."""
+    notebook = _read(path)
+    run_cells(notebook, path.parent)
     strip_volatile_metadata(notebook)
     # As bytes: on Windows, text would get other line ends.
     write_atomically(path, (nbformat.writes(notebook).rstrip("\n") + "\n").encode())
+    NotebookNotary().sign(nbformat.read(path, as_version=4))
     if path.resolve().parent == NOTEBOOKS.resolve():
         _save_cover(notebook, COVERS / f"{path.stem}.png")
 
@@ -101,21 +133,21 @@ def execute(path: Path) -> None:
 def _read(path: Path) -> nbformat.NotebookNode:
     try:
         return nbformat.read(path, as_version=4)
-    except (
-        AttributeError,
-        KeyError,
-        TypeError,
-        ValueError,
-    ) as error:  # of JSON that is no notebook
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # JSON, but no notebook
         raise NotJSONError(f"{path} is no notebook. Fix: get it again.") from error
 
 
 def _save_cover(notebook: nbformat.NotebookNode, target: Path) -> None:
     covers = [cell for cell in notebook.cells if "cover" in cell.metadata.get("tags", [])]
     outputs = [output.get("data", {}) for cell in covers for output in cell.outputs]
-    for picture in [data["image/png"] for data in outputs if "image/png" in data][:1]:
+    pictures = [data["image/png"] for data in outputs if "image/png" in data][:1]
+    for data in outputs:  # in two languages: Chinese, then English
+        pictures += re.findall(
+            r'<img src="data:image/png;base64,([^"]*)"', data.get("text/html", "")
+        )
+    for picture, ending in zip(pictures[:2], (".png", ".en.png"), strict=False):
         target.parent.mkdir(exist_ok=True)
-        target.write_bytes(base64.b64decode(picture))
+        target.with_suffix(ending).write_bytes(base64.b64decode(picture))
 
 
 def main(names: list[str]) -> int:

@@ -112,7 +112,7 @@ class Shard:
         if loader.batch_size % processes:
             raise ValueError(
                 f"batch_size={loader.batch_size} does not divide among {processes} processes. "
-                f"Fix: --batch-size {processes * max(1, loader.batch_size // processes)}."
+                f"Fix: batch_size={processes * max(1, loader.batch_size // processes)}."
             )
         self.loader, self.rank, self.processes = loader, rank, processes
 
