@@ -5,6 +5,7 @@
     python3 run.py test [pytest options]     run all tests and all notebooks
     python3 run.py execute [names]           run notebooks in place (default: all), e.g. 02 04
     python3 run.py papermill [options]       run a notebook with other parameters
+    python3 run.py copies [names]            notebooks for a class: students', instructors'
 
 The first start makes .venv beside this file and installs the project into it; later starts only
 check that pyproject.toml is still the same.
@@ -23,10 +24,11 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "installed-from"
 OLDEST = (3, 10)
 MODULES = {
-    "lab": "jupyterlab",
+    "lab": "hdd.teaching.lab",
     "test": "pytest",
     "execute": "hdd.teaching.execute",
     "papermill": "papermill",
+    "copies": "hdd.teaching.copies",
 }
 
 

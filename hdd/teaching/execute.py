@@ -2,11 +2,13 @@
 
 Volatile metadata (timestamps, versions, widget states) is stripped: a second run changes nothing
 but timings and accuracies. The figure of the cell tagged `cover` is saved as
-`resources/covers/<notebook>.png`, which the README shows.
+`resources/covers/<notebook>.png`, in English as `<notebook>.en.png`, which the README shows. The
+notebook is signed, so that JupyterLab on this machine trusts its outputs at once.
 """
 
 import base64
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -15,6 +17,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat.reader import NotJSONError
+from nbformat.sign import NotebookNotary
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS, COVERS = ROOT / "notebooks", ROOT / "resources" / "covers"
@@ -66,15 +69,21 @@ def execute(path: Path) -> None:
     temporary = path.with_suffix(".tmp")
     nbformat.write(notebook, temporary)
     temporary.replace(path)
+    NotebookNotary().sign(nbformat.read(path, as_version=4))
     _save_cover(notebook, COVERS / f"{path.stem}.png")
 
 
 def _save_cover(notebook: nbformat.NotebookNode, target: Path) -> None:
     covers = [cell for cell in notebook.cells if "cover" in cell.metadata.get("tags", [])]
     outputs = [output.get("data", {}) for cell in covers for output in cell.outputs]
-    for picture in [data["image/png"] for data in outputs if "image/png" in data][:1]:
+    pictures = [data["image/png"] for data in outputs if "image/png" in data][:1]
+    for data in outputs:  # in two languages: Chinese, then English
+        pictures += re.findall(
+            r'<img src="data:image/png;base64,([^"]*)"', data.get("text/html", "")
+        )
+    for picture, ending in zip(pictures[:2], (".png", ".en.png"), strict=False):
         target.parent.mkdir(exist_ok=True)
-        target.write_bytes(base64.b64decode(picture))
+        target.with_suffix(ending).write_bytes(base64.b64decode(picture))
 
 
 def main(names: list[str]) -> int:

@@ -32,6 +32,7 @@ _HTML = """<div class="course-lang" role="group" aria-label="语言 / Language">
   border: 1px solid #666; border-radius: 1em; background: #fff; color: #222; }
 .course-lang button[aria-pressed=true] { background: #0072B2; border-color: #0072B2; color: #fff; }
 .course-lang button:focus-visible { outline: 3px solid #E69F00; outline-offset: 2px; }
+.reveal > .course-lang { position: absolute; top: .5em; right: .5em; z-index: 40; font-size: 14px; }
 @media print { .course-lang { display: none; } }`;
   const NAMES = { zh: '中文', en: 'English', both: '双语 / Both' };
   let style = document.getElementById('course-lang-rules');
@@ -53,9 +54,19 @@ _HTML = """<div class="course-lang" role="group" aria-label="语言 / Language">
       button.setAttribute('aria-pressed', button.value === language));
   }
   function choose(event) {
-    speak(event.currentTarget.value);
     try { localStorage.setItem('course-lang', event.currentTarget.value); } catch (error) {}
+    if (deck()) location.reload();
+    speak(event.currentTarget.value);
     event.currentTarget.scrollIntoView({ block: 'nearest' });
+  }
+  // A deck would count hidden slides: those of the other language leave it before it starts.
+  const deck = () => document.querySelector('.reveal .slides');
+  function prune(hidden) {
+    deck().querySelectorAll(`.jp-MarkdownCell:has(span[lang=${hidden}])`).forEach((cell) =>
+      (cell.closest('.fragment') || cell).remove());
+    for (const slides of ['section section', 'section'])
+      deck().querySelectorAll(slides).forEach((slide) =>
+        slide.querySelector('.jp-Cell') || slide.remove());
   }
   function start() {
     const languages = spoken();
@@ -67,13 +78,20 @@ _HTML = """<div class="course-lang" role="group" aria-label="语言 / Language">
         const button = document.createElement('button');
         Object.assign(button, { type: 'button', value: language, onclick: choose });
         button.textContent = NAMES[language];
-        button.onkeydown = (event) => event.stopPropagation(); // Enter would start editing the cell
+        button.onkeydown = (event) => { // JupyterLab would start editing the cell
+          if (event.key === 'Enter' || event.key === ' ') event.stopPropagation();
+        };
         row.append(button);
       }
     });
     let remembered = null;
     try { remembered = localStorage.getItem('course-lang'); } catch (error) {}
-    speak(single ? languages[0] : NAMES[remembered] ? remembered : 'both');
+    const language = single ? languages[0] : NAMES[remembered] ? remembered : 'both';
+    speak(language);
+    if (deck()) {
+      document.querySelectorAll('.course-lang').forEach((row) => deck().parentNode.append(row));
+      if (language !== 'both') prune(language === 'zh' ? 'en' : 'zh');
+    }
   }
   if (document.readyState === 'loading') document.addEventListener('DOMContentLoaded', start);
   else start();

@@ -190,7 +190,7 @@ _SLIDER = """<script>
   boxes.forEach((box, i) => {
     box.querySelector('.control').style.display = 'block';
     inputs[i].oninput = () => turn(inputs[i].value);
-    inputs[i].onkeydown = (event) => event.stopPropagation();
+    inputs[i].onkeydown = (event) => event.ctrlKey || event.metaKey || event.stopPropagation();
   });
   turn(0);
 })();

@@ -84,8 +84,13 @@ def hints(number: str, solution: bool = True) -> None:
         number: of the exercise.
         solution: whether to end with the solution; the students' copies leave it out.
     """
-    exercise = find(number)
-    pages = []
+    plain = f"提示 {number} / hints {number}"
+    display({"text/html": hints_html(number, solution), "text/plain": plain}, raw=True)
+
+
+def hints_html(number: str, solution: bool) -> str:
+    """Return what `hints` displays; folded parts open without a script."""
+    exercise, pages = find(number), []
     for index, (hint, answer) in enumerate((("提示", "参考答案"), ("Hint", "Solution"))):
         page = ""
         if solution:
@@ -95,8 +100,7 @@ def hints(number: str, solution: bool = True) -> None:
             text = to_html(split(exercise.hints[place - 1])[index])
             page = f"<details><summary>{hint} {place}</summary><p>{text}</p>{page}</details>"
         pages.append(page)
-    plain = f"提示 {number} / hints {number}"
-    display({"text/html": by_language(*pages), "text/plain": plain}, raw=True)
+    return by_language(*pages)
 
 
 def _check_value(name: str, answer: Any, expected: Any, tolerance: float) -> None:
