@@ -70,7 +70,7 @@ def _fix(error: Exception) -> str:
     """Return what to do about an error from outside the package, "" for a fault of the code."""
     if isinstance(error, ModuleNotFoundError) and not (error.name or "hdd").startswith("hdd"):
         return "pip install " + error.name.partition(".")[0].replace("_", "-")
-    if isinstance(error, MemoryError) or NO_MEMORY.search(str(error)):
+    if isinstance(error, MemoryError) or NO_MEMORY.search(" ".join(str(error).split())):
         return "a smaller batch or network, or a machine with more memory"
     if isinstance(error, OSError):
         return "another file or folder, or the right to use this one"

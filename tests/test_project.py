@@ -1,8 +1,8 @@
 """The project around the package: versions, set-up script, hygiene of the repository."""
 
 import ast
+import collections
 import importlib.metadata
-import importlib.util
 import json
 import re
 import subprocess
@@ -31,23 +31,6 @@ REGISTRIES = [
 MACHINE_FOLDERS = [f"/{name}/" for name in ("work", "root")]
 
 
-@pytest.fixture
-def run_py(monkeypatch, tmp_path):
-    """Import run.py with its folder moved to an empty one, so that no test touches .venv."""
-    spec = importlib.util.spec_from_file_location("run", ROOT / "run.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    for name, path in {
-        "ROOT": tmp_path,
-        "VENV": tmp_path / ".venv",
-        "PYTHON": tmp_path / ".venv" / "python",
-        "STAMP": tmp_path / ".venv" / "installed-from",
-    }.items():
-        monkeypatch.setattr(module, name, path)
-    (tmp_path / "pyproject.toml").write_text("[project]\n")
-    return module
-
-
 def requirement_names(requirements):
     return {re.match(r"[\w-]+", requirement)[0].lower() for requirement in requirements}
 
@@ -69,13 +52,15 @@ def test_environment_yml_agrees_with_pyproject():
     ]
 
 
-def test_run_py_wants_the_same_python_as_pyproject(run_py):
-    assert ">=" + ".".join(map(str, run_py.OLDEST)) == PROJECT["requires-python"]
+def test_run_py_wants_the_same_python_as_pyproject():
+    text = (ROOT / "run.py").read_text(encoding="utf-8")
+    oldest = re.search(r"^OLDEST = \((\d+), (\d+)\)$", text, flags=re.M)
+    assert f">={oldest[1]}.{oldest[2]}" == PROJECT["requires-python"]
 
 
 def test_every_dependency_has_a_lower_bound_and_nothing_else():
     for requirement in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]:
-        assert re.fullmatch(r"[\w-]+>=[\d.]+", requirement), requirement
+        assert re.fullmatch(r"[\w-]+>=[\d.]+(post\d+)?", requirement), requirement
 
 
 def test_lower_bound_of_torch_has_muon():
@@ -153,21 +138,69 @@ def notebook_code(path):
     return "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
 
 
+SCRIPTS = sorted((ROOT / "resources").rglob("*.py"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def module_name(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
 def test_every_module_of_hdd_is_used():
-    used = set((ROOT / "run.py").read_text(encoding="utf-8").replace('"', " ").split())
-    used = {word.strip(",") for word in used}
-    for path in [*MODULES, *(ROOT / "tests").glob("*.py")]:
-        used |= set(imported_names(parse(path)))
-    for path in (ROOT / "notebooks").glob("*.ipynb"):
-        used |= set(imported_names(ast.parse(notebook_code(path))))
-    for path in MODULES:
+    """By a notebook, a command or a script, itself or through others; tests don't count."""
+    commands = re.findall(r'"(hdd[\w.]*)"', (ROOT / "run.py").read_text(encoding="utf-8"))
+    trees = [ast.parse(notebook_code(path)) for path in NOTEBOOKS]
+    trees += [parse(path) for path in MODULES if path.name == "__main__.py" or is_command(path)]
+    trees += [parse(path) for path in SCRIPTS]
+    used = {module_name(path) for path in MODULES if is_command(path)} | set(commands)
+    modules = {module_name(path): path for path in MODULES}
+    new = used | {name for tree in trees for name in imported_names(tree)}
+    while new:
+        used |= new
+        new = {n for m in new if m in modules for n in imported_names(parse(modules[m]))} - used
+    for name, path in modules.items():
         # The exercises of notebook 02 are imported by name when one of them is checked.
         notebook = re.fullmatch(r"nb(\d\d)", path.stem)
         if notebook:
             assert list((ROOT / "notebooks").glob(f"{notebook[1]}_*.ipynb")), path
         elif path.name not in ("__init__.py", "__main__.py"):
-            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-            assert name in used, f"nobody imports {name}"
+            assert name in used, f"no notebook, command or script reaches {name}"
+
+
+def is_command(path):
+    return "__main__" in path.read_text(encoding="utf-8")
+
+
+def test_nothing_is_left_that_only_tests_call():
+    texts = [path.read_text(encoding="utf-8") for path in [*MODULES, *SCRIPTS, ROOT / "run.py"]]
+    words = re.findall(r"\w+", "\n".join([*texts, *map(notebook_code, NOTEBOOKS)]))
+    counts = collections.Counter(words)
+    document = (ROOT / "tests" / "data" / "mlp_mixer_seed.txt").read_text(encoding="utf-8")
+    for path in MODULES:
+        for node in parse(path).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                used = counts[node.name] > 1 or node.name in document
+                assert used, f"only tests call {module_name(path)}.{node.name}"
+
+
+# Imports point from a floor to its own or a lower one.
+FLOORS = {"command": 0, "files": 0, "progress": 0, "device": 0, "timing": 1, "models": 1}
+FLOORS |= {"dataset": 1, "data_util": 1, "train": 2, "tasks": 3, "benchmark": 4}
+APART = {"visualization": {"models"}, "teaching": {"visualization", "train", "dataset", "models"}}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_no_import_runs_upwards(path):
+    room = [*module_name(path).split("."), ""][1]
+    for name in imported_names(parse(path)):
+        other = [*name.split("."), ""][1] if name.split(".")[0] == "hdd" else ""
+        if not other or other == room:
+            continue
+        if room in APART:
+            assert FLOORS.get(other) == 0 or other in APART[room], f"{path}: {name}"
+        else:
+            assert FLOORS[other] <= FLOORS[room], f"{path}: {name}"
 
 
 def test_every_folder_of_hdd_is_a_package():
@@ -193,93 +226,6 @@ def test_functions_are_short(path):
 def test_run_py_needs_the_standard_library_only():
     names = {name.split(".")[0] for name in imported_names(parse(ROOT / "run.py"))}
     assert names <= sys.stdlib_module_names
-
-
-def call_run_py(*arguments):
-    command = [sys.executable, str(ROOT / "run.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
-
-
-@pytest.mark.parametrize("arguments", [["--help"], ["-h"], []])
-def test_help_names_the_commands(arguments):
-    done = call_run_py(*arguments)
-    assert done.returncode == 0
-    for action in ("lab", "test", "execute"):
-        assert f"run.py {action}" in done.stdout
-
-
-def test_unknown_command_fails_and_names_the_commands():
-    done = call_run_py("frobnicate")
-    assert done.returncode not in (0, None)
-    for word in ("'frobnicate'", "Fix:", "lab", "test", "execute"):
-        assert word in done.stderr
-
-
-def test_fingerprint_follows_pyproject(run_py, tmp_path):
-    before = run_py.fingerprint()
-    assert run_py.fingerprint() == before
-    (tmp_path / "pyproject.toml").write_text("[project]\nversion = '2'\n")
-    assert run_py.fingerprint() != before
-
-
-@pytest.fixture
-def installs(run_py, monkeypatch):
-    """Record pip's command lines instead of running them; `installs.code` is pip's answer."""
-
-    class Calls(list):
-        code = 0
-
-    calls = Calls()
-
-    def create(folder, **_):
-        folder.mkdir(exist_ok=True)
-        run_py.PYTHON.touch()
-
-    def run(command, **_):
-        calls.append(command)
-        return subprocess.CompletedProcess(command, calls.code)
-
-    monkeypatch.setattr(run_py.venv, "create", create)
-    monkeypatch.setattr(run_py.subprocess, "run", run)
-    return calls
-
-
-def test_second_start_installs_nothing(run_py, installs, tmp_path):
-    run_py.prepare()
-    run_py.prepare()
-    assert len(installs) == 1
-    assert ".[dev]" in installs[0]
-    (tmp_path / "pyproject.toml").write_text("[project]\nversion = '2'\n")
-    run_py.prepare()
-    assert len(installs) == 2
-
-
-def test_a_failed_installation_is_reported_and_tried_again(run_py, installs):
-    installs.code = 1
-    with pytest.raises(SystemExit, match="Fix:"):
-        run_py.prepare()
-    installs.code = 0
-    run_py.prepare()
-    assert len(installs) == 2
-
-
-def test_a_python_without_venv_is_told_what_to_install(run_py, installs, monkeypatch):
-    def fail(*_, **__):
-        raise subprocess.CalledProcessError(1, "ensurepip")
-
-    monkeypatch.setattr(run_py.venv, "create", fail)
-    with pytest.raises(SystemExit, match="python3-venv"):
-        run_py.prepare()
-    assert installs == []
-
-
-def test_lab_opens_the_first_notebook_and_hands_options_on(run_py):
-    command = run_py.command("lab", ["--no-browser"])
-    assert command[:2] == ["-m", "hdd.teaching.lab"]
-    assert any(word.endswith("notebooks/00_overview.ipynb") for word in command)
-    assert command[-1] == "--no-browser"
-    assert run_py.command("test", ["-x"]) == ["-m", "pytest", "-x"]
-    assert run_py.command("execute", ["02"]) == ["-m", "hdd.teaching.execute", "02"]
 
 
 def test_continuous_integration_runs_the_test_command():

@@ -7,7 +7,7 @@ from torch import nn
 
 from hdd.models.baselines import build_baseline
 from hdd.models.cnn.mlp_mixer import MLPMixer
-from hdd.models.token_mixers import KINDS, build
+from hdd.models.token_mixers import MIXER_KINDS, build_mixer
 
 
 def describe(net: nn.Module) -> dict[str, str]:
@@ -30,4 +30,4 @@ def build_again(metadata: dict[str, str] | None) -> nn.Module:
     arguments: dict[str, Any] = json.loads(metadata["arguments"])
     if "kind" not in arguments:
         return MLPMixer(**arguments)
-    return (build if arguments["kind"] in KINDS else build_baseline)(**arguments)
+    return (build_mixer if arguments["kind"] in MIXER_KINDS else build_baseline)(**arguments)

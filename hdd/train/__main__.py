@@ -51,13 +51,7 @@ def build_parser() -> OneLineParser:
         else:
             options |= {"type": kind_of(knob), "choices": CHOICES.get(knob.name)}
         parser.add_argument(flag, **options)
-    parser.add_argument(
-        "--out",
-        type=_folder,
-        required=True,
-        default=argparse.SUPPRESS,
-        help="folder for what the run writes",
-    )
+    parser.add_argument("--out", type=_folder, required=True, help="folder for what the run writes")
     parser.add_argument("--data-root", type=Path, default=Path("dataset"), help="of the data sets")
     parser.add_argument("--device", default="cuda,mps,cpu", help="the first that exists")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")

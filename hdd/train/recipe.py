@@ -20,14 +20,14 @@ from hdd.dataset.image_tensors import ImageTensors
 from hdd.dataset.loading import NAMES
 from hdd.models.baselines import SIZES, build_baseline
 from hdd.models.cnn.mlp_mixer import MLPMixer
-from hdd.models.token_mixers import KINDS, build
+from hdd.models.token_mixers import MIXER_KINDS, build_mixer
 from hdd.train.muon import MuonAdamW
 from hdd.train.schedule import WARMUP_EPOCHS, cosine_by_epoch, warmup_cosine
 
 BASELINES = ("vit", "cnn")
 CHOICES = {
     "dataset": NAMES,
-    "model": ("mixer", *BASELINES, *KINDS),
+    "model": ("mixer", *BASELINES, *MIXER_KINDS),
     "optimizer": ("muon", "adam", "adamw"),
     "schedule": ("cosine", "cosine-by-epoch"),
     "precision": ("auto", "float32", "bfloat16"),
@@ -72,14 +72,14 @@ class Recipe:
     model: str = _knob("mixer", "mixer, a baseline from timm, or a Mixer with another token mixer")
     # The document's network: 1,099,146 parameters at patch 4.
     patch_size: int | None = _knob(
-        None, "side of a patch in pixels; must divide the image", 1, 1_000_000, "4; cnn: none"
+        None, "side of a patch in pixels; must divide the image", 1, 1024, "4; cnn: none"
     )
     # The baselines' usual sizes have about as many parameters.
     dim: int | None = _knob(
-        None, "channels of a token, or of the CNN's first stage", 1, 1_000_000, "128; cnn: 32"
+        None, "channels of a token, or of the CNN's first stage", 1, 65_536, "128; cnn: 32"
     )
     depth: int | None = _knob(
-        None, "number of blocks, in each stage of the CNN", 1, 1_000_000, "8; vit: 5, cnn: 2"
+        None, "number of blocks, in each stage of the CNN", 1, 1000, "8; vit: 5, cnn: 2"
     )
     # The document's; notebook 06 asks what wider token mixing does to the learned units.
     expansion_factor_token: float | None = _knob(
@@ -213,8 +213,8 @@ class Recipe:
             "depth": self.depth,
             "num_classes": num_classes,
         }
-        if self.model in KINDS:
-            return build(self.model, **sizes)
+        if self.model in MIXER_KINDS:
+            return build_mixer(self.model, **sizes)
         return MLPMixer(**sizes, expansion_factor_token=self.expansion_factor_token)
 
     def build_optimizer(self, net: nn.Module) -> torch.optim.Optimizer:

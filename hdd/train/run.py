@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 from hdd.dataset.image_tensors import BatchLoader, ImageTensors, split_validation
 from hdd.dataset.loading import load
 from hdd.device.utils import get_amp_dtype
-from hdd.models.cnn.fast_step import PROOF_IMAGES, choose_step
+from hdd.models.cnn.fast_step import PROOF_IMAGES, FastStep
 from hdd.train.classification_utils import evaluate, predict, train_one_epoch
 from hdd.train.processes import Shard, mean_over_processes, processes, rank
 from hdd.train.recipe import Recipe
@@ -34,12 +34,14 @@ class Run:
 
     def __init__(self, recipe: Recipe, device: torch.device, data_root: str | Path) -> None:
         self.recipe, self.device = recipe, device
-        self.epoch, self.history, self._told = 0, {}, False
-        train, self.test = load(recipe.dataset, data_root)
+        self.epoch, self.history = 0, {}
+        train, self.test = (part.to(device) for part in load(recipe.dataset, data_root))
         self.train_data, self.val_data = _split(train, recipe)
         self.net = recipe.network(train).to(device)
         _check_normalisation(self.net)
         self.amp_dtype = _precision(recipe.precision, get_amp_dtype(device))
+        few = self.train_data.normalize(self.train_data.images[:PROOF_IMAGES])
+        self.step = FastStep(self.net, few, self.amp_dtype, print if rank() == 0 else _silent)
         self.optimizer = recipe.build_optimizer(self.net)
         self.scheduler = recipe.build_scheduler(self.optimizer, len(self._loader()))
         self.average = average_of(self.net, recipe.weight_average)
@@ -48,23 +50,6 @@ class Run:
     def result(self) -> nn.Module:
         """The network to evaluate and keep: the averaged weights, if the recipe averages."""
         return self.net if self.average is None else self.average.module
-
-    def _choose_step(self) -> tuple[nn.Module, torch.dtype | None]:
-        """Return what computes this epoch's logits, and the dtype of autocast around it.
-
-        The network itself, or the fused step in its place: only after it has shown, on images of
-        this training and on the network as it is now, that it does the same.
-        """
-        step, reason = choose_step(self.net, self._few_images(), self.amp_dtype)
-        if reason and not self._told and rank() == 0:
-            print(f"Training with the network's own step, not the fused one: {reason}.", flush=True)
-            self._told = True
-        amp_dtype = self.amp_dtype if step is self.net else None  # the fused step casts by itself
-        return step, amp_dtype
-
-    def _few_images(self) -> Tensor:
-        """Return the first training images, normalised: (B, channels, H, W)."""
-        return self.train_data.normalize(self.train_data.images[:PROOF_IMAGES])
 
     def _loader(self) -> Shard:
         """Return the loader of the current epoch, whose order depends on seed and epoch alone."""
@@ -85,7 +70,7 @@ class Run:
         torch.manual_seed(_epoch_seed(self.recipe.seed, self.epoch, AUGMENTATION))
         criterion = nn.CrossEntropyLoss(label_smoothing=self.recipe.label_smoothing)
         rate, start = self.optimizer.param_groups[0]["lr"], time.perf_counter()
-        step, amp_dtype = self._choose_step()
+        step, amp_dtype = self.step.choose()
         loss, accuracy = train_one_epoch(
             DistributedDataParallel(step) if distributed.is_initialized() else step,
             criterion,
@@ -157,7 +142,14 @@ def _split(train: ImageTensors, recipe: Recipe) -> tuple[ImageTensors, ImageTens
     """Return (train, validation), or all of it and None."""
     if not recipe.validation:
         return train, None
-    return split_validation(train, recipe.validation, recipe.seed)
+    try:
+        return split_validation(train, recipe.validation, recipe.seed)
+    except ValueError as error:
+        raise ValueError(f"validation={recipe.validation}: {error}") from error
+
+
+def _silent(text: str) -> None:
+    """Say nothing: one of several processes speaks for all."""
 
 
 def average_of(net: nn.Module, decay: float) -> AveragedModel | None:

@@ -18,6 +18,7 @@ from hdd.models.learned_weights import (
     spatial_frequency,
     structure,
     token_mixing,
+    unit_maps,
 )
 from hdd.visualization.style import AMOUNT, SIGNED
 
@@ -186,14 +187,13 @@ def plot_evolution(nets: dict[int, nn.Module], layer: int) -> list[Figure]:
 
     The units keep the places that they have in the last network, so that each can be followed.
     """
-    last = token_mixing(nets[max(nets)], layer)
-    order = order_units(last.first.unflatten(1, last.grid))
-    limit = float(last.first.abs().quantile(0.99))
+    last = unit_maps(nets[max(nets)], layer)  # (D_S, h, w)
+    order, limit = order_units(last), float(last.abs().quantile(0.99))
     frames = []
     for epoch, net in nets.items():
-        mixing, chance = token_mixing(net, layer), structure(net, layer, 50)["autocorrelation"]
+        chance = structure(net, layer, 50)["autocorrelation"]
         figure, axes = plt.subplots(figsize=(6.4, 3.6))
-        image = show_maps(axes, mixing.first[order].unflatten(1, mixing.grid), 8, limit)
+        image = show_maps(axes, unit_maps(net, layer)[order], 8, limit)
         axes.set_title(
             f"epoch {epoch}, {_name(net, layer)}: Moran's I {chance.value:+.2f} "
             f"(chance {chance.null_mean:+.2f} ± {2 * chance.null_sd:.2f}, 2 s)",

@@ -8,7 +8,7 @@ from torch.nn.utils import parametrizations, prune
 from hdd.models.cnn.fast_step import choose_step
 from hdd.models.cnn.fused_mixer import FusedMixer
 from hdd.models.cnn.mlp_mixer import MixerBlock, Mlp, MLPMixer
-from hdd.models.token_mixers import build
+from hdd.models.token_mixers import build_mixer
 
 SIZES = {"patch_size": 8, "dim": 32, "depth": 2}
 
@@ -130,7 +130,9 @@ def test_another_activation_function(monkeypatch):
     assert "differs" in chosen(MLPMixer(**SIZES))[1]
 
 
-@pytest.mark.parametrize("make", [lambda: build("attention", **SIZES), lambda: nn.Linear(3, 2)])
+@pytest.mark.parametrize(
+    "make", [lambda: build_mixer("attention", **SIZES), lambda: nn.Linear(3, 2)]
+)
 def test_what_it_does_not_claim_needs_no_reason(make):
     net = make()
     assert chosen(net) == (net, "")

@@ -6,14 +6,14 @@ import torch
 from hdd.models.baselines import build_baseline
 from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.models.networks import build_again, describe
-from hdd.models.token_mixers import build
+from hdd.models.token_mixers import build_mixer
 
 SIZES = {"image_size": (20, 28), "channels": 2, "dim": 24, "depth": 2, "num_classes": 7}
 NETWORKS = {
     "mixer": lambda: MLPMixer(**SIZES, dropout=0.3, expansion_factor_token=1.5, channel_dim=31),
     "paper's width": lambda: MLPMixer(**SIZES, token_dim=12),
-    "attention": lambda: build("attention", **SIZES),
-    "resmlp": lambda: build("resmlp", **SIZES),
+    "attention": lambda: build_mixer("attention", **SIZES),
+    "resmlp": lambda: build_mixer("resmlp", **SIZES),
     "cnn": lambda: build_baseline("cnn", (2, 20, 28), 4, 7, width=8, depth=1),
     "vit": lambda: build_baseline("vit", (2, 20, 28), 4, 7, width=16, depth=2),
 }

@@ -1,5 +1,8 @@
 import base64
+import json
 import re
+import shutil
+import sys
 
 import nbformat
 import pytest
@@ -81,6 +84,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def write(path, *cells):
+    path.parent.mkdir(exist_ok=True)
     notebook = new_notebook(cells=list(cells))
     notebook.metadata = {
         "widgets": {"state": 1},
@@ -160,3 +164,49 @@ def test_unknown_name_lists_the_notebooks_and_runs_none(folder, capsys):
     for fragment in ("'07'", "Fix:", "00_x"):
         assert fragment in out
     assert (folder / "00_x.ipynb").read_bytes() == before
+
+
+def test_a_path_elsewhere_means_that_file(folder, tmp_path):
+    write(folder / "00_x.ipynb")
+    copy = write(tmp_path / "00_x.ipynb")
+    assert execute.find_notebooks([str(copy)]) == [copy]
+    assert execute.find_notebooks([str(folder / "00_x.ipynb")]) == [folder / "00_x.ipynb"]
+    with pytest.raises(FileNotFoundError, match="Fix: a path"):
+        execute.find_notebooks([str(tmp_path / "gone" / "00_x.ipynb")])
+
+
+PICTURE = """
+import os, sys
+from matplotlib import pyplot as plt
+plt.plot([1, 2])
+plt.show()
+print(sys.executable, os.environ["JUPYTER_PATH"])
+"""
+
+
+def test_a_foreign_kernel_and_backend_are_passed_over(folder, tmp_path, monkeypatch, capsys):
+    kernel = tmp_path / "share" / "kernels" / "python3"
+    kernel.mkdir(parents=True)
+    (kernel / "kernel.json").write_text(
+        json.dumps({"argv": ["no-such-python"], "display_name": "Theirs", "language": "python"})
+    )
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share"))
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    (folder / "matplotlibrc").write_text("backend: Agg\n")
+    # Alone in a folder of its own, as somebody copied it.
+    path = write(tmp_path / "alone" / "00_x.ipynb", new_code_cell(PICTURE))
+    shutil.copy(folder / "matplotlibrc", path.parent)
+    assert execute.main([str(path)]) == 0, capsys.readouterr().out
+    (cell,) = nbformat.read(path, as_version=4).cells
+    assert any("image/png" in output.get("data", {}) for output in cell.outputs)
+    printed = "".join(output.get("text", "") for output in cell.outputs)
+    assert printed.split() == [sys.executable, str(tmp_path / "share")]
+    assert b"\r" not in path.read_bytes()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"cells": 1}', "<html>"])
+def test_a_file_that_is_no_notebook_is_named(folder, capsys, content):
+    (folder / "00_x.ipynb").write_text(content)
+    assert execute.main([]) == 1
+    assert "00_x.ipynb failed" in capsys.readouterr().out
+    assert (folder / "00_x.ipynb").read_text() == content

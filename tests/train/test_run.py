@@ -1,4 +1,3 @@
-import itertools
 import math
 
 import pytest
@@ -80,45 +79,6 @@ def test_bfloat16_is_used_only_where_it_is_native(monkeypatch, native):
         assert run.train_epoch()["step"] == "fused"
     assert torch.float32 in dtypes.seen
     assert (torch.bfloat16 in dtypes.seen) == (native == torch.bfloat16)
-
-
-class TestSchedule:
-    def rates(self, steps=10, **options):
-        recipe = Recipe(optimizer="adam", adam_lr=1.0, **options)
-        parameter = nn.Parameter(torch.zeros(1))
-        optimizer = torch.optim.SGD([parameter], lr=1.0)
-        scheduler = recipe.build_scheduler(optimizer, steps)
-        rates = []
-        for _ in range(recipe.epochs * steps):
-            rates.append(optimizer.param_groups[0]["lr"])
-            optimizer.step()
-            scheduler.step()
-        return rates, optimizer.param_groups[0]["lr"]
-
-    def test_cosine_warms_up_above_zero_and_ends_at_zero(self):
-        rates, after = self.rates(epochs=4, warmup_epochs=0.5)
-        assert rates[:6] == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1.0])
-        assert all(a > b for a, b in itertools.pairwise(rates[5:]))
-        assert 0 < rates[-1] < 0.01
-        assert self.rates(epochs=1, warmup_epochs=1.0)[1] == pytest.approx(0, abs=1e-12)
-        assert after == pytest.approx(0, abs=1e-12)
-
-    def test_document_wastes_its_first_epoch_and_never_ends(self):
-        rates, _ = self.rates(epochs=12, schedule="document")
-        assert rates[:10] == [0.0] * 10
-        assert rates[10:60:10] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
-        assert rates[-1] > 0.4  # the cosine is cut off where the warm-up has delayed it to
-        assert self.rates(steps=1, epochs=800, schedule="document")[0][-1] == 1e-3
-
-    def test_two_groups_keep_their_ratio(self):
-        recipe = Recipe(patch_size=8, dim=16, depth=1, epochs=2)
-        optimizer = recipe.build_optimizer(MLPMixer(patch_size=8, dim=16, depth=1))
-        scheduler = recipe.build_scheduler(optimizer, 5)
-        for _ in range(3):
-            optimizer.step()
-            scheduler.step()
-        muon, adamw = (group["lr"] for group in optimizer.param_groups)
-        assert muon / adamw == pytest.approx(recipe.lr / recipe.adam_lr)
 
 
 class TestAverage:
@@ -257,9 +217,25 @@ def test_parts_of_a_batch_are_equally_large_and_never_empty(images):
     assert len(seen) == len(seen.unique()) > images - 3
 
 
+class Forgotten(MLPMixer):
+    def forward(self, images):
+        x = self.patch_embedding(images).flatten(2)  # the transpose is forgotten
+        return self.head(self.norm(self.blocks(x)).mean(1))
+
+
+def test_a_mistake_in_the_network_shows_its_line(monkeypatch):
+    monkeypatch.setattr("hdd.train.recipe.MLPMixer", Forgotten)
+    sizes = {"patch_size": 7, "dim": 24, "depth": 1, "epochs": 1, "batch_size": 500}
+    run = Run(Recipe(dataset="fashion_mnist_mini", **sizes, cutmix=0), torch.device("cpu"), "")
+    with pytest.raises(RuntimeError, match="normalized_shape") as error:
+        run.train_epoch()
+    lines = [str(entry.statement) for entry in error.traceback]
+    assert any("self.norm(self.blocks(x))" in line for line in lines)
+
+
 def test_batch_norm_is_refused_in_several_processes(monkeypatch):
     pytest.importorskip("timm")
     monkeypatch.setattr("hdd.train.run.processes", lambda: 2)
     recipe = Recipe(dataset="fashion_mnist_mini", model="cnn", optimizer="adam", epochs=1)
-    with pytest.raises(ValueError, match="Fix: one process, or --model mixer"):
+    with pytest.raises(ValueError, match="Fix: one process, or model='mixer'"):
         Run(recipe, torch.device("cpu"), "dataset")

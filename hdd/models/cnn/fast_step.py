@@ -7,6 +7,7 @@ step and the network itself compute the same loss, in float32, and must find the
 
 import copy
 import random
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -22,22 +23,49 @@ EPS = 1e-6  # of MLPMixer's norms
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
-def choose_step(net: nn.Module, images: Tensor, dtype: torch.dtype) -> tuple[nn.Module, str]:
-    """Return what computes a training step's logits, and why it is not the fused step.
+class FastStep:
+    """Chooses, before each epoch, what computes the logits of a training step.
 
     Args:
         net: any network.
         images: (B, channels, H, W), normalised, of the training at hand; a few of them are used.
-        dtype: that the fused step would compute in.
+        dtype: that matrix products are to be computed in.
+        tell: is given one line, once, if the network's own step runs where the fused one could
+            have been expected.
+    """
 
-    Returns:
-        (FusedMixer, "") if the two agree; otherwise (net, reason). The reason is empty, too, for
-        a network that the fused step does not claim to compute: one without token-mixing MLPs, or
-        one on another device than the CPU.
+    def __init__(
+        self,
+        net: nn.Module,
+        images: Tensor,
+        dtype: torch.dtype,
+        tell: Callable[[str], object] = print,
+    ) -> None:
+        self.net, self.images, self.dtype = net, images[:PROOF_IMAGES].float(), dtype
+        self.tell, self.told = tell, False
+
+    def choose(self) -> tuple[nn.Module, torch.dtype | None]:
+        """Return what to call with images, and the dtype of autocast around it.
+
+        The fused step, which casts by itself, if it has just found the loss and the gradients of
+        the network as it is now; otherwise the network.
+        """
+        step, reason = choose_step(self.net, self.images, self.dtype)
+        if reason and not self.told:
+            self.tell(f"Training with the network's own step, not the fused one: {reason}.")
+            self.told = True
+        return step, self.dtype if step is self.net else None
+
+
+def choose_step(net: nn.Module, images: Tensor, dtype: torch.dtype) -> tuple[nn.Module, str]:
+    """Return (FusedMixer, "") if the two agree on these images; otherwise (net, reason).
+
+    The reason is empty, too, for a network that the fused step does not claim to compute: one
+    without token-mixing MLPs, or on another device than the CPU.
     """
     if images.device.type != "cpu" or not _claims(net):
         return net, ""
-    reason = _why_not(net, images[:PROOF_IMAGES].float())
+    reason = _why_not(net, images)
     return (net, reason) if reason else (FusedMixer(net, dtype), "")
 
 

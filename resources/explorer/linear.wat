@@ -1,0 +1,70 @@
+;; Y = X Wt + b in SIMD: two rows meet sixteen columns at a time.
+;; linear.wasm is made from this file by `wat2wasm linear.wat` (wabt 1.0.32).
+;;
+;; X (n, k), Wt (k, m), b (m), Y (n, m): float32, row by row; n is even, m a multiple of 16.
+;; Arguments are addresses in bytes. A column's four lanes lie side by side in Wt, so that one
+;; number of X, copied to all lanes, serves four columns.
+(module
+  (memory (export "memory") 1)
+  (func (export "linear")
+    (param $x i32) (param $wt i32) (param $b i32) (param $y i32)
+    (param $n i32) (param $k i32) (param $m i32)
+    (local $i i32) (local $j i32) (local $p i32)
+    (local $xa i32) (local $xb i32) (local $w i32) (local $out i32) (local $width i32)
+    (local $u v128) (local $v v128) (local $q v128)
+    (local $a0 v128) (local $a1 v128) (local $a2 v128) (local $a3 v128)
+    (local $b0 v128) (local $b1 v128) (local $b2 v128) (local $b3 v128)
+    (local.set $width (i32.shl (local.get $m) (i32.const 2))) ;; bytes of a row of Wt and Y
+    (loop $rows
+      (local.set $j (i32.const 0)) ;; in bytes
+      (loop $columns
+        ;; the sums start at the bias
+        (local.set $out (i32.add (local.get $b) (local.get $j)))
+        (local.set $a0 (v128.load (local.get $out)))
+        (local.set $a1 (v128.load offset=16 (local.get $out)))
+        (local.set $a2 (v128.load offset=32 (local.get $out)))
+        (local.set $a3 (v128.load offset=48 (local.get $out)))
+        (local.set $b0 (local.get $a0))
+        (local.set $b1 (local.get $a1))
+        (local.set $b2 (local.get $a2))
+        (local.set $b3 (local.get $a3))
+        (local.set $xa (local.get $x))
+        (local.set $xb (i32.add (local.get $x) (i32.shl (local.get $k) (i32.const 2))))
+        (local.set $w (i32.add (local.get $wt) (local.get $j)))
+        (local.set $p (local.get $k))
+        (loop $inner
+          (local.set $u (v128.load32_splat (local.get $xa)))
+          (local.set $v (v128.load32_splat (local.get $xb)))
+          (local.set $q (v128.load (local.get $w)))
+          (local.set $a0 (f32x4.add (local.get $a0) (f32x4.mul (local.get $u) (local.get $q))))
+          (local.set $b0 (f32x4.add (local.get $b0) (f32x4.mul (local.get $v) (local.get $q))))
+          (local.set $q (v128.load offset=16 (local.get $w)))
+          (local.set $a1 (f32x4.add (local.get $a1) (f32x4.mul (local.get $u) (local.get $q))))
+          (local.set $b1 (f32x4.add (local.get $b1) (f32x4.mul (local.get $v) (local.get $q))))
+          (local.set $q (v128.load offset=32 (local.get $w)))
+          (local.set $a2 (f32x4.add (local.get $a2) (f32x4.mul (local.get $u) (local.get $q))))
+          (local.set $b2 (f32x4.add (local.get $b2) (f32x4.mul (local.get $v) (local.get $q))))
+          (local.set $q (v128.load offset=48 (local.get $w)))
+          (local.set $a3 (f32x4.add (local.get $a3) (f32x4.mul (local.get $u) (local.get $q))))
+          (local.set $b3 (f32x4.add (local.get $b3) (f32x4.mul (local.get $v) (local.get $q))))
+          (local.set $xa (i32.add (local.get $xa) (i32.const 4)))
+          (local.set $xb (i32.add (local.get $xb) (i32.const 4)))
+          (local.set $w (i32.add (local.get $w) (local.get $width)))
+          (local.set $p (i32.sub (local.get $p) (i32.const 1)))
+          (br_if $inner (local.get $p)))
+        (local.set $out (i32.add (local.get $y) (local.get $j)))
+        (v128.store (local.get $out) (local.get $a0))
+        (v128.store offset=16 (local.get $out) (local.get $a1))
+        (v128.store offset=32 (local.get $out) (local.get $a2))
+        (v128.store offset=48 (local.get $out) (local.get $a3))
+        (local.set $out (i32.add (local.get $out) (local.get $width)))
+        (v128.store (local.get $out) (local.get $b0))
+        (v128.store offset=16 (local.get $out) (local.get $b1))
+        (v128.store offset=32 (local.get $out) (local.get $b2))
+        (v128.store offset=48 (local.get $out) (local.get $b3))
+        (local.set $j (i32.add (local.get $j) (i32.const 64)))
+        (br_if $columns (i32.lt_u (local.get $j) (local.get $width))))
+      (local.set $x (i32.add (local.get $x) (i32.shl (local.get $k) (i32.const 3))))
+      (local.set $y (i32.add (local.get $y) (i32.shl (local.get $width) (i32.const 1))))
+      (local.set $i (i32.add (local.get $i) (i32.const 2)))
+      (br_if $rows (i32.lt_u (local.get $i) (local.get $n))))))

@@ -1,0 +1,74 @@
+/* The start: language, colours, dropping files; then the worker is given its weights. */
+
+const REMEMBERED = "course-lang"; // the course's notebooks remember the same choice
+
+function remember(key, value) {
+  try {
+    localStorage.setItem(key, value);
+  } catch {
+    /* a private window remembers nothing */
+  }
+}
+
+function recall(key) {
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return null;
+  }
+}
+
+/** Return the language asked for by ?lang=, by an earlier visit, or by the browser. */
+function firstLanguage() {
+  const asked = new URLSearchParams(location.search).get("lang") ?? recall(REMEMBERED);
+  if (asked === "zh" || asked === "en") return asked;
+  return navigator.language.toLowerCase().startsWith("zh") || !navigator.language ? "zh" : "en";
+}
+
+function setLanguage(language) {
+  state.language = language;
+  document.documentElement.lang = language === "zh" ? "zh-Hans" : "en";
+  document.title = t("pageTitle");
+  for (const element of document.querySelectorAll("[data-text]")) element.textContent = t(element.dataset.text);
+  for (const button of document.querySelectorAll("[data-language]"))
+    button.setAttribute("aria-pressed", button.dataset.language === language);
+  const theme = document.getElementById("theme");
+  theme.setAttribute("aria-label", t("theme"));
+  theme.title = t("theme");
+  views.splice(0, views.length, buildImage(), buildPipeline(), buildTable(), buildInspector(), buildResult(), buildTour());
+  render();
+}
+
+function listenToHeader() {
+  for (const button of document.querySelectorAll("[data-language]"))
+    button.addEventListener("click", () => {
+      remember(REMEMBERED, button.dataset.language);
+      setLanguage(button.dataset.language);
+    });
+  document.getElementById("theme").addEventListener("click", () => {
+    document.documentElement.dataset.theme = isDark() ? "light" : "dark";
+    render();
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", render);
+  document.getElementById("start-tour").addEventListener("click", startTour);
+}
+
+function listenToDrops() {
+  addEventListener("dragover", (event) => event.preventDefault());
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    useFile(event.dataTransfer.files[0]);
+  });
+}
+
+/** Give the worker the kernel and the weights, which come last in the page. */
+function startWorker() {
+  const text = (id) => document.getElementById(id).textContent;
+  const { manifest, statistics } = DATA;
+  worker.postMessage({ kind: "start", weights: text("weights"), wasm: decode(text("kernel")), manifest, statistics });
+}
+
+setLanguage(firstLanguage());
+listenToHeader();
+listenToDrops();
+addEventListener("DOMContentLoaded", () => setTimeout(startWorker, 0));

@@ -1,0 +1,375 @@
+/* The panels: image, network, table, inspector, result. Each builds its elements once a language
+   and brings them up to date when the state or the answers change. */
+
+const S = GRID * GRID;
+
+/** Return a row of buttons of which one is chosen; `chosen()` says which. */
+function segmented(label, options, chosen, choose) {
+  const group = h("div", { class: "segmented", role: "group", "aria-label": label });
+  for (const [value, text] of options)
+    group.append(h("button", { "data-value": String(value), onclick: () => choose(value) }, text));
+  group.update = () => {
+    for (const button of group.children)
+      button.setAttribute("aria-pressed", button.dataset.value === String(chosen()));
+  };
+  group.update();
+  return group;
+}
+
+/** Return a figure as wide as its board: a heading if there is one, the board, the caption. */
+function figure(board, caption, heading = null) {
+  const style = `width:${Math.max(130, board.columns * board.cell)}px`;
+  const text = typeof caption === "string" ? h("figcaption", {}, caption) : caption;
+  return h("figure", { style }, heading && h("h4", {}, heading), board.canvas, text);
+}
+
+function tokenName(token) {
+  return t("tokenName", { n: token + 1, row: Math.floor(token / GRID) + 1, column: (token % GRID) + 1 });
+}
+
+function pickToken(row, column) {
+  set({ token: row * GRID + column });
+}
+
+/** Return a board of the 8 x 8 places. */
+function placesBoard(cell, label, pick = pickToken) {
+  return new Board({ rows: GRID, columns: GRID, cell, label, pick });
+}
+
+function frameToken(board, token = state.token) {
+  board.cursor = [Math.floor(token / GRID), token % GRID];
+  board.frame(...board.cursor);
+}
+
+/* ---------------------------------------------------------------- 1 image */
+
+function buildImage() {
+  const board = new Board({
+    ...{ rows: GRID, columns: GRID, cell: 34, label: t("imageLabel"), pick: useTool, follow: false },
+  });
+  board.moved = (row, column) => {
+    if (state.tool === "look") pickToken(row, column);
+    else {
+      announce(tokenName(row * GRID + column));
+      render();
+    }
+  };
+  const tools = segmented(
+    t("tools"),
+    ["look", "swap", "move", "dark"].map((tool) => [tool, t(`tool_${tool}`)]),
+    () => state.tool,
+    (tool) => set({ tool, held: null }),
+  );
+  const hint = h("p", { class: "hint" });
+  const gallery = buildGallery();
+  document.getElementById("image-body").replaceChildren(
+    ...[board.canvas, tools, hint, buildShifts(), h("h3", {}, t("chooseImage")), gallery, buildOwn()],
+  );
+  return () => {
+    board.fill(toCanvas(currentImage()));
+    board.lines("rgba(0,0,0,.4)");
+    const cursor = board.cursor;
+    frameToken(board);
+    if (state.tool !== "look") {
+      board.cursor = cursor;
+      board.frame(...cursor, 1, 1, "#ffffff");
+    }
+    if (state.held !== null) board.frame(Math.floor(state.held / GRID), state.held % GRID, 1, 1, "#56B4E9");
+    tools.update();
+    hint.textContent = state.held === null ? t(`hint_${state.tool}`) : t("hint_second");
+    gallery.update();
+  };
+}
+
+/** What a click on a place does, with the tool that is chosen. */
+function useTool(row, column) {
+  const place = row * GRID + column;
+  const places = [...state.changes.places];
+  const dark = [...state.changes.dark];
+  if (state.tool === "look") return pickToken(row, column);
+  if (state.tool === "dark") dark[place] = !dark[place];
+  else if (state.held === null) return set({ held: place, token: place });
+  else if (state.tool === "swap") {
+    [places[state.held], places[place]] = [places[place], places[state.held]];
+    [dark[state.held], dark[place]] = [dark[place], dark[state.held]];
+  } else if (state.held !== place) {
+    [places[place], dark[place], dark[state.held]] = [places[state.held], dark[state.held], true];
+  }
+  set({ changes: { ...state.changes, places, dark }, held: null, token: place });
+}
+
+function shiftBy(right, down) {
+  const limit = (value) => Math.max(-16, Math.min(16, value));
+  const [x, y] = state.changes.shift;
+  set({ changes: { ...state.changes, shift: [limit(x + right), limit(y + down)] } });
+}
+
+let shuffles = 0;
+
+function shuffleAll() {
+  shuffles += 1;
+  set({ changes: { ...state.changes, places: shuffledOrder(S, shuffles) }, held: null });
+}
+
+function buildShifts() {
+  const arrows = [["←", -1, 0, "left"], ["→", 1, 0, "right"], ["↑", 0, -1, "up"], ["↓", 0, 1, "down"]];
+  return h(
+    ...["div", { class: "row shifts" }],
+    h("button", { onclick: shuffleAll }, t("shuffle")),
+    h("span", { class: "small" }, t("shift")),
+    ...arrows.map(([text, x, y, name]) =>
+      h("button", { class: "square", "aria-label": t(`shift_${name}`), onclick: () => shiftBy(x, y) }, text),
+    ),
+  );
+}
+
+function chooseSupplied(index) {
+  set({ supplied: index, original: suppliedImage(index), changes: noChanges(), held: null });
+}
+
+function buildGallery() {
+  const gallery = h("div", { class: "gallery", role: "group", "aria-label": t("chooseImage") });
+  DATA.images.forEach((image, i) => {
+    const canvas = toCanvas(suppliedImage(i));
+    canvas.setAttribute("aria-hidden", "true");
+    const name = image[state.language];
+    const source = t(image.source === "cifar10" ? "fromCifar" : "fromUs");
+    gallery.append(
+      h("button", { "aria-label": `${name}, ${source}`, title: `${name} (${source})`, onclick: () => chooseSupplied(i) }, canvas),
+    );
+  });
+  gallery.update = () =>
+    [...gallery.children].forEach((button, i) => button.setAttribute("aria-pressed", state.supplied === i));
+  return gallery;
+}
+
+async function useFile(file) {
+  if (!file) return;
+  try {
+    useOwn(await readImageFile(file));
+  } catch {
+    announce(t("badFile", { name: file.name }), true);
+  }
+}
+
+function useOwn(rgb) {
+  set({ supplied: null, original: rgb, changes: noChanges(), held: null });
+}
+
+function buildOwn() {
+  const input = h("input", { type: "file", accept: "image/*", class: "hidden", tabindex: "-1", "aria-label": t("openFile") });
+  input.addEventListener("change", () => useFile(input.files[0]));
+  return h(
+    ...["div", { class: "row" }],
+    h("button", { onclick: openPad }, t("draw")),
+    h("button", { onclick: () => input.click() }, t("openFile")),
+    input,
+  );
+}
+
+/* ---------------------------------------------------------------- 2 network */
+
+function buildPipeline() {
+  const stages = Array.from({ length: LAST + 1 }, (_, stage) => buildStage(stage));
+  const halves = ["token", "channel"].map((kind) =>
+    h("button", { class: `half ${kind}`, role: "switch", onclick: () => switchAll(kind) }, t(`all_${kind}`)),
+  );
+  const depth = h("input", { type: "range", min: 0, max: DEPTH, id: "depth" });
+  depth.addEventListener("input", () => setDepth(Number(depth.value)));
+  const said = h("output", { for: "depth" });
+  document.getElementById("pipeline").replaceChildren(
+    h("div", { class: "stages" }, ...stages.map((stage) => stage.element)),
+    h("div", { class: "row" }, ...halves, h("label", { for: "depth" }, t("depth")), depth, said),
+  );
+  return () => {
+    stages.forEach((stage) => stage.update());
+    ["token", "channel"].forEach((kind, i) => {
+      halves[i].setAttribute("aria-checked", !state.settings[`${kind}Off`].includes(true));
+    });
+    depth.value = state.settings.depth;
+    said.textContent = state.settings.depth;
+  };
+}
+
+function stageName(stage) {
+  if (stage === 0) return t("stageStem");
+  return stage === LAST ? t("stageMean") : t("stageBlock", { n: stage });
+}
+
+/** One card of the pipeline: a button with the table in small; a block's card has two switches. */
+function buildStage(stage) {
+  const board = new Board({ rows: S, columns: 128, cell: 0.5, label: stageName(stage) });
+  board.canvas.setAttribute("aria-hidden", "true");
+  const button = h("button", { class: "stage", onclick: () => set({ stage }) }, board.canvas, stageName(stage));
+  const block = stage - 1;
+  const isBlock = stage > 0 && stage < LAST;
+  const halves = isBlock ? ["token", "channel"].map((kind) => halfSwitch(block, kind)) : [];
+  const element = h("div", { class: "card" }, button, ...halves);
+  const update = () => {
+    const unused = isBlock && stage > state.settings.depth;
+    element.classList.toggle("unused", unused);
+    button.disabled = unused;
+    button.setAttribute("aria-pressed", state.stage === stage);
+    halves.forEach((half) => half.update());
+    const table = unused ? null : shownTable(stage);
+    if (table) {
+      const limit = scaleOf(table.now);
+      board.paint((r, c) => signedColour(table.now[r * 128 + c], limit));
+    }
+  };
+  return { element, update };
+}
+
+function halfSwitch(block, kind) {
+  const half = h("button", { class: `half ${kind}`, role: "switch", onclick: () => toggleHalf(block, kind) });
+  half.append(t(`half_${kind}`));
+  half.setAttribute("aria-label", t(`switch_${kind}`, { n: block + 1 }));
+  half.title = t(`switch_${kind}`, { n: block + 1 });
+  half.update = () => half.setAttribute("aria-checked", !state.settings[`${kind}Off`][block]);
+  return half;
+}
+
+function toggleHalf(block, kind) {
+  const off = [...state.settings[`${kind}Off`]];
+  off[block] = !off[block];
+  setSettings({ [`${kind}Off`]: off });
+}
+
+/** Switch all halves of a kind off; or on, if any is off. */
+function switchAll(kind) {
+  const off = !state.settings[`${kind}Off`].includes(true);
+  setSettings({ [`${kind}Off`]: Array(DEPTH).fill(off) });
+}
+
+function setDepth(depth) {
+  if (state.stage > depth && state.stage < LAST) state.stage = depth;
+  setSettings({ depth });
+}
+
+/* ---------------------------------------------------------------- the table */
+
+function buildTable() {
+  const title = h("h3", {});
+  const board = new Board({
+    ...{ rows: S, columns: 128, cell: 4, cellHeight: 4, label: t("tableLabel") },
+    pick: (token, channel) => set({ token, channel }),
+  });
+  const mode = segmented(
+    t("tableMode"),
+    [[false, t("showValues")], [true, t("showDifference")]],
+    () => state.difference,
+    (difference) => set({ difference }),
+  );
+  const cell = h("p", { class: "readout" });
+  const scale = h("p", { class: "scale" });
+  const key = h(
+    ...["ul", { class: "key" }],
+    h("li", { class: "token" }, h("b", {}, t("keyColumn")), " ", t("keyColumnText")),
+    h("li", { class: "channel" }, h("b", {}, t("keyRow")), " ", t("keyRowText")),
+  );
+  document.getElementById("table-panel").replaceChildren(
+    h("div", { class: "row spread" }, title, mode),
+    h("div", { class: "table-view" }, h("div", {}, h("p", { class: "axis" }, t("axisColumns")), board.canvas, scale), h("div", {}, cell, key)),
+  );
+  return () => {
+    mode.update();
+    title.textContent = t("tableTitle", { stage: stageName(state.stage) });
+    board.cursor = [state.token, state.channel];
+    const table = shownTable();
+    if (!table) return;
+    paintTable(board, table, scale);
+    const value = table.now[state.token * 128 + state.channel];
+    cell.textContent = t("cellText", {
+      ...{ token: state.token + 1, channel: state.channel + 1, value: number(value, 3) },
+      stage: stageName(state.stage),
+    });
+  };
+}
+
+function paintTable(board, { now, before }, scale) {
+  const shown = state.difference ? now.map((value, i) => value - before[i]) : now;
+  const limit = state.difference ? scaleOf(before) : scaleOf(now);
+  board.paint((r, c) => signedColour(shown[r * 128 + c], limit));
+  board.frame(0, state.channel, S, 1, "#56B4E9");
+  board.frame(state.token, 0, 1, 128, "#ff9d5c");
+  const colours = [-1, -0.5, 0, 0.5, 1].map((part) => `rgb(${signedColour(part, 1).map(Math.round)})`);
+  scale.replaceChildren(
+    `−${limit.toFixed(1)}`,
+    h("span", { class: "bar", style: `background:linear-gradient(90deg,${colours})` }),
+    `+${limit.toFixed(1)}`,
+  );
+}
+
+/* ---------------------------------------------------------------- 3 result */
+
+function buildResult() {
+  const headline = h("p", { class: "headline" });
+  const before = h("p", { class: "before" });
+  const bars = h("ol", { class: "bars" });
+  const rows = Array.from({ length: CLASSES }, (_, k) => {
+    const parts = { now: h("span", { class: "now" }), was: h("span", { class: "was" }), value: h("span", { class: "value" }) };
+    bars.append(h("li", {}, h("span", { class: "name" }, className(k)), h("span", { class: "track" }, parts.now, parts.was), parts.value));
+    return parts;
+  });
+  const changed = h("ul", { class: "changed" });
+  const reset = h("button", { onclick: resetAll }, t("reset"));
+  const time = h("p", { class: "hint" });
+  document.getElementById("result-body").replaceChildren(
+    ...[headline, before, bars, h("p", { class: "hint key-line" }, t("barsKey")), h("h3", {}, t("changedTitle")), changed, reset, time],
+  );
+  return () => {
+    const [now, was] = [softmax(answers.logits), softmax(answers.baseLogits)];
+    const best = (list) => list.indexOf(Math.max(...list));
+    headline.textContent = t("now", { name: className(best(now)), p: percent(now[best(now)], 0) });
+    before.textContent = t("was", { name: className(best(was)), p: percent(was[best(was)], 0) });
+    rows.forEach((parts, k) => {
+      parts.now.style.width = `${100 * now[k]}%`;
+      parts.was.style.left = `${100 * was[k]}%`;
+      parts.value.textContent = percent(now[k]);
+      parts.value.closest("li").classList.toggle("best", k === best(now));
+    });
+    changed.replaceChildren(...changeList().map((text) => h("li", {}, text)));
+    reset.disabled = isUntouched();
+    time.textContent = answers.ms === null ? t("fromCache") : t("live", { ms: answers.ms.toFixed(0) });
+    announceResult(headline.textContent + " " + before.textContent);
+  };
+}
+
+/** Return what is changed, one line each. */
+function changeList() {
+  const { places, dark, shift } = state.changes;
+  const { depth, tokenOff, channelOff, silenced } = state.settings;
+  const count = (list) => list.filter(Boolean).length;
+  const lines = [];
+  const moved = places.filter((patch, p) => patch !== p && !dark[p]).length;
+  if (moved) lines.push(t("changedPlaces", { n: moved }));
+  if (count(dark)) lines.push(t("changedDark", { n: count(dark) }));
+  if (shift[0] || shift[1]) lines.push(t("changedShift", { x: number(shift[0], 0), y: number(shift[1], 0) }));
+  if (count(tokenOff)) lines.push(t("changedToken", { n: count(tokenOff) }));
+  if (count(channelOff)) lines.push(t("changedChannel", { n: count(channelOff) }));
+  if (depth < DEPTH) lines.push(t("changedDepth", { n: depth }));
+  if (silenced.length) lines.push(t("changedSilent", { n: silenced.length }));
+  return lines.length ? lines : [t("changedNothing")];
+}
+
+function resetAll() {
+  set({ changes: noChanges(), settings: untouched(DEPTH), held: null });
+}
+
+let announced = "";
+let announceTimer = 0;
+
+/** Tell a screen reader, once things have been quiet for a while. */
+function announce(text, visible = false) {
+  if (visible) document.querySelector("#image .hint").textContent = text;
+  clearTimeout(announceTimer);
+  announceTimer = setTimeout(() => {
+    document.getElementById("live").textContent = text;
+  }, 400);
+}
+
+function announceResult(text) {
+  if (text === announced) return;
+  announced = text;
+  announce(text);
+}
