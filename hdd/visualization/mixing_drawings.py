@@ -62,7 +62,7 @@ def plot_einsum(x: Tensor, w_token: Tensor, w_channel: Tensor) -> Figure:
         w_token: (3, 3), row "out".
         w_channel: (2, 2), row "out".
     """
-    figure, (above, below) = plt.subplots(2, 1, figsize=(8.6, 5.6))
+    figure, (above, below) = plt.subplots(2, 1, figsize=(8.6, 5.1))
     mixed, t, c = w_token @ x, 1, 0
     terms = [(w_token[t, s], x[s, c]) for s in range(3)]
     parts = [
@@ -110,7 +110,7 @@ def _products(axes, parts, color: str, terms, total: Tensor) -> None:
 
 def plot_kernel(row: Tensor, side: int) -> Figure:
     """Draw a row of W1 (side², ), the kernel that it folds into, and how far kernels can slide."""
-    figure = plt.figure(figsize=(8.8, 5.0))
+    figure = plt.figure(figsize=(8.8, 4.6))
     strip, low = figure.subfigures(2, 1, height_ratios=[1, 3.2], hspace=0.06)
     top, limit = strip.subplots(), float(row.abs().max())
     top.imshow(row[None, :], cmap=SIGNED, vmin=-limit, vmax=limit, aspect="auto")
@@ -187,7 +187,7 @@ def _arrow(axes, start, end, bend: float, color: str) -> None:
 
 def plot_kronecker(x: Tensor, w: Tensor, v: Tensor) -> Figure:
     """Draw vec(X) and the matrices of W X, X V and W X V that act on it, for X (3, 2)."""
-    figure, panels = plt.subplots(1, 4, figsize=(9, 3.5), width_ratios=[1.4, 2, 2, 2])
+    figure, panels = plt.subplots(1, 4, figsize=(9, 2.9), width_ratios=[1.4, 2, 2, 2])
     tokens, channels = x.shape
     first, size = panels[0], tokens * channels
     columns = ["#DDEFE8", "#A9D8C6"]  # channel 0, channel 1
