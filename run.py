@@ -6,14 +6,16 @@
     python3 run.py execute [names]           run notebooks in place (default: all), e.g. 02 04
     python3 run.py seeds 7 23 101            run notebooks with other seeds: do conclusions hold?
     python3 run.py papermill [options]       run a notebook with other parameters
+    python3 run.py explorer                  build resources/explorer.html from its sources
     python3 run.py copies [names]            notebooks for a class: students', instructors'
+    python3 run.py colab [names]             notebooks that install the course where they are opened
     python3 run.py python [options]          the project's Python, e.g. -m hdd.train --help
     python3 run.py setup                     only set up
 
 The first start makes .venv beside this file and installs the project into it; later starts only
 look whether it is whole and up to date. Before the command there may stand, and is remembered:
 
-    --cpu=ADDRESS       on Linux, PyTorch without CUDA: five times smaller; from this index
+    --cpu=ADDRESS       on Linux, PyTorch without CUDA, which is four times smaller
     --mirror=ADDRESS    packages from this index, or from this folder of wheels, without a network
     --tested            the versions of constraints.txt, with which all tests have passed
 
@@ -23,6 +25,7 @@ look whether it is whole and up to date. Before the command there may stand, and
 import contextlib
 import hashlib
 import json
+import locale
 import os
 import re
 import shutil
@@ -44,10 +47,12 @@ MODULES = {
     "execute": "hdd.teaching.execute",
     "seeds": "hdd.teaching.seeds",
     "papermill": "papermill",
+    "explorer": "hdd.teaching.explorer",
     "copies": "hdd.teaching.copies",
+    "colab": "hdd.teaching.colab",
 }
 # To download and on the disk, in GB; see "Set-up" in README.
-SIZES = {"cuda": (2.6, 5.6), "cpu": (0.4, 1.4)}
+SIZES = {"cuda": (3.1, 6.4), "cpu": (0.4, 1.5)}
 ADDRESSES = {
     "cpu": (
         "HDD_CPU_INDEX",
@@ -105,6 +110,21 @@ def own_environment():
     paths = [str(VENV / "share" / "jupyter"), os.environ.get("JUPYTER_PATH")]
     os.environ["JUPYTER_PATH"] = os.pathsep.join(path for path in paths if path)
     os.environ.setdefault("PYTHONIOENCODING", ":replace")  # consoles that lack a letter
+    speak_utf8()
+    if os.name == "nt":
+        os.environ.setdefault("USE_LIBUV", "0")  # torchrun wants it, PyTorch for Windows lacks it
+
+
+def speak_utf8():
+    """Where the locale is C, or one that is not installed, give children one that has all letters.
+
+    Python reads the folder's name from a file of .venv in the locale's encoding.
+    """
+    with contextlib.suppress(locale.Error):
+        locale.setlocale(locale.LC_CTYPE, "")
+    if os.name != "nt" and re.match("ANSI|US-ASCII|646", locale.nl_langinfo(locale.CODESET)):
+        os.environ["LANG"] = os.environ.pop("LC_ALL", "") or os.environ.get("LANG", "")
+        os.environ["LC_CTYPE"] = "UTF-8" if sys.platform == "darwin" else "C.UTF-8"
 
 
 def read_choices(arguments):
@@ -358,7 +378,8 @@ def explain(said, choices):
     about = "import sys, sysconfig; print(sys.version.split()[0], sysconfig.get_platform(), "
     about += "sysconfig.get_config_var('SOABI') or sys.implementation.name)"
     command = [str(PYTHON), "-I", "-c", about]
-    python = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    python = done.stdout.strip()
     facts = {"folder": VENV, "size": size_of(choices)[1], "python": f"Python {python}"}
     for pattern, advice in REASONS.items():
         if re.search(pattern, said):
@@ -375,7 +396,6 @@ def language_of_reader():
     spoken = next((name for name in names if name), "")
     if os.name == "nt" and not spoken:
         import ctypes
-        import locale
 
         code = ctypes.windll.kernel32.GetUserDefaultUILanguage()
         spoken = locale.windows_locale.get(code, "")

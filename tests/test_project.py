@@ -115,7 +115,7 @@ def test_hdd_imports_direct_dependencies_only():
     for path in MODULES:
         # Executing notebooks and comparing with other packages are not needed to use the library.
         optional = path.name in (
-            *("execute.py", "lab.py", "copies.py"),
+            *("execute.py", "lab.py", "copies.py", "glossary.py", "colab.py"),
             *("benchmark.py", "baselines.py", "timm_twin.py"),
         )
         allowed = DIRECT | (DEV if optional else set())

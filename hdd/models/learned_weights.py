@@ -6,6 +6,7 @@ last. S tokens lie on an h x w grid, D_S is the hidden width of token mixing.
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -130,6 +131,7 @@ def morans_i(maps: Tensor) -> Tensor:
     return torch.where(flat, torch.zeros(()), value / variance)
 
 
+@cache
 def morans_range(grid: tuple[int, int]) -> tuple[float, float]:
     """Return the smallest and the largest Moran's I that a map on an h x w grid can have.
 

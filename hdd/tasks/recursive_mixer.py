@@ -149,7 +149,7 @@ class Training(NamedTuple):
     training, from easy puzzles to whole ones.
     """
 
-    steps: int = 400
+    steps: int = 600
     batch: int = 64
     optimizer: str = "muon"
     lr: float = 2e-2

@@ -45,9 +45,9 @@ class Toeplitz(nn.Module):
 class SharedMlp(nn.Module):
     """One static MLP for all places and channels, none of whose weights belongs to a place.
 
-    At each place it sees the token, token 0 and the mean of all tokens, and writes to the token
+    At each place it sees the token, the mean of all tokens, and token 0; it writes to the token
     and, as the mean over all places, to token 0. That the question stands at place 0 is built in;
-    with `question=False` it is not: the MLP sees the token and the mean, and writes to all.
+    with `question=False` it is not: it sees the token and the mean, and writes its mean to all.
     """
 
     def __init__(self, hidden: int = 8, *, question: bool = True) -> None:

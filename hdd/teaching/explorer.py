@@ -111,9 +111,8 @@ def main() -> None:
     """Write the page and say where it is."""
     content = build()
     write_atomically(PAGE, content)
-    print(
-        f"{PAGE.relative_to(SOURCES.parents[1])}: {len(content) / 1e6:.2f} MB. Open it in a browser."
-    )
+    size = f"{len(content) / 1e6:.2f} MB"
+    print(f"{PAGE.relative_to(SOURCES.parents[1])}: {size}. Open it in a browser.")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ _PIECES = re.compile(r"(\$[^$]*\$)")  # a separator inside a formula separates n
 # The script puts the rule into the page's head: JupyterLab takes cells out of the page, together
 # with their outputs, while they are scrolled out of sight. A button exists only where a script can
 # make it, so that none is ever dead.
-_HTML = """<div class="course-lang" role="group" aria-label="语言 / Language">
+_HTML = r"""<div class="course-lang" role="group" aria-label="语言 / Language">
 <p class="course-lang-note">运行本单元格后，这里会出现切换语言的按钮；在此之前，两种语言依次显示。
 / Run this cell for buttons that choose the language; until then both stand one after the other.</p>
 </div>
@@ -27,7 +27,7 @@ _HTML = """<div class="course-lang" role="group" aria-label="语言 / Language">
 (() => {
   const RULES = `
 %(rules)s
-.course-lang-note { display: none; }
+body:not([data-course-lang=both]) .course-lang-both, .course-lang-note { display: none; }
 .course-lang button { font: inherit; margin: 0 .5em .3em 0; padding: .3em 1em; cursor: pointer;
   border: 1px solid #666; border-radius: 1em; background: #fff; color: #222; }
 .course-lang button[aria-pressed=true] { background: #0072B2; border-color: #0072B2; color: #fff; }
@@ -68,7 +68,22 @@ _HTML = """<div class="course-lang" role="group" aria-label="语言 / Language">
       deck().querySelectorAll(slides).forEach((slide) =>
         slide.querySelector('.jp-Cell') || slide.remove());
   }
+  // Comments of the form "# 中文 / English"; the editors of JupyterLab draw their code themselves.
+  function divide(comment) {
+    const form = /^(#\s*)(.*[\u4e00-\u9fff].*?)( \/ )([^\u4e00-\u9fff]+)$/;
+    const parts = comment.textContent.match(form);
+    if (!parts || comment.children.length) return;
+    comment.replaceChildren(parts[1]);
+    for (const [place, language] of [[2, 'zh'], [3, 'both'], [4, 'en']]) {
+      const part = document.createElement('span');
+      if (language === 'both') part.className = 'course-lang-both';
+      else part.lang = language;
+      part.textContent = parts[place];
+      comment.append(part);
+    }
+  }
   function start() {
+    document.querySelectorAll('.highlight .c1').forEach(divide);
     const languages = spoken();
     const single = languages.length === 1;
     document.querySelectorAll('.course-lang').forEach((row) => {
@@ -98,6 +113,7 @@ _HTML = """<div class="course-lang" role="group" aria-label="语言 / Language">
 })();
 </script>"""
 _RULE = """body[data-course-lang={shown}] .jp-MarkdownCell:has(span[lang={hidden}]),
+body[data-course-lang={shown}] .highlight [lang={hidden}],
 body[data-course-lang={shown}] .jp-OutputArea [lang={hidden}] {{ display: none !important; }}"""
 
 

@@ -1,6 +1,6 @@
 """`python -m hdd.train`: one recorded run, from the command line.
 
-Several processes: `torchrun --nproc-per-node=2 -m hdd.train ...`.
+Several processes: `torchrun --standalone --nproc-per-node=2 -m hdd.train ...`.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from hdd.train.checkpoint import (
     save_checkpoint,
     save_weights,
 )
-from hdd.train.processes import processes, rank
+from hdd.train.processes import meet, processes, rank
 from hdd.train.recipe import CHOICES, Recipe, kind_of
 from hdd.train.records import provenance, to_json
 from hdd.train.run import Run
@@ -43,15 +43,14 @@ def build_parser() -> OneLineParser:
         description=__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    for knob in dataclasses.fields(Recipe):
-        flag = "--" + knob.name.replace("_", "-")
-        options = {"default": argparse.SUPPRESS, "help": knob.metadata["help"]}
-        if kind_of(knob) is bool:
-            options["action"] = argparse.BooleanOptionalAction
-        else:
-            options |= {"type": kind_of(knob), "choices": CHOICES.get(knob.name)}
-        parser.add_argument(flag, **options)
-    parser.add_argument("--out", type=_folder, required=True, help="folder for what the run writes")
+    _add_knobs(parser)
+    parser.add_argument(
+        "--out",
+        type=_folder,
+        required=True,
+        default=argparse.SUPPRESS,
+        help="folder for what the run writes",
+    )
     parser.add_argument("--data-root", type=Path, default=Path("dataset"), help="of the data sets")
     parser.add_argument("--device", default="cuda,mps,cpu", help="the first that exists")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
@@ -63,6 +62,18 @@ def build_parser() -> OneLineParser:
         f"(default: {SNAPSHOTS})",
     )
     return parser
+
+
+def _add_knobs(parser: OneLineParser) -> None:
+    """Add an option for each knob of a recipe."""
+    for knob in dataclasses.fields(Recipe):
+        flag = "--" + knob.name.replace("_", "-")
+        options = {"default": argparse.SUPPRESS, "help": knob.metadata["help"]}
+        if kind_of(knob) is bool:
+            options["action"] = argparse.BooleanOptionalAction
+        else:
+            options |= {"type": kind_of(knob), "choices": CHOICES.get(knob.name)}
+        parser.add_argument(flag, **options)
 
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
@@ -108,14 +119,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _join_processes(preferred: str) -> torch.device:
     """Return this process's device; under torchrun, meet the other processes first."""
-    device = get_device([name.strip() for name in preferred.split(",")])
-    if "RANK" not in os.environ:
-        return device
-    if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-        torch.cuda.set_device(device)
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    return device
+    names = [name.strip() for name in preferred.split(",")]
+    return meet(names) if "RANK" in os.environ else get_device(names)
 
 
 def _train(recipe: Recipe, device: torch.device, options: argparse.Namespace, command: str) -> None:
@@ -213,7 +218,7 @@ def _record(run: Run, command: str) -> dict[str, Any]:
         "macs": count_macs(run.net, tuple(run.test.images.shape[1:])),
         "precision": str(run.amp_dtype).removeprefix("torch."),
         "processes": processes(),
-        **run.test_figures(),
+        **run.test_metrics(),
         "history": run.history,
     }
 

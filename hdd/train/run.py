@@ -17,7 +17,7 @@ from hdd.dataset.loading import load
 from hdd.device.utils import get_amp_dtype
 from hdd.models.cnn.fast_step import PROOF_IMAGES, FastStep
 from hdd.train.classification_utils import evaluate, predict, train_one_epoch
-from hdd.train.processes import Shard, mean_over_processes, processes, rank
+from hdd.train.processes import Shard, first_alone, mean_over_processes, processes, rank
 from hdd.train.recipe import Recipe
 
 ORDER, AUGMENTATION = 1, 2  # of the images of an epoch: two streams of random numbers
@@ -35,7 +35,8 @@ class Run:
     def __init__(self, recipe: Recipe, device: torch.device, data_root: str | Path) -> None:
         self.recipe, self.device = recipe, device
         self.epoch, self.history = 0, {}
-        train, self.test = (part.to(device) for part in load(recipe.dataset, data_root))
+        with first_alone():
+            train, self.test = (part.to(device) for part in load(recipe.dataset, data_root))
         self.train_data, self.val_data = _split(train, recipe)
         self.net = recipe.network(train).to(device)
         _check_normalisation(self.net)
@@ -65,7 +66,7 @@ class Run:
         return Shard(loader, rank(), processes())
 
     def train_epoch(self) -> dict[str, float]:
-        """Train for one epoch, evaluate, and return the epoch's figures."""
+        """Train for one epoch, evaluate, and return the epoch's metrics."""
         # Seeded anew for each epoch: a resumed run draws what an uninterrupted one would have.
         torch.manual_seed(_epoch_seed(self.recipe.seed, self.epoch, AUGMENTATION))
         criterion = nn.CrossEntropyLoss(label_smoothing=self.recipe.label_smoothing)
@@ -82,16 +83,16 @@ class Run:
             self._after_step,
         )
         loss, accuracy = mean_over_processes(loss, accuracy)
-        figures = {"train_loss": loss, "train_accuracy": accuracy, "learning_rate": float(rate)}
-        figures["train_time"] = time.perf_counter() - start
-        figures["step"] = "plain" if step is self.net else "fused"
+        metrics = {"train_loss": loss, "train_accuracy": accuracy, "learning_rate": float(rate)}
+        metrics["train_time"] = time.perf_counter() - start
+        metrics["step"] = "plain" if step is self.net else "fused"
         if self.val_data is not None:
-            figures["val_loss"], figures["val_accuracy"] = self.evaluate(self.val_data)
-            _check_finite("validation loss", figures["val_loss"], self.epoch + 1)
-        for name, value in figures.items():
+            metrics["val_loss"], metrics["val_accuracy"] = self.evaluate(self.val_data)
+            _check_finite("validation loss", metrics["val_loss"], self.epoch + 1)
+        for name, value in metrics.items():
             self.history.setdefault(name, []).append(value)
         self.epoch += 1
-        return figures
+        return metrics
 
     def _after_step(self) -> None:
         self.scheduler.step()
@@ -102,7 +103,7 @@ class Run:
         """Return (cross-entropy, accuracy) of the resulting network."""
         return evaluate(self.result, BatchLoader(data, 500), self.device, self.amp_dtype)
 
-    def test_figures(self) -> dict[str, Any]:
+    def test_metrics(self) -> dict[str, Any]:
         """Return loss and accuracy on the test images, over all and by class, in float32."""
         logits, labels = predict(self.result, BatchLoader(self.test, 500), self.device)
         _check_finite("test loss", functional.cross_entropy(logits, labels).item(), self.epoch)

@@ -3,7 +3,7 @@
     python resources/experiments/joint_null.py
 
 Writes resources/runs/joint_null.json: for each recorded network and block the smoothness of the
-units and the translation-equivariant share of W2 W1, each beside 200 relabellings of the grid
+units and the translation-equivariant share of W2 W1, each beside 100 relabellings of the grid
 common to reading and writing, and the part of the share that is identity and constant alone.
 """
 
@@ -16,7 +16,7 @@ from hdd.models import learned_weights as tm
 from hdd.train.intervals import summary
 from hdd.train.records import load_net, save_run
 
-DRAWS = 200
+DRAWS = 100
 NETWORKS = {  # record, epoch, seeds; the grid of tokens is in the result
     "Fashion-MNIST, patch 4, Adam": ("units_fashion_adam_seed", 8, (0, 1, 2)),
     "Fashion-MNIST, patch 4, Muon": ("units_fashion_muon_seed", 8, (0, 1, 2)),

@@ -2,10 +2,11 @@
 
     python resources/experiments/sudoku.py train token-mlp --seeds 0 1 2 --lr 0.005
     python resources/experiments/sudoku.py record
+    python resources/experiments/sudoku.py keep 0
 
 `train` leaves a file for each run in `runs/sudoku/` (not committed) and passes over those that are
-there; `record` gathers them. Choices are made on validation puzzles; the test puzzles are seen once
-a run, at its end.
+there; `record` gathers them; `keep` takes over the weights of a seed of the chosen recipe. Choices
+are made on validation puzzles; the test puzzles are seen once a run, at its end.
 """
 
 import argparse
@@ -32,10 +33,11 @@ from hdd.tasks.sudoku import (
     rounds_of_singles,
 )
 from hdd.train.checkpoint import save_weights
-from hdd.train.records import CHECKPOINTS, RUNS, save_run
+from hdd.train.records import CHECKPOINTS, RUNS, load_weights, save_run
 
 FOLDER = RUNS.parents[1] / "runs" / "sudoku"
 POOL, VALIDATION, TEST, FEW = 4000, 250, 1000, 10  # puzzles, and the givens of the harder ones
+RECURSIONS = 6  # in training
 ANSWER, MOST = 8, 16  # recursions at test: when the answer is read, and how far it is watched
 PASSED = 0.99
 TRAINED_ON = (11, 12, 13, 14)  # givens: fewer than the 13 and 14 at test, so more are hard
@@ -162,13 +164,18 @@ def summary(runs: list[dict]) -> dict[str, Any]:
     """Return what the seeds of one recipe say together."""
     passed = sum(run["test_puzzles"] >= PASSED for run in runs)
     values = [run["test_puzzles"] for run in runs]
+    kind, seeds = runs[0]["kind"], " ".join(str(run["seed"]) for run in runs)
+    given = " ".join(f"--{k.replace('_', '-')} {v}" for k, v in runs[0]["training"].items())
+    command = f"python resources/experiments/sudoku.py train {kind} --seeds {seeds} {given}"
     return {
+        "command": f"{command} --recursions {runs[0]['recursions']}",
         "seeds": [run["seed"] for run in runs],
         "passed": passed,
         "share_passed_interval": wilson(passed, len(runs)),
         "test_puzzles": values,
         "median_test_puzzles": statistics.median(values),
         "share_passed_by_step": passed_by_step(runs),
+        "runs": runs,
     }
 
 
@@ -183,30 +190,51 @@ def passed_by_step(runs: list[dict]) -> list[list[float]]:
 
 
 def record() -> None:
-    """Write one record for each recipe in the folder: the runs of all its seeds, and a summary."""
-    recipes: dict[str, list[dict]] = {}
+    """Write one record for each kind of network: its recipes, each with all its seeds."""
+    kinds: dict[str, dict[str, list[dict]]] = {}
     for path in sorted(FOLDER.glob("*.json")):
         run = json.loads(path.read_text(encoding="utf-8"))
+        recipes = kinds.setdefault(run["kind"], {})
         recipes.setdefault(path.stem.rsplit("_seed", 1)[0], []).append(run)
-    for name, runs in recipes.items():
-        runs.sort(key=lambda run: run["seed"])
-        kind, seeds = runs[0]["kind"], " ".join(str(run["seed"]) for run in runs)
-        given = " ".join(f"--{k.replace('_', '-')} {v}" for k, v in runs[0]["training"].items())
-        command = f"python resources/experiments/sudoku.py train {kind} --seeds {seeds} {given}"
-        sizes = {
+    for kind, recipes in kinds.items():
+        content = {
             "test_n": TEST,
+            "few_givens_n": TEST // 2,
             "validation_n": VALIDATION,
             "training_pool": POOL,
+            "training_givens": TRAINED_ON,
             "answer_after": ANSWER,
+            "recipes": [summary(sorted(r, key=lambda run: run["seed"])) for r in recipes.values()],
         }
-        content = {"command": f"{command} --recursions {runs[0]['recursions']}", **sizes}
-        save_run(f"16_sudoku_{name}", content | summary(runs) | {"runs": runs}, "cpu")
+        save_run(f"16_sudoku_{kind}", content, "cpu")
 
 
-def keep(name: str, as_name: str) -> None:
-    """Copy a run's weights to resources/checkpoints."""
-    weights = (FOLDER / f"{name}.safetensors").read_bytes()
-    (CHECKPOINTS / f"{as_name}.safetensors").write_bytes(weights)
+def keep(seed: int) -> None:
+    """Copy the weights of the chosen recipe's run to resources/checkpoints; record an example."""
+    weights = FOLDER / f"{name_of(KINDS[0], Training(), RECURSIONS, seed)}.safetensors"
+    target = CHECKPOINTS / "16_sudoku" / f"token-mlp_seed{seed}.safetensors"
+    target.parent.mkdir(exist_ok=True)
+    target.write_bytes(weights.read_bytes())
+    net = RecursiveNet(recursions=RECURSIONS)
+    net.load_state_dict(load_weights(f"16_sudoku/{target.stem}"))
+    save_run("16_sudoku_example", {"weights": target.name, **time_course(net)}, "cpu")
+
+
+@torch.no_grad()
+def time_course(net: RecursiveNet) -> dict[str, Any]:
+    """Return what the network thinks after each recursion of a test puzzle that takes long."""
+    test = generate(TEST, "test", seed=300)
+    rounds = rounds_of_singles(test.givens)
+    chosen = int(rounds.argmax())
+    answers = net(test.givens[chosen][None], ANSWER)[:, 0].softmax(dim=2)  # (ANSWER, 36, 6)
+    certainty, digits = answers.max(dim=2)
+    return {
+        "rounds": int(rounds[chosen]),
+        "givens": test.givens[chosen].tolist(),
+        "solution": test.solutions[chosen].tolist(),
+        "digits_by_recursion": digits.tolist(),
+        "probability_by_recursion": [[round(p, 4) for p in row] for row in certainty.tolist()],
+    }
 
 
 def parse() -> argparse.Namespace:
@@ -216,14 +244,13 @@ def parse() -> argparse.Namespace:
     training = actions.add_parser("train")
     training.add_argument("kind", choices=KINDS)
     training.add_argument("--seeds", type=int, nargs="+", default=[0])
-    training.add_argument("--recursions", type=int, default=6)
+    training.add_argument("--recursions", type=int, default=RECURSIONS)
     for name, value in Training()._asdict().items():
         option = f"--{name.replace('_', '-')}"
         training.add_argument(option, type=type(value), default=value)
     actions.add_parser("record")
     keeping = actions.add_parser("keep")
-    keeping.add_argument("name")
-    keeping.add_argument("as_name")
+    keeping.add_argument("seed", type=int)
     return parser.parse_args()
 
 
@@ -233,7 +260,7 @@ def main() -> None:
     if options.action == "record":
         record()
     elif options.action == "keep":
-        keep(options.name, options.as_name)
+        keep(options.seed)
     else:
         how = Training(**{name: getattr(options, name) for name in Training._fields})
         FOLDER.mkdir(parents=True, exist_ok=True)

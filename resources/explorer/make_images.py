@@ -31,6 +31,7 @@ CHOSEN = {
     **{"airplane": 3, "automobile": 25, "bird": 17, "cat": 5, "deer": 8},
     **{"dog": 7, "frog": 4, "horse": 3, "ship": 34, "truck": 2},
 }
+PER_CLASS = 200  # test images a class that the accuracies are measured on
 SIDE, SCALE = 32, 8  # drawings are made at 8 times their size and scaled down
 
 
@@ -126,7 +127,8 @@ def one_dot(draw: ImageDraw.ImageDraw) -> None:
 
 def rings(draw: ImageDraw.ImageDraw) -> None:
     """Rings in four colours."""
-    for radius, colour in zip((120, 90, 60, 30), ("#0072B2", "#E69F00", "#009E73", "#CC79A7")):
+    colours = {120: "#0072B2", 90: "#E69F00", 60: "#009E73", 30: "#CC79A7"}
+    for radius, colour in colours.items():
         draw.ellipse([128 - radius, 128 - radius, 128 + radius, 128 + radius], fill=colour)
 
 
@@ -221,6 +223,8 @@ def accuracy(net: nn.Module, test: ImageTensors, change: Callable = lambda x: x)
 
 def measure(test: ImageTensors) -> dict:
     """Return test accuracies after interventions, with where they come from."""
+    members = [(test.labels == label).nonzero().flatten()[:PER_CLASS] for label in range(10)]
+    test = test.subset(torch.cat(members))
     net, tokenless = network(), without("token_mixing")
     result = {
         "untouched": accuracy(net, test),

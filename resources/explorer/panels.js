@@ -331,6 +331,7 @@ function buildResult() {
     changed.replaceChildren(...changeList().map((text) => h("li", {}, text)));
     reset.disabled = isUntouched();
     time.textContent = answers.ms === null ? t("fromCache") : t("live", { ms: answers.ms.toFixed(0) });
+    document.getElementById("strip").textContent = `${headline.textContent} · ${before.textContent}`;
     announceResult(headline.textContent + " " + before.textContent);
   };
 }

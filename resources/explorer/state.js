@@ -3,6 +3,7 @@
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const TEXTS = JSON.parse(document.getElementById("texts").textContent);
 const CLASSES = 10;
+const FIRST_IMAGE = 7;
 const DEPTH = DATA.manifest.filter(([name]) => name.endsWith("token_norm.bias")).length;
 const LAST = DEPTH + 1; // the stage after the final LayerNorm
 
@@ -19,8 +20,8 @@ function suppliedImage(index) {
 
 const state = {
   language: "zh",
-  supplied: 3, // index of the image, or null for the reader's own
-  original: suppliedImage(3),
+  supplied: FIRST_IMAGE, // index of the image, or null for the reader's own
+  original: suppliedImage(FIRST_IMAGE),
   changes: noChanges(),
   settings: untouched(DEPTH),
   tool: "look", // look | swap | move | dark
@@ -38,8 +39,8 @@ const state = {
 const answers = {
   trace: null, // of the image and network as they are now
   base: null, // of the untouched image in the untouched network
-  logits: DATA.images[3].logits, // from the cache until the network has answered
-  baseLogits: DATA.images[3].logits,
+  logits: DATA.images[FIRST_IMAGE].logits, // from the cache until the network has answered
+  baseLogits: DATA.images[FIRST_IMAGE].logits,
   ms: null,
   weights: null,
   mixer: null, // for small sums in the page

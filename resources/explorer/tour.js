@@ -4,9 +4,10 @@
    values), and `reveal` (does it, and returns values for the text). Its texts are tour_<name>_ask,
    tour_<name>_options (parted by |) and tour_<name>_answer. */
 
-const TOUR_IMAGE = 3;
+const TOUR_IMAGE = FIRST_IMAGE;
 const TOUR_TOKEN = 27;
-const TOUR_UNIT = { kind: "token", block: 0, unit: 0 };
+// Of the 256 token-mixing units the one without which the right class loses most on this image.
+const TOUR_UNIT = { kind: "token", block: 3, unit: 25 };
 const everyBlock = (off) => Array(DEPTH).fill(off);
 
 /** Set everything as it was, but for some settings and changes of the image. */
@@ -20,7 +21,10 @@ function scene(rest = {}, settings = {}, changes = {}) {
 
 const shuffled = { places: shuffledOrder(S, 7) };
 const noTokens = { tokenOff: everyBlock(true) };
+const facts = { n: DATA.measured.test_images.toLocaleString("en"), before: percent(DATA.measured.untouched) };
 const measured = (name) => percent(DATA.measured[name], 1);
+/** Return which of the three ranges of the tour's options a measured accuracy falls into. */
+const rangeOf = (name) => [0.75, 0.2, 0].findIndex((low) => DATA.measured[name] >= low);
 const probabilities = () => softmax(answers.logits);
 
 function topText() {
@@ -50,7 +54,7 @@ const TOUR_STEPS = [
     reveal: () => (setSettings(noTokens), countDependences()),
   },
   {
-    ...{ name: "noToken", right: 2, scene: () => scene({ stage: DEPTH, tab: "token" }), show: "pipeline" },
+    ...{ name: "noToken", right: rangeOf("no_token_mixing"), scene: () => scene({ stage: DEPTH, tab: "token" }), show: "pipeline" },
     reveal: async () => {
       setSettings(noTokens);
       await whenSettled();
@@ -58,7 +62,7 @@ const TOUR_STEPS = [
     },
   },
   {
-    ...{ name: "noChannel", right: 2, scene: () => scene({ stage: DEPTH, tab: "token" }), show: "pipeline" },
+    ...{ name: "noChannel", right: rangeOf("no_channel_mixing"), scene: () => scene({ stage: DEPTH, tab: "token" }), show: "pipeline" },
     reveal: async () => {
       setSettings({ channelOff: everyBlock(true) });
       await whenSettled();
@@ -86,7 +90,7 @@ const TOUR_STEPS = [
   },
   {
     ...{ name: "unit", right: ({ points }) => (points < 2 ? 0 : points < 20 ? 1 : 2), show: "inspector" },
-    scene: () => scene({ stage: 1, tab: "unit", unit: TOUR_UNIT }),
+    scene: () => scene({ stage: 4, tab: "unit", unit: TOUR_UNIT }),
     reveal: async () => {
       await whenSettled();
       const [before, k] = [probabilities(), DATA.images[TOUR_IMAGE].label];
@@ -131,7 +135,8 @@ function goToStep(step) {
   document.body.classList.add("touring");
   TOUR_STEPS[step]?.scene();
   drawTour();
-  document.querySelector("#tour h2").focus();
+  bringIntoView(TOUR_STEPS[step]?.show);
+  document.querySelector("#tour h2").focus({ preventScroll: true });
 }
 
 /** Take a guess, do what was asked about, and show what came out. */
@@ -140,14 +145,19 @@ async function guess(choice) {
   const current = TOUR_STEPS[step];
   tour.chosen = choice;
   drawTour();
-  document.getElementById(current.show).scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
+  bringIntoView(current.show);
   const values = await current.reveal();
   if (tour.step !== step) return; // the reader has gone on
   tour.values = values;
   tour.right = typeof current.right === "function" ? current.right(values) : current.right;
   tour.guessed[step] = choice === tour.right;
   drawTour();
-  document.querySelector("#tour .answer").focus();
+  document.querySelector("#tour .answer").focus({ preventScroll: true });
+}
+
+/** Scroll what a step is about to the top: the tour's own card stands at the bottom. */
+function bringIntoView(id) {
+  if (id) document.getElementById(id).scrollIntoView({ block: "start", behavior: calm() ? "auto" : "smooth" });
 }
 
 const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -165,7 +175,7 @@ function drawTour() {
   }
   const { name } = TOUR_STEPS[tour.step];
   heading.textContent = t("tourStep", { n: tour.step + 1, title: t(`tour_${name}_title`) });
-  element.append(h("p", { class: "ask" }, t(`tour_${name}_ask`)), tourOptions(name), tourAnswer(name), tourButtons());
+  element.append(h("p", { class: "ask" }, t(`tour_${name}_ask`, facts)), tourOptions(name), tourAnswer(name), tourButtons());
 }
 
 function tourOptions(name) {

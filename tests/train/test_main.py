@@ -295,7 +295,7 @@ def test_a_run_without_its_checkpoint_is_not_overwritten(capsys, tmp_path, finis
     out = copy_of(finished[0], tmp_path)
     (out / "checkpoint.pt").unlink()
     for more in ([], ["--resume"]):
-        assert "another --out" in error_of(capsys, *arguments(out, *more, epochs=4))
+        assert "no checkpoint.pt" in error_of(capsys, *arguments(out, *more, epochs=4))
     assert history(out) == history(finished[0])
 
 

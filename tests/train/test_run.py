@@ -173,7 +173,7 @@ class TestRun:
         one = run(weight_average=0.0)
         nn.init.constant_(one.net.head.bias, math.nan)
         with pytest.raises(FloatingPointError, match=r"test loss is nan.*Fix: "):
-            one.test_figures()
+            one.test_metrics()
 
 
 def test_shards_are_the_whole_batches():
