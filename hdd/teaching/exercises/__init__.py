@@ -1,6 +1,6 @@
 """Exercises: a stub in the notebook, a check that says what is wrong, hints, a solution.
 
-check("02.1", both_mixings)
+check("02.1", mix_tokens)
 hints("02.1")
 """
 
