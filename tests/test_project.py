@@ -229,14 +229,16 @@ def test_hdd_imports_direct_dependencies_only():
         allowed = DIRECT | (DEV if optional else set())
         for name in {name.split(".")[0] for name in imported_names(parse(path))}:
             if name not in sys.stdlib_module_names and name != "hdd":
-                providers = {d.lower() for d in distributions.get(name, [])}
+                providers = {d.lower().replace("_", "-") for d in distributions.get(name, [])}
                 assert providers & allowed, f"{path} imports {name}"
 
 
 def test_every_direct_dependency_is_imported():
     imported = {name.split(".")[0] for path in MODULES for name in imported_names(parse(path))}
     distributions = importlib.metadata.packages_distributions()
-    provided = {d.lower() for name in imported for d in distributions.get(name, [])}
+    provided = {
+        d.lower().replace("_", "-") for name in imported for d in distributions.get(name, [])
+    }
     assert provided >= DIRECT
 
 
