@@ -146,16 +146,18 @@ class Training(NamedTuple):
     `lr` is that of the blocks' matrices under "muon" and of everything under "adamw"; `adamw_lr`
     is that of the other parameters under "muon". `reveal`: of the puzzle's empty cells, a share
     drawn between 0 and this value is filled in for each example; the bound falls to 0 over the
-    training, from easy puzzles to whole ones.
+    training, from easy puzzles to whole ones. `emphasis`: recursion r = 1, 2, ... counts with
+    weight r ** emphasis in the loss, since the first ones cannot know the answer yet.
     """
 
-    steps: int = 600
+    steps: int = 800
     batch: int = 64
     optimizer: str = "muon"
     lr: float = 2e-2
     adamw_lr: float = 5e-3
     weight_decay: float = 0.05
     reveal: float = 0.0
+    emphasis: float = 1.0
 
 
 def train(
@@ -167,8 +169,8 @@ def train(
 ) -> list[float]:
     """Train `net` in place on disguises of `puzzles`; return the last recursion's loss, by step.
 
-    The loss is the cross-entropy of the empty cells, averaged over recursions. Whatever the number
-    of puzzles, no example is seen twice: `disguised` renames digits and permutes lines.
+    The loss is the cross-entropy of the empty cells, averaged over recursions. However few the
+    puzzles, hardly an example is seen twice: `disguised` renames digits and permutes lines.
 
     Args:
         net: from its start.
@@ -185,6 +187,7 @@ def train(
     tops = [group["lr"] for group in optimizer.param_groups]
     # A rise of less than two steps divides by zero, hence 20.
     rate = OneCycleLR(optimizer, tops, max(how.steps, 20), pct_start=0.1, cycle_momentum=False)
+    weights = torch.arange(1, net.recursions + 1) ** how.emphasis  # (recursions,)
     net.train()
     losses = []
     for step in progress(range(how.steps), "Steps"):
@@ -194,7 +197,7 @@ def train(
         givens = _revealed(batch, bound, generator) if bound > 0 else batch.givens
         by_recursion = _losses(net, Puzzles(givens, batch.solutions))
         optimizer.zero_grad()
-        by_recursion.mean().backward()
+        (by_recursion @ (weights / weights.sum())).backward()
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
         rate.step()

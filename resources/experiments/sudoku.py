@@ -150,7 +150,8 @@ def needed(done: Tensor, rounds: Tensor) -> dict[str, float]:
 def name_of(kind: str, how: Training, recursions: int, seed: int) -> str:
     """Return the name of a run's files."""
     rates = f"{how.optimizer}_{how.lr:g}_{how.adamw_lr:g}_{how.weight_decay:g}"
-    return f"{kind}_{rates}_{how.steps}x{how.batch}_r{recursions}_{how.reveal:g}_seed{seed}"
+    loss = f"r{recursions}_{how.reveal:g}_{how.emphasis:g}"
+    return f"{kind}_{rates}_{how.steps}x{how.batch}_{loss}_seed{seed}"
 
 
 def wilson(successes: float, n: int) -> list[float]:
