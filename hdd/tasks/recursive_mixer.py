@@ -59,9 +59,11 @@ class AxialMean(nn.Module):
 class RecursiveNet(nn.Module):
     """Two blocks, called `recursions` times: puzzles (B, 36) -> logits (recursions, B, 36, 6).
 
-    Each call adds the puzzle's embedding to the state z (B, S, C), which begins at zero, and sends
-    it through the blocks; a head shared by all cells and all calls reads digits off the state. As
-    the calls share their weights, a trained network can be called more often than in training.
+    Each call adds the puzzle's embedding to the state z (B, S, C), which begins at zero, sends it
+    through the blocks and normalises it; a head shared by all cells and all calls reads digits off
+    the state. As the calls share their weights, a trained network can be called more often than in
+    training. Without the norm in the loop the state grows with every call: networks then train
+    more slowly, and some fall apart after the last call that they were trained for.
 
     The token MLP needs no positions, its weights know the cells. The others get a vector for each
     cell, added to the embedding. Their channel MLP is as wide as makes the numbers of parameters
@@ -109,8 +111,8 @@ class RecursiveNet(nn.Module):
             x = x + self.position
         z, answers = torch.zeros_like(x), []
         for _ in range(recursions or self.recursions):
-            z = self.blocks(z + x)  # (B, S, C)
-            answers.append(self.head(self.norm(z)))  # (B, S, 6)
+            z = self.norm(self.blocks(z + x))  # (B, S, C)
+            answers.append(self.head(z))  # (B, S, 6)
         return torch.stack(answers)
 
 
@@ -150,7 +152,7 @@ class Training(NamedTuple):
     weight r ** emphasis in the loss, since the first ones cannot know the answer yet.
     """
 
-    steps: int = 800
+    steps: int = 400
     batch: int = 64
     optimizer: str = "muon"
     lr: float = 2e-2
