@@ -205,6 +205,7 @@ function buildStage(stage) {
   const isBlock = stage > 0 && stage < LAST;
   const halves = isBlock ? ["token", "channel"].map((kind) => halfSwitch(block, kind)) : [];
   const element = h("div", { class: "card" }, button, ...halves);
+  let [painted, ramp] = [null, null]; // what the small table shows already
   const update = () => {
     const unused = isBlock && stage > state.settings.depth;
     element.classList.toggle("unused", unused);
@@ -212,7 +213,8 @@ function buildStage(stage) {
     button.setAttribute("aria-pressed", state.stage === stage);
     halves.forEach((half) => half.update());
     const table = unused ? null : shownTable(stage);
-    if (table) {
+    if (table && (painted !== table.now || ramp !== signedRamp)) {
+      [painted, ramp] = [table.now, signedRamp];
       const limit = scaleOf(table.now);
       board.paint((r, c) => signedColour(table.now[r * 128 + c], limit));
     }
