@@ -32,7 +32,10 @@ MACHINE_FOLDERS = [f"/{name}/" for name in ("work", "root")]
 
 
 def requirement_names(requirements):
-    return {re.match(r"[\w-]+", requirement)[0].lower() for requirement in requirements}
+    return {
+        re.match(r"[\w-]+", requirement)[0].lower().replace("_", "-")
+        for requirement in requirements
+    }
 
 
 DIRECT = requirement_names(PROJECT["dependencies"])
@@ -229,7 +232,7 @@ def test_hdd_imports_direct_dependencies_only():
         allowed = DIRECT | (DEV if optional else set())
         for name in {name.split(".")[0] for name in imported_names(parse(path))}:
             if name not in sys.stdlib_module_names and name != "hdd":
-                providers = {d.lower() for d in distributions.get(name, [])}
+                providers = {d.lower().replace("_", "-") for d in distributions.get(name, [])}
                 assert providers & allowed, f"{path} imports {name}"
 
 
