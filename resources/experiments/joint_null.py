@@ -61,13 +61,7 @@ def measured(prefix: str, epoch: int | None, seeds: tuple) -> dict[str, Any]:
     nets = [load_net(f"{prefix}{seed}", epoch) for seed in seeds]
     blocks = [[block_figures(net, i) for i in range(len(net.blocks))] for net in nets]
     by_seed = [means(of_net) for of_net in blocks]
-    names = by_seed[0]
-    over = {
-        n: summary([one[n] for one in by_seed], 4)
-        if len(seeds) > 1
-        else {"n": 1, "mean": round(by_seed[0][n], 4)}
-        for n in names
-    }
+    over = {name: summary([one[name] for one in by_seed], 4) for name in by_seed[0]}
     rounded = [[{k: round(v, 4) for k, v in b.items()} for b in of_net] for of_net in blocks]
     grid = tm.token_mixing(nets[0], 0).grid
     return {"grid": grid, "seeds": seeds, "over_blocks": over, "blocks": rounded}
