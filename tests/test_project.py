@@ -32,7 +32,10 @@ MACHINE_FOLDERS = [f"/{name}/" for name in ("work", "root")]
 
 
 def requirement_names(requirements):
-    return {re.match(r"[\w-]+", requirement)[0].lower() for requirement in requirements}
+    return {
+        re.match(r"[\w-]+", requirement)[0].lower().replace("_", "-")
+        for requirement in requirements
+    }
 
 
 DIRECT = requirement_names(PROJECT["dependencies"])
