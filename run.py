@@ -432,7 +432,8 @@ def main(arguments):
     if sys.version_info < OLDEST:
         sys.exit(f"Python {sys.version.split()[0]} is too old. Fix: use Python 3.10 or newer.")
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # a console may lack a letter of a folder's name
+        with contextlib.suppress(AttributeError):  # what an editor puts in their place
+            stream.reconfigure(errors="replace")  # a console may lack a letter of a folder's name
     choices, rest = read_choices(arguments)
     action, options = (rest[0], rest[1:]) if rest else ("--help", [])
     if action in ("-h", "--help", "help"):

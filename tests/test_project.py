@@ -69,6 +69,114 @@ def test_lower_bound_of_torch_has_muon():
     assert (major, minor) >= (2, 9)
 
 
+CONSTRAINTS = dict(
+    re.match(r"([\w.-]+)==([\w.]+)", line).groups()
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    if not line.startswith("#")
+)
+
+
+def numbers(version):
+    return [int(part) for part in re.findall(r"\d+", version)]
+
+
+def test_every_dependency_has_a_tested_version_that_its_bound_allows():
+    for requirement in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]:
+        name, bound = requirement.lower().replace("_", "-").split(">=")
+        assert numbers(CONSTRAINTS[name]) >= numbers(bound), requirement
+
+
+def test_tested_versions_name_no_address():
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    assert not re.search("://|@|^-", text, flags=re.M)
+
+
+def test_one_version_and_one_date():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    version = re.search(r"^version: (\S+)$", citation, flags=re.M)[1]
+    date = re.search(r'^date-released: "(\S+)"$', citation, flags=re.M)[1]
+    assert version == PROJECT["version"]
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## (.*)$", changes, flags=re.M)[1]
+    assert newest == f"{version} · {date}"
+
+
+COMMANDS = re.findall(r"^    python3 run\.py (\w+)", (ROOT / "run.py").read_text("utf-8"), re.M)
+OPTIONS = r"(?:\"\$\{options\[@\]\}\" |\$\{HDD_CPU_INDEX:\+--cpu\} |--\w+(?:=\S+)? )*"
+PLACES = [
+    *(ROOT / ".github" / "workflows").glob("*.yml"),
+    *[ROOT / name for name in ("README.md", "CONTRIBUTING.md", ".devcontainer/devcontainer.json")],
+]
+
+
+@pytest.mark.parametrize("path", PLACES, ids=lambda path: path.name)
+def test_commands_that_are_named_exist(path):
+    text = path.read_text(encoding="utf-8")
+    named = re.findall(rf"python3? run\.py {OPTIONS}(\w+)", text)
+    assert named
+    # The site is built only if the help names it: see the step before.
+    assert set(named) <= {*COMMANDS, *(["site"] if path.name == "pages.yml" else [])}
+
+
+def test_workflows_cover_systems_pythons_and_versions():
+    text = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
+    for system in ("ubuntu", "macos", "windows"):
+        assert f"{system}-latest" in text
+    oldest = PROJECT["requires-python"].removeprefix(">=")
+    assert f'python: ["{oldest}", "' in text
+    assert "versions: [tested, lowest, newest]" in text
+    # The expression that makes every lower bound the only version finds every dependency.
+    found = re.findall(
+        r'^ *"([A-Za-z_-]+)>=([0-9a-z.]+)",', (ROOT / "pyproject.toml").read_text(), re.M
+    )
+    wanted = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
+    assert [f"{name}>={bound}" for name, bound in found] == wanted
+
+
+def test_a_clone_by_git_for_windows_has_the_same_bytes(tmp_path):
+    committed_files()  # skips outside a checkout
+    git = ["git", "-c", "safe.directory=*", "-c", "core.autocrlf=true"]
+    clone = tmp_path / "clone"
+    subprocess.run([*git, "clone", "-q", "--no-checkout", str(ROOT), str(clone)], check=True)
+    names = [".gitattributes", "tests/data/mlp_mixer_seed.txt", ".ci/run", "run.py"]
+    subprocess.run([*git, "checkout", "-q", "HEAD", "--", *names], cwd=clone, check=True)
+    for name in names[1:]:
+        committed = [*git, "cat-file", "blob", f"HEAD:{name}"]
+        content = subprocess.run(committed, cwd=clone, capture_output=True, check=True).stdout
+        assert (clone / name).read_bytes() == content, name
+
+
+FONTS_AND_LIBRARIES = (".otf", ".ttf", ".woff", ".woff2", ".min.js", ".min.css")
+
+
+def test_whatever_others_made_has_its_licence_named():
+    listed = (ROOT / "resources" / "LICENSES.md").read_text(encoding="utf-8")
+    for path in committed_files():
+        if path.name.endswith(FONTS_AND_LIBRARIES):
+            assert path.name in listed, path
+    for word in ("Fashion-MNIST", "CIFAR-10", "MIT"):
+        assert word in listed
+
+
+def slug(heading):
+    """Return the anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_of_the_front_pages_lead_somewhere(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    anchors = {slug(heading) for heading in re.findall(r"^#+ (.*)$", text, flags=re.M)}
+    for target in re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'src="([^"]+)"', text):
+        place, _, anchor = target.partition("#")
+        if re.match(r"[a-z]+:", target):
+            assert re.fullmatch(r"https://[\w.-]+(/\S*)?", target), target
+        elif place:
+            assert (ROOT / place).exists(), target
+        else:
+            assert anchor in anchors, target
+
+
 def committed_files():
     """Return every file that git tracks or would add."""
     if not (ROOT / ".git").exists():

@@ -264,10 +264,11 @@ def test_check_prints_on_a_console_that_lacks_characters(monkeypatch):
     monkeypatch.setattr(sys, "stdout", console)
     check("02.1", ...)
     check("02.4", (8192**2, 20480))
+    hints("02.1")
     console.flush()
     text = console.buffer.getvalue().decode("gbk")
     assert "02.1" in text
-    for words in ("还没有作答", "not answered yet", "正确", "correct"):
+    for words in ("还没有作答", "not answered yet", "正确", "correct", "1. 批也要有一个下标"):
         assert words in text
 
 
@@ -297,7 +298,7 @@ def test_hints_open_one_inside_the_other_and_the_solution_can_be_withheld(monkey
     assert full.count("answer = 42") == 2
     assert "answer = 42" not in withheld
     shown = []
-    monkeypatch.setattr(module, "display", lambda bundle, raw: shown.append(bundle["text/html"]))
+    monkeypatch.setattr(module, "display_html", lambda page, plain: shown.append(page))
     hints("99.1")
     hints("99.1", solution=False)
     assert shown == [full, withheld]
