@@ -150,7 +150,8 @@ def needed(done: Tensor, rounds: Tensor) -> dict[str, float]:
 def name_of(kind: str, how: Training, recursions: int, seed: int) -> str:
     """Return the name of a run's files."""
     rates = f"{how.optimizer}_{how.lr:g}_{how.adamw_lr:g}_{how.weight_decay:g}"
-    return f"{kind}_{rates}_{how.steps}x{how.batch}_r{recursions}_{how.reveal:g}_seed{seed}"
+    loss = f"r{recursions}_{how.reveal:g}_{how.emphasis:g}"
+    return f"{kind}_{rates}_{how.steps}x{how.batch}_{loss}_seed{seed}"
 
 
 def wilson(successes: float, n: int) -> list[float]:
@@ -158,6 +159,18 @@ def wilson(successes: float, n: int) -> list[float]:
     z, p = 1.96, successes / n
     centre, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     return [(centre - half) / (1 + z * z / n), (centre + half) / (1 + z * z / n)]
+
+
+STUDENT = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)  # 97.5 %, from 1 degree on
+
+
+def mean_interval(values: list[float]) -> list[float] | None:
+    """Return the 95 % interval of the mean of 2 to 10 seeds (Student's t); None for other n."""
+    n = len(values)
+    if not 2 <= n <= len(STUDENT) + 1:
+        return None
+    half = STUDENT[n - 2] * statistics.stdev(values) / math.sqrt(n)
+    return [statistics.mean(values) - half, statistics.mean(values) + half]
 
 
 def summary(runs: list[dict]) -> dict[str, Any]:
@@ -173,10 +186,20 @@ def summary(runs: list[dict]) -> dict[str, Any]:
         "passed": passed,
         "share_passed_interval": wilson(passed, len(runs)),
         "test_puzzles": values,
-        "median_test_puzzles": statistics.median(values),
+        "mean_test_puzzles": statistics.mean(values),
+        "mean_test_puzzles_interval": mean_interval(values),
         "share_passed_by_step": passed_by_step(runs),
+        **rules_over_seeds(runs),
         "runs": runs,
     }
+
+
+def rules_over_seeds(runs: list[dict]) -> dict[str, Any]:
+    """Return the AUC of the better block, by seed, with the interval of its mean."""
+    if "rules" not in runs[0]:
+        return {}
+    best = [max(block["auc"] for block in run["rules"]) for run in runs]
+    return {"auc_of_the_better_block": best, "auc_mean_interval": mean_interval(best)}
 
 
 def passed_by_step(runs: list[dict]) -> list[list[float]]:

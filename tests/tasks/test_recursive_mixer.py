@@ -9,6 +9,7 @@ from hdd.models.nn_utils import count_trainable_parameter
 from hdd.tasks import recursive_mixer, sudoku
 from hdd.tasks.recursive_mixer import KINDS, RecursiveNet, Training
 from hdd.tasks.sudoku import CELLS, EMPTY, Puzzles
+from hdd.train.records import load_run, load_weights
 
 
 @pytest.fixture(scope="module")
@@ -175,3 +176,25 @@ def test_wrong_names_say_what_would_be_right(puzzles):
         RecursiveNet("mixer")
     with pytest.raises(ValueError, match="'muon' or 'adamw'"):
         recursive_mixer.train(RecursiveNet(), Puzzles(*puzzles), Training(optimizer="sgd"))
+
+
+def test_the_recorded_network_solves_puzzles_that_it_has_not_seen():
+    net = RecursiveNet()
+    net.load_state_dict(load_weights("16_sudoku/token-mlp_seed1"))
+    test = sudoku.generate(200, "test", seed=11)
+    done = recursive_mixer.solved(net, test, recursions=8).all(dim=2).double().mean(dim=1)
+    assert done[0] < 0.2 < 0.98 <= done[-1]
+    order = torch.randperm(CELLS, generator=torch.Generator().manual_seed(0))
+    moved = Puzzles(*(field[:, order] for field in test))
+    assert not recursive_mixer.solved(net, moved, recursions=8)[-1].all(dim=1).any()
+    assert max(recursive_mixer.rules(effective_mixing(net, i), 50).auc for i in (0, 1)) > 0.9
+
+
+def test_the_record_says_where_it_comes_from():
+    recipes = load_run("16_sudoku_token-mlp")["recipes"]
+    chosen = next(r for r in recipes if r["runs"][0]["training"] == Training()._asdict())
+    assert chosen["command"].startswith("python resources/experiments/sudoku.py train token-mlp")
+    assert [run["seed"] for run in chosen["runs"]] == chosen["seeds"]
+    assert chosen["passed"] == sum(run["test_puzzles"] >= 0.99 for run in chosen["runs"])
+    low, high = chosen["share_passed_interval"]
+    assert low < chosen["passed"] / len(chosen["seeds"]) <= high + 1e-9

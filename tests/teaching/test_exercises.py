@@ -263,19 +263,21 @@ def test_check_prints_on_a_console_that_lacks_characters(monkeypatch):
     console = io.TextIOWrapper(io.BytesIO(), encoding="gbk", newline="")
     monkeypatch.setattr(sys, "stdout", console)
     check("02.1", ...)
-    check("02.2", (64, 4096))
+    check("02.4", (8192**2, 20480))
+    hints("02.1")
     console.flush()
     text = console.buffer.getvalue().decode("gbk")
     assert "02.1" in text
-    for words in ("还没有作答", "not answered yet", "正确", "correct"):
+    for words in ("还没有作答", "not answered yet", "正确", "correct", "1. 一个 einsum"):
         assert words in text
 
 
 def test_checks_speak_both_languages_in_a_notebook(run_cells):
     source = "from hdd.teaching.exercises import check, hints\n"
-    mistake = "def both_mixings(w, v, x):\n    return w @ missing_name"
+    mistake = "def mix_tokens(w, x):\n    return w @ missing_name"
     _, cell = run_cells(
-        mistake, source + "check('02.1', both_mixings)\ncheck('02.2', [64, 4096])\nhints('02.1')"
+        mistake,
+        source + "check('02.1', mix_tokens)\ncheck('02.4', [8192**2, 20480])\nhints('02.1')",
     )
     first, second, third = (output.data["text/html"] for output in cell.outputs)
     halves = dict(re.findall(r'<div lang="(zh|en)">(.*?)</div>', first, flags=re.S))
@@ -296,7 +298,7 @@ def test_hints_open_one_inside_the_other_and_the_solution_can_be_withheld(monkey
     assert full.count("answer = 42") == 2
     assert "answer = 42" not in withheld
     shown = []
-    monkeypatch.setattr(module, "display", lambda bundle, raw: shown.append(bundle["text/html"]))
+    monkeypatch.setattr(module, "display_html", lambda page, plain: shown.append(page))
     hints("99.1")
     hints("99.1", solution=False)
     assert shown == [full, withheld]
