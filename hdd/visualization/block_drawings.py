@@ -67,29 +67,12 @@ def plot_block() -> Figure:
     """Draw the table of an image on its way through a Mixer block, with shapes and residuals."""
     figure, (above, below) = plt.subplots(2, 1, figsize=(9, 5), height_ratios=[3.5, 3.2])
     mlp = "Mlp\n${0}$ → $D_{0}$ → ${0}$"
-    ends = _row(
-        above,
-        [
-            (False, "$X$", ""),
-            (False, "", "层归一化 1 | Layer-\nNorm 1"),
-            (True, "", "转置 | transpose"),
-            (True, "", mlp.format("S")),
-            (False, "", "转置回来 | and back"),
-        ],
-        TOKEN,
-    )
-    _residual(above, *ends, "$X'$")
+    first = [(False, "$X$", ""), (False, "", _norm(1)), (True, "", "转置 | transpose")]
+    first += [(True, "", mlp.format("S")), (False, "", "转置回来 | and back")]
+    _residual(above, *_row(above, first, TOKEN), "$X'$")
     above.set_title("词元混合：一个通道，所有词元 | Token mixing: one channel, all tokens")
-    ends = _row(
-        below,
-        [
-            (False, "$X'$", ""),
-            (False, "", "层归一化 2 | Layer-\nNorm 2"),
-            (False, "", mlp.format("C")),
-        ],
-        CHANNEL,
-    )
-    _residual(below, *ends, "$Y$")
+    second = [(False, "$X'$", ""), (False, "", _norm(2)), (False, "", mlp.format("C"))]
+    _residual(below, *_row(below, second, CHANNEL), "$Y$")
     below.set_title("通道混合：一个词元，所有通道 | Channel mixing: one token, all channels")
     for axes, color, bottom in ((above, TOKEN, 2.4), (below, CHANNEL, 2.1)):
         axes.title.set_color(color)
@@ -98,8 +81,15 @@ def plot_block() -> Figure:
     return figure
 
 
+def _norm(number: int) -> str:
+    return f"层归一化 {number} | Layer-\nNorm {number}"
+
+
 def _row(axes, stages, color: str) -> tuple[float, float]:
-    """Draw tables from left to right, an arrow with its name before each; return both ends."""
+    """Draw tables from left to right, each with (turned?, its name, the step that leads to it).
+
+    Return where the first and the last of them end.
+    """
     left, first = 0.0, None
     for index, (turned, name, step) in enumerate(stages):
         if step:

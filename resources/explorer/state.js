@@ -87,6 +87,7 @@ function render() {
   drawing = true;
   requestAnimationFrame(() => {
     drawing = false;
+    chooseRamp();
     for (const view of views) view();
   });
 }

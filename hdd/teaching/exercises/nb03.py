@@ -202,16 +202,9 @@ def _repaired(broken: str) -> Callable[[Any], None]:
 # ------------------------------------------------------------------------------- formula
 def _test_count(answer):
     p, c, layers, s, d_s, d_c, k = 3, 10, 4, 16, 7, 23, 5
+    sizes = {"image_size": 12, "patch_size": p, "dim": c, "depth": layers, "num_classes": k}
     with torch.device("meta"):
-        net = MLPMixer(
-            image_size=12,
-            patch_size=p,
-            dim=c,
-            depth=layers,
-            num_classes=k,
-            token_dim=d_s,
-            channel_dim=d_c,
-        )
+        net = MLPMixer(**sizes, token_dim=d_s, channel_dim=d_c)
     right, block = count_trainable_parameter(net), count_trainable_parameter(net.blocks[0])
     biases = c + layers * (d_s + s + d_c + c) + k
     close(
