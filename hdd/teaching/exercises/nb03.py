@@ -213,6 +213,9 @@ def _test_count(answer):
         tolerance=0.5,
         mistakes={
             "线性层的偏置没有算 | the biases of the linear layers are missing": right - biases,
+            "每个 `Mlp` 有两个权重矩阵，只算了一个 | each `Mlp` has two weight matrices; one is missing": (
+                right - layers * (s * d_s + c * d_c)
+            ),
             "最后的层归一化没有算 | the final LayerNorm is missing": right - 2 * c,
             "每个 Mixer 块有两个层归一化，只算了一个 | each block has two LayerNorms; one is missing": (
                 right - layers * 2 * c
@@ -558,6 +561,13 @@ EXERCISES = [
                 "先展平、再转置",
                 "flatten, then transpose",
             ),
+            "a ModuleList is called": (
+                _changed(
+                    MIXER, ("nn.Sequential(\n            *(", "nn.ModuleList(\n            (")
+                ),
+                "Module [ModuleList] is missing",
+                "raises an error",
+            ),
             "mean before norm": (
                 _changed(
                     MIXER,
@@ -680,6 +690,13 @@ def count(p, c, layers, s, d_s, d_c, k):
                 "    return 3 * p * p * c + c + layers * block + 2 * c + c * k + k",
                 "只算了一个",
                 "one is missing",
+            ),
+            "one matrix an Mlp": (
+                "def count(p, c, layers, s, d_s, d_c, k):\n"
+                "    block = s * d_s + d_s + s + c * d_c + d_c + c + 4 * c\n"
+                "    return 3 * p * p * c + c + layers * block + 2 * c + c * k + k",
+                "有两个权重矩阵",
+                "two weight matrices",
             ),
             "one colour": (
                 "def count(p, c, layers, s, d_s, d_c, k):\n"
