@@ -1,1 +1,1 @@
-"""What makes a notebook teach: language switch, exercise checks, execution."""
+"""What makes a notebook teach: language switch, exercise checks, execution, the explorer."""

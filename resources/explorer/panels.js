@@ -354,7 +354,8 @@ function buildResult() {
     });
     changed.replaceChildren(...changeList().map((text) => h("li", {}, text)));
     reset.disabled = isUntouched();
-    time.textContent = answers.ms === null ? t("fromCache") : t("live", { ms: answers.ms.toFixed(0) });
+    const live = answers.ms === null ? t("fromCache") : t("live", { ms: answers.ms.toFixed(0) });
+    time.textContent = answers.failure ?? live;
     document.getElementById("strip").textContent = `${headline.textContent} · ${before.textContent}`;
     announceResult(headline.textContent + " " + before.textContent);
   };
