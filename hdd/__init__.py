@@ -1,1 +1,1 @@
-"""Helpers shared by the MLP-Mixer notebooks."""
+"""What several notebooks share; README.md beside this file has a line for each folder."""

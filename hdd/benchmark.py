@@ -18,12 +18,13 @@ from PIL import Image
 from torch import nn
 from torchvision import transforms
 
-from hdd.command import EXPECTED, OneLineParser, fail
+from hdd.command import OneLineParser, fail
 from hdd.data_util.auto_augmentation import CIFAR10Policy
 from hdd.data_util.batch_augmentation import BatchAugmentation
 from hdd.dataset.image_tensors import AUGMENT_AT_ONCE
 from hdd.device.utils import get_amp_dtype, keep_freed_memory
 from hdd.files import check_writable, write_atomically
+from hdd.models.cnn.fast_step import PROOF_IMAGES, choose_step
 from hdd.models.cnn.fused_mixer import FusedMixer
 from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.models.cnn.timm_twin import timm_twin
@@ -33,15 +34,17 @@ from hdd.train.records import provenance, to_json
 
 BATCH = 256
 SHAPE = {"patch_size": 4, "dim": 128, "depth": 8}  # the document's network
-TIMM, PACKAGE = "timm, same autocast", "mlp-mixer-pytorch, float32"
-KINDS = {"ours": "ours", TIMM: "timm", PACKAGE: "mlp-mixer-pytorch"}
+FUSED, PLAIN = "hdd, fused step", "hdd, MLPMixer itself"
+TIMM, PACKAGE = "timm", "mlp-mixer-pytorch, float32"
+FLOOR = "floor: its matrix products"
+KINDS = {FUSED: "fused", PLAIN: "plain", TIMM: "timm", PACKAGE: "mlp-mixer-pytorch"}
 
 
 def build(kind: str, patch_size: int = 4, dim: int = 128, depth: int = 8) -> nn.Module:
-    """Return one implementation of the network: "ours", "timm" or "mlp-mixer-pytorch"."""
-    if kind in ("ours", "timm"):
+    """Return one implementation of the network, a value of KINDS; the fused step in bfloat16."""
+    if kind != "mlp-mixer-pytorch":
         net = MLPMixer(patch_size=patch_size, dim=dim, depth=depth)
-        return net if kind == "ours" else timm_twin(net)
+        return timm_twin(net) if kind == "timm" else net
     from mlp_mixer_pytorch import MLPMixer as PackageMixer
 
     return PackageMixer(
@@ -56,7 +59,7 @@ def build(kind: str, patch_size: int = 4, dim: int = 128, depth: int = 8) -> nn.
     )
 
 
-def training_step(net: nn.Module, amp_dtype: torch.dtype, batch: int = BATCH) -> Timed:
+def training_step(net: nn.Module, amp_dtype: torch.dtype, batch: int) -> Timed:
     """Return a whole training step: forward, loss, backward, Adam."""
     images, labels = torch.randn(batch, 3, 32, 32), torch.randint(10, (batch,))
     optimizer = torch.optim.Adam(net.parameters(), 1e-3, betas=(0.9, 0.99), fused=True)
@@ -73,12 +76,16 @@ def training_step(net: nn.Module, amp_dtype: torch.dtype, batch: int = BATCH) ->
     return step
 
 
-def ours(amp_dtype: torch.dtype, **shape: int) -> nn.Module:
-    """Return our network as the engine trains it."""
-    return FusedMixer(build("ours", **shape), amp_dtype)
+def step_of(kind: str, amp_dtype: torch.dtype, batch: int = 0, **shape: int) -> Timed:
+    """Return the training step of an implementation as it is used: the package in float32."""
+    net = build(kind, **shape)
+    if kind == "fused":
+        net = FusedMixer(net, amp_dtype)
+    dtype = torch.float32 if kind == "mlp-mixer-pytorch" else amp_dtype
+    return training_step(net, dtype, batch or BATCH)
 
 
-def matrix_products(dtype: torch.dtype, batch: int = BATCH) -> Timed:
+def matrix_products(dtype: torch.dtype, batch: int) -> Timed:
     """Return the floor of a step: its matrix products alone, each as a linear layer does it.
 
     A linear layer has three: its output, its input's gradient (not for the stem, whose input is
@@ -107,22 +114,16 @@ def matrix_products(dtype: torch.dtype, batch: int = BATCH) -> Timed:
 
 
 def time_steps(amp_dtype: torch.dtype, rounds: int) -> dict[str, dict[str, float]]:
-    """Return the seconds of one training step of each implementation, and of the floor.
+    """Return the seconds of one training step of each implementation, and of the floor."""
+    calls = {name: step_of(kind, amp_dtype) for name, kind in KINDS.items()}
+    return interleaved(calls | {FLOOR: matrix_products(amp_dtype, BATCH)}, rounds)
 
-    The others run with the allocator as it comes, as their users do, and once more with ours; those
-    without come first in a round, for they leave no memory to the next, which fetches it again.
-    """
-    timm = training_step(build("timm"), amp_dtype, BATCH)
-    package = training_step(build("mlp-mixer-pytorch"), torch.float32, BATCH)
-    calls = {
-        TIMM: timm,
-        PACKAGE: package,
-        f"{PACKAGE}, our allocator": package,
-        f"{TIMM}, our allocator": timm,
-        "ours": training_step(ours(amp_dtype), amp_dtype, BATCH),
-        "floor: its matrix products": matrix_products(amp_dtype, BATCH),
-    }
-    return interleaved(calls, rounds, untuned=(TIMM, PACKAGE))
+
+def time_proof(rounds: int) -> float:
+    """Return the seconds that the fused step's proof takes before each epoch."""
+    net, images = build("plain"), torch.randn(PROOF_IMAGES, 3, 32, 32)
+    calls = {"proof": lambda: choose_step(net, images, torch.float32)}
+    return interleaved(calls, rounds)["proof"]["median"]
 
 
 def time_muon(rounds: int) -> dict[str, float]:
@@ -132,7 +133,7 @@ def time_muon(rounds: int) -> dict[str, float]:
     """
     calls = {}
     for name, kind in {"ours": Muon, "torch.optim.Muon": torch.optim.Muon}.items():
-        matrices = [p for p in build("ours").blocks.parameters() if p.ndim == 2]
+        matrices = [p for p in build("plain").blocks.parameters() if p.ndim == 2]
         for matrix in matrices:
             matrix.grad = torch.randn_like(matrix)
         calls[name] = kind(matrices, 1e-3, 0.1).step
@@ -150,7 +151,7 @@ def time_growth(amp_dtype: torch.dtype, rounds: int) -> dict[str, dict]:
     growth = {}
     for name, points in axes.items():
         calls = {
-            str(value): training_step(ours(amp_dtype, **(SHAPE | shape)), amp_dtype, batch)
+            str(value): step_of("fused", amp_dtype, batch, **(SHAPE | shape))
             for shape, batch, value in points
         }
         medians = {v: t["median"] for v, t in interleaved(calls, rounds).items()}
@@ -209,8 +210,9 @@ def time_inference(amp_dtype: torch.dtype, rounds: int) -> dict[str, float]:
     """Return images a second of each implementation, without gradients."""
     images = torch.randn(BATCH, 3, 32, 32)
 
-    def forward(kind: str, lower: bool) -> Timed:
+    def forward(kind: str) -> Timed:
         net = build(kind).eval()
+        lower = amp_dtype == torch.bfloat16 and kind != "mlp-mixer-pytorch"
 
         def call() -> None:
             with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=lower):
@@ -218,11 +220,8 @@ def time_inference(amp_dtype: torch.dtype, rounds: int) -> dict[str, float]:
 
         return call
 
-    lower = amp_dtype == torch.bfloat16
-    calls = {"ours": forward("ours", lower), TIMM: forward("timm", lower)}
-    calls[PACKAGE] = forward("mlp-mixer-pytorch", False)
-    seconds = interleaved(calls, rounds, untuned=(TIMM, PACKAGE))
-    return {name: BATCH / t["median"] for name, t in seconds.items()}
+    calls = {name: forward(kind) for name, kind in KINDS.items() if name != FUSED}
+    return {name: BATCH / t["median"] for name, t in interleaved(calls, rounds).items()}
 
 
 def peak_memory(amp_dtype: torch.dtype, kinds: dict[str, str]) -> dict[str, float]:
@@ -238,10 +237,8 @@ def peak_memory(amp_dtype: torch.dtype, kinds: dict[str, str]) -> dict[str, floa
 
 
 def _memory(kind: str, amp_dtype: torch.dtype) -> float:
-    keep_freed_memory(kind == "ours")
-    net = ours(amp_dtype) if kind == "ours" else build(kind)
-    dtype = torch.float32 if kind == "mlp-mixer-pytorch" else amp_dtype
-    step = training_step(net, dtype, BATCH)
+    keep_freed_memory()
+    step = step_of(kind, amp_dtype)
     before = _peak()
     for _ in range(3):
         step()
@@ -263,13 +260,18 @@ def _peak() -> float:
 def _report(result: dict) -> str:
     """Return the tables as text."""
     steps = result["training_step_seconds"]
-    base = steps["ours"]["median"]
+    base = steps[TIMM]["median"]
     lines = [
-        f"Training step, batch {BATCH}, {result['precision']}      ms (min ... max)      x ours"
+        f"Training step, batch {BATCH}, {result['precision']}      ms (min ... max)     x timm"
     ]
     for name, t in steps.items():
         low, mid, high = (1e3 * t[key] for key in ("min", "median", "max"))
-        lines.append(f"  {name:41s}{mid:8.1f} ({low:.1f} ... {high:.1f})  {mid / base / 1e3:8.2f}")
+        lines.append(f"  {name:41s}{mid:8.1f} ({low:.1f} ... {high:.1f})  {1e3 * base / mid:8.2f}")
+    epoch = 50_000 / BATCH * steps[FUSED]["median"]
+    lines.append(
+        f"Proof before an epoch, ms {1e3 * result['proof_seconds']:24.1f}"
+        f"  {result['proof_seconds'] / epoch:.2%} of one of CIFAR-10"
+    )
     lines.append("Step grows with              ms                                exponent")
     for name, growth in result["growth"].items():
         points = ", ".join(f"{v}: {1e3 * s:.0f}" for v, s in growth["seconds"].items())
@@ -302,8 +304,8 @@ def main(argv: list[str] | None = None) -> int:
         print(_report(result))
         if options.json is not None:
             write_atomically(options.json, to_json(result))
-    except EXPECTED as error:
-        return fail(parser.prog, error)
+    except Exception as error:
+        return fail(parser, error)
     except KeyboardInterrupt:
         print(f"{parser.prog}: interrupted, nothing was written.", file=sys.stderr)
         return 130
@@ -317,6 +319,7 @@ def _measure(rounds: int) -> dict:
         "precision": str(amp_dtype).removeprefix("torch."),
         "rounds": rounds,
         "training_step_seconds": time_steps(amp_dtype, rounds),
+        "proof_seconds": time_proof(rounds),
         "muon_step_seconds": time_muon(rounds),
         "growth": time_growth(amp_dtype, rounds),
         "augmentation_images_per_second": time_augmentation(rounds),

@@ -1,44 +1,77 @@
-"""What the package's commands share: errors in one line, exit code 2."""
+"""What the package's commands share: options named as one types them, a user's errors in a line."""
 
 import argparse
 import os
+import re
 import sys
+import traceback
+from typing import Any
 
 # What goes wrong for reasons outside the package has a message, but not what to do about it.
-HINTS = {
-    ImportError: "install the project with its extra `dev`",
-    OSError: "another path for --out or --data-root",
-    MemoryError: "a smaller --dim, --depth or --batch-size",
-    RuntimeError: "a smaller --dim, --depth or --batch-size, or another --device",
-}
-EXPECTED = (ValueError, FloatingPointError, *HINTS)
+NO_MEMORY = re.compile("can't allocate memory|not enough memory|out of memory", re.IGNORECASE)
 
 
 class OneLineParser(argparse.ArgumentParser):
     """Errors in one line, without the usage text, which --help prints."""
 
+    def __init__(self, **options: Any) -> None:
+        self.flags: dict[str, list[str]] = {}
+        super().__init__(**options, allow_abbrev=False)
+
+    def add_argument(self, *names: str, **options: Any) -> argparse.Action:
+        action = super().add_argument(*names, **options)
+        if action.option_strings:
+            self.flags[action.dest] = action.option_strings
+        return action
+
     def error(self, message: str) -> None:
         self.exit(2, f"{self.prog}: error: {message}. Fix: see --help.\n")
 
+    def in_flags(self, text: str) -> str:
+        """Return a message of the library with the arguments named as this command's options.
 
-def fail(prog: str, error: Exception) -> int:
-    """Print an error of the kinds in EXPECTED in one line, with a fix; return the exit code 2.
+        The library writes `name` or name=value; so `lr` becomes `--lr`, and lr=0.1 --lr 0.1.
+        """
+        names = "|".join(self.flags)
 
-    Of several processes, all of which fail for most reasons, the first one speaks; the others
-    only of what may have happened to them alone.
+        def option(match: re.Match) -> str:
+            flags, value = self.flags[match[1]], match[2].strip("'")
+            if value in ("True", "False"):
+                return flags[0] if value == "True" else flags[-1]
+            return f"{flags[0]} {value}"
+
+        text = re.sub(rf"\b({names})=('[^']*'|[-+\w.]*\w)", option, text)
+        return re.sub(rf"`({names})`", lambda match: self.flags[match[1]][0], text)
+
+
+def fail(parser: OneLineParser, error: Exception) -> int:
+    """Report an error that ended a command; return its exit code.
+
+    What a user can mend gets one line and the code 2: our own messages, which carry a "Fix:", and
+    trouble with files, memory or a missing package. Everything else is a fault of the code: its
+    traceback, then the line, and the code 1. Of several processes, each says which one it is.
     """
     text = " ".join(str(error).split()) or type(error).__name__
-    if "Fix:" not in text:
-        text = f"{text[:300].rstrip('.')}. Fix: {_hint(error)}."
-    rank = os.environ.get("RANK", "0")
-    if rank == "0":
-        print(f"{prog}: error: {text}", file=sys.stderr)
-    elif isinstance(error, FloatingPointError | RuntimeError):
-        print(f"{prog}: error: process {rank}: {text}", file=sys.stderr)
-    return 2
+    fix, code = _fix(error), 2
+    if "Fix:" in text:
+        text = parser.in_flags(text)
+    elif fix:
+        text = f"{text[:300].rstrip('.')}. Fix: {fix}."
+    else:
+        traceback.print_exception(error)
+        text, code = f"{type(error).__name__}: {text} (a fault in the code: see above)", 1
+    rank = os.environ.get("RANK") or "0"
+    process = "" if rank == "0" else f"process {rank}: "
+    print(f"{parser.prog}: error: {process}{text}", file=sys.stderr)
+    return code
 
 
-def _hint(error: Exception) -> str:
-    if isinstance(error, ImportError) and error.name:
+def _fix(error: Exception) -> str:
+    """Return what to do about an error from outside the package, "" for a fault of the code."""
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "hdd").startswith("hdd"):
         return "pip install " + error.name.partition(".")[0].replace("_", "-")
-    return next((HINTS[kind] for kind in HINTS if isinstance(error, kind)), "see --help")
+    if isinstance(error, MemoryError) or NO_MEMORY.search(" ".join(str(error).split())):
+        return "a smaller batch or network, or a machine with more memory"
+    if isinstance(error, OSError):
+        return "another file or folder, or the right to use this one"
+    return ""

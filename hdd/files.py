@@ -1,7 +1,6 @@
 """Writing a file so that it is whole, or is still the old one."""
 
 import contextlib
-import errno
 import os
 from pathlib import Path
 
@@ -24,9 +23,9 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(written.fileno())  # on the disk before the old file goes
         os.replace(temporary, path)
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        fix = "free some space, or another folder" if full else "another folder"
-        raise OSError(f"Cannot write {path}: {error.strerror}. Fix: {fix}.") from error
+        raise OSError(
+            f"Cannot write {path}: {error.strerror}. Fix: another folder, or more space."
+        ) from error
     finally:  # after Ctrl-C, too
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

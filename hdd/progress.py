@@ -19,5 +19,6 @@ def progress(iterable: Iterable, description: str = "") -> tqdm:
     stream = sys.stdout if in_notebook else sys.stderr
     # In a log file a bar is noise, and one is enough for several processes.
     silent = not in_notebook and (not stream.isatty() or os.environ.get("RANK", "0") != "0")
+    # disable=False would overrule TQDM_DISABLE.
     options = {"disable": True} if silent else {}
     return tqdm(iterable, description, file=stream, leave=False, mininterval=0.5, **options)

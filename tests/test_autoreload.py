@@ -6,9 +6,11 @@ from conftest import stdout_of
 import hdd
 
 IMPORT = """
+import os
 import sys
 from pathlib import Path
 sys.path.insert(0, "")
+os.environ["TQDM_DISABLE"] = "1"
 %load_ext autoreload
 %autoreload 2
 
@@ -33,3 +35,41 @@ def test_the_next_cell_sees_an_edited_function(run_cells, tmp_path):
     _, before, _, after = run_cells(IMPORT, CALL, EDIT, CALL)
     assert stdout_of(before) == "16\n"
     assert stdout_of(after) == "1000016\n"
+
+
+TRAIN = """
+from hdd.train.recipe import Recipe
+from hdd.train.run import Run
+sizes = {"dataset": "fashion_mnist_mini", "patch_size": 7, "dim": 24, "depth": 2, "epochs": 9}
+run = Run(Recipe(**sizes, batch_size=50, cutmix=0, auto_augment=False), torch.device("cpu"), "")
+run.train_data, run.val_data = run.train_data.subset(torch.arange(200)), None  # enough to see it
+"""
+EPOCH = "run.train_epoch(); print(run.history['step'])"
+SWAP = """
+path = Path(sys.modules["hdd.models.cnn.mlp_mixer"].__file__)
+assert path.is_relative_to(Path.cwd()), path
+halves = (
+    "        y = self.token_norm(x).transpose(1, 2)  # (B, C, S)\\n"
+    "        x = x + self.token_mixing(y).transpose(1, 2)  # (B, S, C)\\n"
+)
+channel = "        x = x + self.channel_mixing(self.channel_norm(x))  # (B, S, C)\\n"
+text = path.read_text(encoding="utf-8")
+assert text.count(halves) == text.count(channel) == 1
+text = text.replace(channel, "").replace(halves, channel + halves)
+path.write_text(text, encoding="utf-8")
+"""
+
+
+def test_training_follows_an_edit_between_two_epochs(run_cells, tmp_path):
+    shutil.copytree(
+        Path(hdd.__file__).parent, tmp_path / "hdd", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    (tmp_path / "resources").symlink_to(Path(hdd.__file__).parents[1] / "resources")
+    cells = run_cells(IMPORT, TRAIN, EPOCH, SWAP, EPOCH, EPOCH)
+    first, _, second, third = (stdout_of(cell) for cell in cells[2:])
+    assert first == "['fused']\n"
+    told, steps = second.splitlines()
+    assert "not the fused one: the " in told
+    assert "differs" in told
+    assert steps == "['fused', 'plain']"
+    assert third == "['fused', 'plain', 'plain']\n"  # said once

@@ -1,31 +1,65 @@
 """What the package's commands say when something goes wrong."""
 
+import argparse
+
 import pytest
 
-from hdd.command import EXPECTED, fail
+from hdd.command import OneLineParser, fail
+
+
+@pytest.fixture
+def parser():
+    parser = OneLineParser(prog="command")
+    parser.add_argument("--lr", type=float)
+    parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--auto-augment", action=argparse.BooleanOptionalAction)
+    parser.add_argument("--replace", action="store_true")
+    return parser
 
 
 @pytest.mark.parametrize(
     ("error", "says"),
     [
-        (ValueError("a=1 must be 2. Fix: --a 2."), "a=1 must be 2. Fix: --a 2."),
-        (RuntimeError("out of\n  memory."), "out of memory. Fix: a smaller --dim, --depth or"),
-        (MemoryError(), "MemoryError. Fix: a smaller --dim"),
+        (ValueError("lr=1 must be 2. Fix: lr=2."), "--lr 1 must be 2. Fix: --lr 2."),
+        (FloatingPointError("nan. Fix: a smaller `lr`."), "nan. Fix: a smaller --lr."),
+        (ValueError("batch_size='x'. Fix: size=1."), "--batch-size x. Fix: size=1."),
+        (ValueError("auto_augment=False. Fix: lr."), "--no-auto-augment. Fix: lr."),
+        (FileExistsError("x. Fix: replace=True."), "x. Fix: --replace."),
+        (RuntimeError("CUDA out of\n  memory."), "CUDA out of memory. Fix: a smaller batch"),
+        (MemoryError(), "MemoryError. Fix: a smaller batch or network"),
         (ModuleNotFoundError("No module", name="timm.models"), "No module. Fix: pip install timm."),
-        (ImportError("broken"), "broken. Fix: install the project"),
-        (KeyError("x"), "'x'. Fix: see --help."),
-        (OSError("x" * 1000), "x" * 300 + ". Fix: another path"),
+        (OSError("x" * 1000), "x" * 300 + ". Fix: another file or folder"),
     ],
 )
-def test_one_line_with_a_fix(capsys, error, says):
-    assert fail("command", error) == 2
+def test_what_a_user_can_mend_is_one_line(capsys, parser, error, says):
+    assert fail(parser, error) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"command: error: {says}")
 
 
-@pytest.mark.parametrize("kind", EXPECTED)
-def test_of_several_processes_the_first_speaks(capsys, monkeypatch, kind):
-    monkeypatch.setenv("RANK", "1")
-    assert fail("command", kind("no")) == 2
-    alone = issubclass(kind, FloatingPointError | RuntimeError)
-    assert ("command: error: process 1: no" in capsys.readouterr().err) == alone
+def broken_line():
+    return [1, 2].index(3)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [broken_line, lambda: {}["x"], lambda: __import__("hdd.nothing"), lambda: (0).nothing],
+)
+def test_a_fault_of_the_code_keeps_its_traceback(capsys, parser, broken):
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever it is
+        broken()
+    assert fail(parser, caught.value) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert any(line.strip() == "broken()" for line in lines)
+    assert lines[-1].startswith(f"command: error: {caught.typename}: ")
+    assert "Fix:" not in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("rank", "says"), [("0", "no. Fix: x."), ("", "no. "), ("3", "process 3: no")]
+)
+def test_each_of_several_processes_says_which_it_is(capsys, monkeypatch, parser, rank, says):
+    monkeypatch.setenv("RANK", rank)
+    assert fail(parser, ValueError("no. Fix: x.")) == 2
+    assert f"command: error: {says}" in capsys.readouterr().err

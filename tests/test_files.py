@@ -23,16 +23,12 @@ def test_nothing_half_written_stays_behind(tmp_path, monkeypatch, stop):
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"earlier"]
 
 
-@pytest.mark.parametrize(
-    ("number", "fix"),
-    [(28, "free some space, or another folder"), (30, "another folder"), (122, "free some space")],
-)
-def test_space_is_proposed_only_to_a_full_disk(tmp_path, monkeypatch, number, fix):
+def test_a_full_disk_is_named_and_leaves_nothing(tmp_path, monkeypatch):
     def fails(self, content):
-        raise OSError(number, "no")
+        raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pathlib.Path.write_bytes", fails)
-    with pytest.raises(OSError, match=f"Cannot write .*file: no. Fix: {fix}"):
+    with pytest.raises(OSError, match=r"Cannot write .*file: No space left.* Fix: another folder"):
         write_atomically(tmp_path / "file", b"")
     assert not list(tmp_path.iterdir())
 

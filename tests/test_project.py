@@ -1,8 +1,8 @@
 """The project around the package: versions, set-up script, hygiene of the repository."""
 
 import ast
+import collections
 import importlib.metadata
-import importlib.util
 import json
 import re
 import subprocess
@@ -31,25 +31,11 @@ REGISTRIES = [
 MACHINE_FOLDERS = [f"/{name}/" for name in ("work", "root")]
 
 
-@pytest.fixture
-def run_py(monkeypatch, tmp_path):
-    """Import run.py with its folder moved to an empty one, so that no test touches .venv."""
-    spec = importlib.util.spec_from_file_location("run", ROOT / "run.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    for name, path in {
-        "ROOT": tmp_path,
-        "VENV": tmp_path / ".venv",
-        "PYTHON": tmp_path / ".venv" / "python",
-        "STAMP": tmp_path / ".venv" / "installed-from",
-    }.items():
-        monkeypatch.setattr(module, name, path)
-    (tmp_path / "pyproject.toml").write_text("[project]\n")
-    return module
-
-
 def requirement_names(requirements):
-    return {re.match(r"[\w-]+", requirement)[0].lower() for requirement in requirements}
+    return {
+        re.match(r"[\w-]+", requirement)[0].lower().replace("_", "-")
+        for requirement in requirements
+    }
 
 
 DIRECT = requirement_names(PROJECT["dependencies"])
@@ -69,19 +55,129 @@ def test_environment_yml_agrees_with_pyproject():
     ]
 
 
-def test_run_py_wants_the_same_python_as_pyproject(run_py):
-    assert ">=" + ".".join(map(str, run_py.OLDEST)) == PROJECT["requires-python"]
+def test_run_py_wants_the_same_python_as_pyproject():
+    text = (ROOT / "run.py").read_text(encoding="utf-8")
+    oldest = re.search(r"^OLDEST = \((\d+), (\d+)\)$", text, flags=re.M)
+    assert f">={oldest[1]}.{oldest[2]}" == PROJECT["requires-python"]
 
 
 def test_every_dependency_has_a_lower_bound_and_nothing_else():
     for requirement in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]:
-        assert re.fullmatch(r"[\w-]+>=[\d.]+", requirement), requirement
+        assert re.fullmatch(r"[\w-]+>=[\d.]+(post\d+)?", requirement), requirement
 
 
 def test_lower_bound_of_torch_has_muon():
     (torch_bound,) = (r for r in PROJECT["dependencies"] if r.startswith("torch>"))
     major, minor = map(int, torch_bound.split(">=")[1].split(".")[:2])
     assert (major, minor) >= (2, 9)
+
+
+CONSTRAINTS = dict(
+    re.match(r"([\w.-]+)==([\w.]+)", line).groups()
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    if not line.startswith("#")
+)
+
+
+def numbers(version):
+    return [int(part) for part in re.findall(r"\d+", version)]
+
+
+def test_every_dependency_has_a_tested_version_that_its_bound_allows():
+    for requirement in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]:
+        name, bound = requirement.lower().replace("_", "-").split(">=")
+        assert numbers(CONSTRAINTS[name]) >= numbers(bound), requirement
+
+
+def test_tested_versions_name_no_address():
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    assert not re.search("://|@|^-", text, flags=re.M)
+
+
+def test_one_version_and_one_date():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    version = re.search(r"^version: (\S+)$", citation, flags=re.M)[1]
+    date = re.search(r'^date-released: "(\S+)"$', citation, flags=re.M)[1]
+    assert version == PROJECT["version"]
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## (.*)$", changes, flags=re.M)[1]
+    assert newest == f"{version} · {date}"
+
+
+COMMANDS = re.findall(r"^    python3 run\.py (\w+)", (ROOT / "run.py").read_text("utf-8"), re.M)
+OPTIONS = r"(?:\"\$\{options\[@\]\}\" |\$\{HDD_CPU_INDEX:\+--cpu\} |--\w+(?:=\S+)? )*"
+PLACES = [
+    *(ROOT / ".github" / "workflows").glob("*.yml"),
+    *[ROOT / name for name in ("README.md", "CONTRIBUTING.md", ".devcontainer/devcontainer.json")],
+]
+
+
+@pytest.mark.parametrize("path", PLACES, ids=lambda path: path.name)
+def test_commands_that_are_named_exist(path):
+    text = path.read_text(encoding="utf-8")
+    named = re.findall(rf"python3? run\.py {OPTIONS}(\w+)", text)
+    assert named
+    # The site is built only if the help names it: see the step before.
+    assert set(named) <= {*COMMANDS, *(["site"] if path.name == "pages.yml" else [])}
+
+
+def test_workflows_cover_systems_pythons_and_versions():
+    text = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
+    for system in ("ubuntu", "macos", "windows"):
+        assert f"{system}-latest" in text
+    oldest = PROJECT["requires-python"].removeprefix(">=")
+    assert f'python: ["{oldest}", "' in text
+    assert "versions: [tested, lowest, newest]" in text
+    # The expression that makes every lower bound the only version finds every dependency.
+    found = re.findall(
+        r'^ *"([A-Za-z_-]+)>=([0-9a-z.]+)",', (ROOT / "pyproject.toml").read_text(), re.M
+    )
+    wanted = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
+    assert [f"{name}>={bound}" for name, bound in found] == wanted
+
+
+def test_a_clone_by_git_for_windows_has_the_same_bytes(tmp_path):
+    committed_files()  # skips outside a checkout
+    git = ["git", "-c", "safe.directory=*", "-c", "core.autocrlf=true"]
+    clone = tmp_path / "clone"
+    subprocess.run([*git, "clone", "-q", "--no-checkout", str(ROOT), str(clone)], check=True)
+    names = [".gitattributes", "tests/data/mlp_mixer_seed.txt", ".ci/run", "run.py"]
+    subprocess.run([*git, "checkout", "-q", "HEAD", "--", *names], cwd=clone, check=True)
+    for name in names[1:]:
+        committed = [*git, "cat-file", "blob", f"HEAD:{name}"]
+        content = subprocess.run(committed, cwd=clone, capture_output=True, check=True).stdout
+        assert (clone / name).read_bytes() == content, name
+
+
+FONTS_AND_LIBRARIES = (".otf", ".ttf", ".woff", ".woff2", ".min.js", ".min.css")
+
+
+def test_whatever_others_made_has_its_licence_named():
+    listed = (ROOT / "resources" / "LICENSES.md").read_text(encoding="utf-8")
+    for path in committed_files():
+        if path.name.endswith(FONTS_AND_LIBRARIES):
+            assert path.name in listed, path
+    for word in ("Fashion-MNIST", "CIFAR-10", "MIT"):
+        assert word in listed
+
+
+def slug(heading):
+    """Return the anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_of_the_front_pages_lead_somewhere(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    anchors = {slug(heading) for heading in re.findall(r"^#+ (.*)$", text, flags=re.M)}
+    for target in re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'src="([^"]+)"', text):
+        place, _, anchor = target.partition("#")
+        if re.match(r"[a-z]+:", target):
+            assert re.fullmatch(r"https://[\w.-]+(/\S*)?", target), target
+        elif place:
+            assert (ROOT / place).exists(), target
+        else:
+            assert anchor in anchors, target
 
 
 def committed_files():
@@ -103,7 +199,7 @@ def test_no_committed_file_names_a_registry_or_a_machine():
         searched += 1
         text = content.decode("utf-8")
         if path.suffix == ".ipynb":  # the letters of a picture can spell anything
-            text = re.sub(r'"image/[^"]+": "[^"]*"', "", text)
+            text = re.sub(r'"image/[^"]+": "[^"]*"|base64,[^"\\]*', "", text)
         for word in REGISTRIES:
             assert word not in text, f"{path}: {word}"
         for folder in MACHINE_FOLDERS:
@@ -129,18 +225,23 @@ def test_hdd_imports_direct_dependencies_only():
     distributions = importlib.metadata.packages_distributions()
     for path in MODULES:
         # Executing notebooks and comparing with other packages are not needed to use the library.
-        optional = path.name in ("execute.py", "benchmark.py", "baselines.py", "timm_twin.py")
+        optional = path.name in (
+            *("execute.py", "lab.py", "copies.py", "glossary.py", "colab.py"),
+            *("benchmark.py", "baselines.py", "timm_twin.py"),
+        )
         allowed = DIRECT | (DEV if optional else set())
         for name in {name.split(".")[0] for name in imported_names(parse(path))}:
             if name not in sys.stdlib_module_names and name != "hdd":
-                providers = {d.lower() for d in distributions.get(name, [])}
+                providers = {d.lower().replace("_", "-") for d in distributions.get(name, [])}
                 assert providers & allowed, f"{path} imports {name}"
 
 
 def test_every_direct_dependency_is_imported():
     imported = {name.split(".")[0] for path in MODULES for name in imported_names(parse(path))}
     distributions = importlib.metadata.packages_distributions()
-    provided = {d.lower() for name in imported for d in distributions.get(name, [])}
+    provided = {
+        d.lower().replace("_", "-") for name in imported for d in distributions.get(name, [])
+    }
     assert provided >= DIRECT
 
 
@@ -150,17 +251,69 @@ def notebook_code(path):
     return "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
 
 
+SCRIPTS = sorted((ROOT / "resources").rglob("*.py"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def module_name(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
 def test_every_module_of_hdd_is_used():
-    used = set((ROOT / "run.py").read_text(encoding="utf-8").replace('"', " ").split())
-    used = {word.strip(",") for word in used}
-    for path in [*MODULES, *(ROOT / "tests").glob("*.py")]:
-        used |= set(imported_names(parse(path)))
-    for path in (ROOT / "notebooks").glob("*.ipynb"):
-        used |= set(imported_names(ast.parse(notebook_code(path))))
+    """By a notebook, a command or a script, itself or through others; tests don't count."""
+    commands = re.findall(r'"(hdd[\w.]*)"', (ROOT / "run.py").read_text(encoding="utf-8"))
+    trees = [ast.parse(notebook_code(path)) for path in NOTEBOOKS]
+    trees += [parse(path) for path in MODULES if path.name == "__main__.py" or is_command(path)]
+    trees += [parse(path) for path in SCRIPTS]
+    used = {module_name(path) for path in MODULES if is_command(path)} | set(commands)
+    modules = {module_name(path): path for path in MODULES}
+    new = used | {name for tree in trees for name in imported_names(tree)}
+    while new:
+        used |= new
+        new = {n for m in new if m in modules for n in imported_names(parse(modules[m]))} - used
+    for name, path in modules.items():
+        # The exercises of notebook 02 are imported by name when one of them is checked.
+        notebook = re.fullmatch(r"nb(\d\d)", path.stem)
+        if notebook:
+            assert list((ROOT / "notebooks").glob(f"{notebook[1]}_*.ipynb")), path
+        elif path.name not in ("__init__.py", "__main__.py"):
+            assert name in used, f"no notebook, command or script reaches {name}"
+
+
+def is_command(path):
+    return "__main__" in path.read_text(encoding="utf-8")
+
+
+def test_nothing_is_left_that_only_tests_call():
+    texts = [path.read_text(encoding="utf-8") for path in [*MODULES, *SCRIPTS, ROOT / "run.py"]]
+    words = re.findall(r"\w+", "\n".join([*texts, *map(notebook_code, NOTEBOOKS)]))
+    counts = collections.Counter(words)
+    document = (ROOT / "tests" / "data" / "mlp_mixer_seed.txt").read_text(encoding="utf-8")
     for path in MODULES:
-        if path.name not in ("__init__.py", "__main__.py"):
-            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-            assert name in used, f"nobody imports {name}"
+        for node in parse(path).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                used = counts[node.name] > 1 or node.name in document
+                assert used, f"only tests call {module_name(path)}.{node.name}"
+
+
+# Imports point from a floor to its own or a lower one.
+FLOORS = {"command": 0, "files": 0, "progress": 0, "device": 0, "timing": 1, "models": 1}
+FLOORS |= {"dataset": 1, "data_util": 1, "train": 2, "tasks": 3, "benchmark": 4}
+APART = {"visualization": {"models"}, "teaching": {"visualization", "train", "dataset", "models"}}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_no_import_runs_upwards(path):
+    room = [*module_name(path).split("."), ""][1]
+    for name in imported_names(parse(path)):
+        other = [*name.split("."), ""][1] if name.split(".")[0] == "hdd" else ""
+        if not other or other == room:
+            continue
+        if room in APART:
+            assert FLOORS.get(other) == 0 or other in APART[room], f"{path}: {name}"
+        else:
+            assert FLOORS[other] <= FLOORS[room], f"{path}: {name}"
 
 
 def test_every_folder_of_hdd_is_a_package():
@@ -186,93 +339,6 @@ def test_functions_are_short(path):
 def test_run_py_needs_the_standard_library_only():
     names = {name.split(".")[0] for name in imported_names(parse(ROOT / "run.py"))}
     assert names <= sys.stdlib_module_names
-
-
-def call_run_py(*arguments):
-    command = [sys.executable, str(ROOT / "run.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
-
-
-@pytest.mark.parametrize("arguments", [["--help"], ["-h"], []])
-def test_help_names_the_commands(arguments):
-    done = call_run_py(*arguments)
-    assert done.returncode == 0
-    for action in ("lab", "test", "execute"):
-        assert f"run.py {action}" in done.stdout
-
-
-def test_unknown_command_fails_and_names_the_commands():
-    done = call_run_py("frobnicate")
-    assert done.returncode not in (0, None)
-    for word in ("'frobnicate'", "Fix:", "lab", "test", "execute"):
-        assert word in done.stderr
-
-
-def test_fingerprint_follows_pyproject(run_py, tmp_path):
-    before = run_py.fingerprint()
-    assert run_py.fingerprint() == before
-    (tmp_path / "pyproject.toml").write_text("[project]\nversion = '2'\n")
-    assert run_py.fingerprint() != before
-
-
-@pytest.fixture
-def installs(run_py, monkeypatch):
-    """Record pip's command lines instead of running them; `installs.code` is pip's answer."""
-
-    class Calls(list):
-        code = 0
-
-    calls = Calls()
-
-    def create(folder, **_):
-        folder.mkdir(exist_ok=True)
-        run_py.PYTHON.touch()
-
-    def run(command, **_):
-        calls.append(command)
-        return subprocess.CompletedProcess(command, calls.code)
-
-    monkeypatch.setattr(run_py.venv, "create", create)
-    monkeypatch.setattr(run_py.subprocess, "run", run)
-    return calls
-
-
-def test_second_start_installs_nothing(run_py, installs, tmp_path):
-    run_py.prepare()
-    run_py.prepare()
-    assert len(installs) == 1
-    assert ".[dev]" in installs[0]
-    (tmp_path / "pyproject.toml").write_text("[project]\nversion = '2'\n")
-    run_py.prepare()
-    assert len(installs) == 2
-
-
-def test_a_failed_installation_is_reported_and_tried_again(run_py, installs):
-    installs.code = 1
-    with pytest.raises(SystemExit, match="Fix:"):
-        run_py.prepare()
-    installs.code = 0
-    run_py.prepare()
-    assert len(installs) == 2
-
-
-def test_a_python_without_venv_is_told_what_to_install(run_py, installs, monkeypatch):
-    def fail(*_, **__):
-        raise subprocess.CalledProcessError(1, "ensurepip")
-
-    monkeypatch.setattr(run_py.venv, "create", fail)
-    with pytest.raises(SystemExit, match="python3-venv"):
-        run_py.prepare()
-    assert installs == []
-
-
-def test_lab_opens_the_first_notebook_and_hands_options_on(run_py):
-    command = run_py.command("lab", ["--no-browser"])
-    assert command[:2] == ["-m", "jupyterlab"]
-    assert any(word.endswith("notebooks/00_overview.ipynb") for word in command)
-    assert command[-1] == "--no-browser"
-    assert run_py.command("test", ["-x"]) == ["-m", "pytest", "-x"]
-    assert run_py.command("execute", ["02"]) == ["-m", "hdd.teaching.execute", "02"]
 
 
 def test_continuous_integration_runs_the_test_command():

@@ -1,1 +1,1 @@
-"""Augmentation of images."""
+"""Augmentation of images, one by one and in whole batches."""

@@ -1,7 +1,8 @@
 """The source document's augmentation on whole uint8 batches: crop, flip, AutoAugment.
 
 Every image draws its own crop, flip and sub-policy, as in the per-image pipeline; images that drew
-the same operation are then transformed together, which is what makes it fast.
+the same operation are then transformed together, which is what makes it fast. Batches may be on any
+device; chance comes from the CPU's generator, so that one seed draws the same everywhere.
 """
 
 import torch
@@ -22,10 +23,12 @@ def random_crop_and_flip(images: Tensor, padding: int = 4) -> Tensor:
     padded = functional.pad(images, (padding,) * 4)  # (B, C, H + 2p, W + 2p)
     top = torch.randint(2 * padding + 1, (b, 1, 1))
     left = torch.randint(2 * padding + 1, (b, 1, 1))
-    column = torch.arange(w)
-    columns = left + torch.where(torch.rand(b, 1, 1) < 0.5, w - 1 - column, column)  # (B, 1, W)
-    pixels = (top + torch.arange(h)[:, None]) * (w + 2 * padding) + columns  # (B, H, W)
-    pixels = pixels.view(b, 1, h * w).expand(b, c, h * w).to(images.device)
+    mirrored = torch.rand(b, 1, 1) < 0.5
+    top, left, mirrored = (drawn.to(images.device) for drawn in (top, left, mirrored))
+    row, column = (torch.arange(length, device=images.device) for length in (h, w))
+    columns = left + torch.where(mirrored, w - 1 - column, column)  # (B, 1, W)
+    pixels = (top + row[:, None]) * (w + 2 * padding) + columns  # (B, H, W)
+    pixels = pixels.view(b, 1, h * w).expand(b, c, h * w)
     return padded.flatten(2).gather(2, pixels).view(b, c, h, w)
 
 
@@ -35,9 +38,9 @@ def equalize(images: Tensor) -> Tensor:
     The same result as torchvision's `equalize`, whose histograms are made one at a time.
     """
     b, c, h, w = images.shape
-    rows = images.view(b * c, h * w).long()
-    offsets = torch.arange(b * c, device=images.device)[:, None] * 256
-    counts = torch.bincount((rows + offsets).flatten(), minlength=b * c * 256).view(b * c, 256)
+    rows = images.reshape(b * c, h * w).long()
+    counts = torch.zeros(b * c, 256, dtype=torch.long, device=images.device)
+    counts.scatter_add_(1, rows, torch.ones_like(rows))  # bincount would wait for a GPU
     brightest = counts.gather(1, rows.amax(1, keepdim=True))
     step = (h * w - brightest) // 255  # (B * C, 1)
     table = (counts.cumsum(1) - counts + step // 2) // step.clamp(min=1)
@@ -78,6 +81,7 @@ class BatchAutoAugment:
         self._probability = torch.tensor([p for _, p, _ in steps]).view(-1, 2)  # (25, 2)
 
     def __call__(self, images: Tensor) -> Tensor:
+        """Return the batch augmented, in new memory; ValueError if it is no uint8 batch."""
         return self._apply_policies(images, torch.randint(len(self._number), (len(images),)))
 
     def apply_sub_policy(self, images: Tensor, policy_id: int) -> Tensor:
@@ -86,16 +90,20 @@ class BatchAutoAugment:
 
     def _apply_policies(self, images: Tensor, drawn: Tensor) -> Tensor:
         """Apply to each image the two operations of its sub-policy `drawn` (B,)."""
-        images = images.clone()
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
+            raise ValueError(
+                f"AutoAugment takes uint8 (B, 1 or 3, H, W), not {images.dtype} "
+                f"{tuple(images.shape)}. Fix: augment before normalising."
+            )
+        images = images.clone(memory_format=torch.contiguous_format)
         for i in (0, 1):
             chosen = torch.rand(len(images)) <= self._probability[drawn, i]
             negative = (torch.rand(len(images)) < 0.5).long()
             group = torch.where(chosen, 2 * self._number[drawn, i] + negative, -1)
             sizes = torch.bincount(group + 1, minlength=2 * len(self.operations) + 1).tolist()
-            members = group.argsort().split(sizes)[1:]  # the first are those not chosen
-            for j, indices in enumerate(members):
+            members = group.argsort().to(images.device).split(sizes)
+            for j, indices in enumerate(members[1:]):  # the first are those not chosen
                 if len(indices):
-                    indices = indices.to(images.device)
                     images[indices] = self._operate(images[indices], j // 2, sign=1 - 2 * (j % 2))
         return images
 
@@ -126,14 +134,25 @@ class CutMix:
         self.probability, self.num_classes = probability, num_classes
 
     def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return images (B, C, H, W) with boxes pasted in, and targets (B, K) that sum to 1."""
+        """Return images (B, C, H, W) with boxes pasted in, and targets (B, K) that sum to 1.
+
+        Raises:
+            ValueError: labels outside 0 to K - 1. On a GPU, where a look at them would make every
+                batch wait, it is `train_one_epoch` that looks.
+        """
+        if labels.device.type == "cpu" and len(labels):
+            low, high = (int(value) for value in labels.aminmax())
+            if low < 0 or high >= self.num_classes:
+                raise ValueError(
+                    f"Labels go from {low} to {high}, but CutMix was made for {self.num_classes} "
+                    f"classes. Fix: num_classes={max(high + 1, 1)}, and labels from 0."
+                )
         b, _, h, w = images.shape
-        side = (1 - torch.rand(b)).sqrt()  # the box covers a share that is uniform on [0, 1]
-        chosen = torch.rand(b) < self.probability
-        rows = self._inside(h, side)[:, :, None]  # (B, H, 1)
-        box = rows & self._inside(w, side)[:, None, :] & chosen[:, None, None]  # (B, H, W)
-        partner = torch.randperm(b)
-        box = box.to(images.device)
+        side = (1 - torch.rand(b, 1)).sqrt()  # the box covers a share that is uniform on [0, 1]
+        chosen = torch.rand(b, 1) < self.probability
+        drawn = self._inside(h, side) & chosen, self._inside(w, side), torch.randperm(b)
+        rows, columns, partner = (part.to(images.device) for part in drawn)
+        box = rows[:, :, None] & columns[:, None, :]  # (B, H, W)
         mixed = torch.where(box[:, None], images[partner], images)
         share = box.float().mean((1, 2))[:, None]  # (B, 1): after clipping at the border
         target = functional.one_hot(labels, self.num_classes).float()
@@ -143,7 +162,7 @@ class CutMix:
     def _inside(length: int, side: Tensor) -> Tensor:
         """Return (B, length): which pixels of one axis lie in a box with a uniform centre."""
         centre = torch.randint(length, (len(side), 1))
-        half = (side[:, None] * length).int() // 2
+        half = (side * length).int() // 2  # (B, 1)
         place = torch.arange(length)
         return (place >= centre - half) & (place < centre + half)
 

@@ -1,1 +1,1 @@
-"""Data sets as tensors in memory."""
+"""Images as tensors in memory, and where they come from: by name, from folders, a cache."""

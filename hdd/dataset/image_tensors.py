@@ -1,12 +1,15 @@
 """Images as uint8 tensors in memory, and batches of them."""
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-AUGMENT_AT_ONCE = 2048  # images: enough to share the calls out, few enough to stay in the cache
+# Images that are augmented together: enough to share the calls out, few enough for a CPU's cache.
+AUGMENT_AT_ONCE = 2048
+ON_A_GPU = 16_384  # which has no such cache, and for which each call is a wait
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,10 @@ class ImageTensors:
         labels: int64, (N,), an index into `class_names`.
         class_names: one name a class.
         mean: of the training images, a value a channel, pixels scaled to [0, 1].
-        std: likewise, the standard deviation.
+        std: likewise, the standard deviation; see `channel_statistics`.
+
+    Raises:
+        ValueError: tensors of another kind or shape, or labels without a class name.
     """
 
     images: Tensor
@@ -27,25 +33,67 @@ class ImageTensors:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
+    def __post_init__(self) -> None:
+        images, labels = self.images, self.labels
+        if images.dtype != torch.uint8 or images.ndim != 4 or labels.shape != images.shape[:1]:
+            raise ValueError(
+                f"images are {images.dtype} {tuple(images.shape)}, labels {tuple(labels.shape)}. "
+                "Fix: uint8 images (N, C, H, W) with values from 0 to 255, and labels (N,)."
+            )
+        if not len(labels) or labels.device.type != "cpu":  # no wait for a GPU
+            return
+        low, high = (int(value) for value in labels.aminmax())
+        if low < 0 or high >= len(self.class_names):
+            raise ValueError(
+                f"Labels go from {low} to {high}, but there are {len(self.class_names)} class "
+                "names. Fix: number the classes from 0, and give each one a name."
+            )
+
     def __len__(self) -> int:
         return len(self.images)
 
+    def to(self, device: str | torch.device) -> "ImageTensors":
+        """Return the same on `device`: batches are then cut, augmented and normalised there."""
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+
     def subset(self, indices: Tensor) -> "ImageTensors":
         """Return the images at `indices`, with the same classes and statistics."""
+        indices = indices.to(self.images.device)
         return replace(self, images=self.images[indices], labels=self.labels[indices])
 
     def normalize(self, images: Tensor) -> Tensor:
         """Return uint8 `images` (B, C, H, W) as float32 with about zero mean and unit variance."""
-        mean = torch.tensor(self.mean, device=images.device).view(-1, 1, 1)
-        std = torch.tensor(self.std, device=images.device).view(-1, 1, 1)
-        return (images.float() / 255 - mean) / std
+        mean, std = (_per_channel(values, images.device) for values in (self.mean, self.std))
+        return images.float().div_(255).sub_(mean).div_(std)
+
+
+@functools.lru_cache(maxsize=16)  # else every batch would copy the same six numbers to a GPU
+def _per_channel(values: tuple[float, ...], device: torch.device) -> Tensor:
+    return torch.tensor(values, device=device).view(-1, 1, 1)
+
+
+def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the mean and the standard deviation of each channel of uint8 images (N, C, H, W).
+
+    Pixels are scaled to [0, 1]. A channel of one value gets deviation 1, not 0, so that one can
+    divide by it.
+    """
+    # Counting the 256 grey levels is exact and far faster than a float copy of the images.
+    levels = torch.arange(256, dtype=torch.float64) / 255
+    mean, std = [], []
+    for channel in images.unbind(1):
+        weight = torch.bincount(channel.flatten(), minlength=256).cpu() / channel.numel()
+        mean.append(float((weight * levels).sum()))
+        std.append(float((weight * (levels - mean[-1]) ** 2).sum().sqrt()) or 1.0)
+    return tuple(mean), tuple(std)
 
 
 class BatchLoader:
     """Iterate over (normalised images (B, C, H, W), labels (B,)), like a DataLoader.
 
     No worker processes and no PIL: a batch is an index into a tensor, which is faster on a few
-    cores and cannot hang in a notebook. Each epoch is shuffled anew from `seed`.
+    cores and cannot hang in a notebook. Batches are where the data are, on the CPU or on a GPU;
+    the order is the same on both. Each epoch is shuffled anew from `seed`.
 
     Args:
         data: the split to read.
@@ -79,18 +127,24 @@ class BatchLoader:
                 f"draws={draws} from {len(data)} images: both must be at least 1. "
                 "Fix: draws=1 or more, and a data set with images."
             )
-        self.data, self.batch_size, self.shuffle = data, batch_size, shuffle
-        self.augment, self.mix, self.draws = augment, mix, draws
+        self.data = data
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.augment = augment
+        self.mix = mix
+        self.draws = draws
         self.generator = torch.Generator().manual_seed(seed)
 
     def __len__(self) -> int:
         return -(-(self.draws or len(self.data)) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        order = self._order()
+        device = self.data.images.device
+        order = self._order().to(device)
         if not len(order):
             return  # split() would make one empty batch of it
-        batches = max(1, AUGMENT_AT_ONCE // self.batch_size)
+        at_once = AUGMENT_AT_ONCE if device.type == "cpu" else ON_A_GPU
+        batches = max(1, at_once // self.batch_size)
         for indices in order.split(batches * self.batch_size):
             images, labels = self.data.images[indices], self.data.labels[indices]
             if self.augment is not None:
@@ -119,16 +173,16 @@ def split_validation(
     Raises:
         ValueError: if a class would be left without training or without validation images.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator, labels = torch.Generator().manual_seed(seed), data.labels.cpu()
     held_out = torch.zeros(len(data), dtype=torch.bool)
-    for label in data.labels.unique():
-        members = (data.labels == label).nonzero().flatten()
+    for label in labels.unique():
+        members = (labels == label).nonzero().flatten()
         count = round(len(members) * fraction) if 0 < fraction < 1 else 0
         if not 0 < count < len(members):
             raise ValueError(
                 f"fraction={fraction} of class {data.class_names[label]!r} ({len(members)} images) "
                 f"leaves one side empty. Fix: a fraction from {1 / len(members):.2g} up to, "
-                "not including, 1, or more images; `--validation 0` holds nothing out."
+                "not including, 1, or more images of this class."
             )
         order = torch.randperm(len(members), generator=generator)
         held_out[members[order[:count]]] = True

@@ -1,26 +1,25 @@
-"""Where images come from: data sets by name, image folders, torchvision, a cache.
+"""Data sets by name: the embedded one, image folders, torchvision, and a cache of them.
 
 `fashion_mnist_mini` ships with the project (Xiao, Rasul, Vollgraf, 2017, arXiv 1708.07747; MIT
 licence). `fashion_mnist` and `cifar10` come through torchvision, with its checksums, into `root`;
 CIFAR-10 may also lie there as an image folder, `root/cifar10/{train,test}/<class>/*.png`. The
-first load of a large set writes one cache file into `root`; later loads read only that.
+first load of a large set writes one cache file into `root`. Later loads read that, unless the
+images have changed since; without the images and without a network the cache is enough.
 """
 
 import contextlib
 import hashlib
 import io
-import os
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torchvision import datasets
 
-from hdd.dataset.image_tensors import ImageTensors
+from hdd.dataset.image_folder import check_classes, files_below, load_image_folder
+from hdd.dataset.image_tensors import ImageTensors, channel_statistics
 from hdd.files import write_atomically
-from hdd.progress import progress
 
 MINI_FILE = Path(__file__).parents[2] / "resources" / "data" / "fashion_mnist_mini.npz"
 FASHION_CLASSES = (
@@ -35,7 +34,7 @@ NAMES = ("fashion_mnist_mini", "fashion_mnist", "cifar10")
 Split = tuple[Tensor, Tensor]  # images uint8 (N, C, H, W), labels int64 (N,)
 
 
-def load(name: str, root: str | Path = "../dataset") -> tuple[ImageTensors, ImageTensors]:
+def load(name: str, root: str | Path = "dataset") -> tuple[ImageTensors, ImageTensors]:
     """Return (train, test) of the data set `name`.
 
     Args:
@@ -52,69 +51,16 @@ def load(name: str, root: str | Path = "../dataset") -> tuple[ImageTensors, Imag
     if name == "fashion_mnist_mini":
         return _with_statistics(*_read_mini(), FASHION_CLASSES)
     root = Path(root).expanduser()
-    folder, cache = _source_folder(name, root), root / f"{name}.cache.pt"
-    key = _fingerprint(folder)
+    source, cache = _source(name, root), root / f"{name}.cache.pt"
+    key = _fingerprint(source)
     splits = _read_cache(cache, key)
-    if splits is None and folder == root / "cifar10":
-        splits = _read_cifar10_folder(folder)
+    if splits is None and source == root / "cifar10":
+        splits = _read_cifar10_folder(source)
         _write_cache(cache, key, splits)  # what changed during the reading is read again next time
     elif splits is None:
-        splits = _fetch(name, root)
-        _write_cache(cache, _fingerprint(folder), splits)
+        splits = _fetch(name, source.parent if source and name == "cifar10" else root)
+        _write_cache(cache, _fingerprint(_source(name, root)), splits)
     return _with_statistics(*splits, CIFAR10_CLASSES if name == "cifar10" else FASHION_CLASSES)
-
-
-def load_image_folder(
-    folder: str | Path, image_size: tuple[int, int] | None = None
-) -> tuple[Tensor, Tensor, tuple[str, ...]]:
-    """Read `folder/<class>/*.png` (or another image format) as RGB.
-
-    Args:
-        folder: one sub-folder a class; classes are numbered in alphabetical order.
-        image_size: (H, W) that every image must have; by default that of the first one.
-
-    Returns:
-        images uint8 (N, 3, H, W), labels int64 (N,), class names.
-
-    Raises:
-        FileNotFoundError: no such folder, no class folder in it, or an empty class.
-        ValueError: an unreadable image or one of another size; the message names the file.
-    """
-    folder = Path(folder).expanduser()
-    if not folder.is_dir():
-        raise FileNotFoundError(f"No image folder {folder}. Fix: put <class>/*.png files there.")
-    try:
-        listing = datasets.ImageFolder(str(folder))
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"Image folder {folder} has no classes, or a class without images ({error}). "
-            "Fix: one sub-folder a class, each with at least one image."
-        ) from error
-    images = []
-    for path, _ in progress(listing.samples, f"Reading {folder.name}"):
-        images.append(_read_image(path, image_size))
-        image_size = images[0].shape[:2]
-    stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()  # (N, 3, H, W)
-    return stacked, torch.tensor(listing.targets), tuple(listing.classes)
-
-
-def _read_image(path: str, image_size: tuple[int, int] | None) -> np.ndarray:
-    """Return one image file as uint8 (H, W, 3)."""
-    try:
-        with Image.open(path) as file:
-            if file.mode.startswith(("I", "F")):
-                raise ValueError(f"its mode {file.mode} has more than 8 bits, save it with 8")
-            pixels = np.asarray(file.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(  # that is what Pillow raises for a broken file
-            f"Cannot read image {path}: {error}. Fix: unpack or download this file again."
-        ) from error
-    if image_size is not None and pixels.shape[:2] != tuple(image_size):
-        raise ValueError(
-            f"Image {path} is {pixels.shape[0]}x{pixels.shape[1]} pixels, expected "
-            f"{image_size[0]}x{image_size[1]} as all others. Fix: resize or remove it."
-        )
-    return pixels
 
 
 def _read_mini() -> tuple[Split, Split]:
@@ -130,25 +76,22 @@ def _read_mini() -> tuple[Split, Split]:
     return (images[0], labels[0]), (images[1], labels[1])
 
 
-def _source_folder(name: str, root: Path) -> Path:
-    """Return where the files of a large data set are, or where torchvision would put them."""
-    if name == "cifar10" and (root / "cifar10").is_dir():
-        return root / "cifar10"
-    return root / ("cifar-10-batches-py" if name == "cifar10" else "FashionMNIST/raw")
+def _source(name: str, root: Path) -> Path | None:
+    """Return the folder in which the images of a large data set lie, or None."""
+    places = [root / "FashionMNIST" / "raw"]
+    if name == "cifar10":
+        folder = root / "cifar10"
+        if any((folder / part).is_dir() for part in ("train", "test")):
+            return folder
+        places = [place / "cifar-10-batches-py" for place in (root, folder)]  # torchvision's files
+    return next((place for place in places if place.is_dir() and any(place.iterdir())), None)
 
 
 def _read_cifar10_folder(folder: Path) -> tuple[Split, Split]:
-    splits = []
-    for part in ("train", "test"):
-        images, labels, classes = load_image_folder(folder / part, image_size=(32, 32))
-        if classes != CIFAR10_CLASSES:
-            wrong = sorted(set(classes) ^ set(CIFAR10_CLASSES))
-            raise ValueError(
-                f"{folder / part} does not hold the ten classes of CIFAR-10: missing or unknown "
-                f"are {wrong}. Fix: exactly these folders: {', '.join(CIFAR10_CLASSES)}."
-            )
-        splits.append((images, labels))
-    return splits[0], splits[1]
+    train = load_image_folder(folder / "train", image_size=(32, 32))
+    check_classes(folder / "train", train.class_names, CIFAR10_CLASSES)
+    test = load_image_folder(folder / "test", like=train)
+    return (train.images, train.labels), (test.images, test.labels)
 
 
 def _fetch(name: str, root: Path) -> tuple[Split, Split]:
@@ -173,29 +116,31 @@ def _as_split(part: datasets.VisionDataset) -> Split:
     return images.contiguous(), torch.as_tensor(part.targets)  # (N, C, H, W), (N,)
 
 
-def _fingerprint(folder: Path) -> str:
+def _fingerprint(folder: Path | None) -> str | None:
     """Return a hash of the files below `folder`: their places, sizes and times of change."""
+    if folder is None:
+        return None
     entries = []
-    for path, _, files in os.walk(folder, followlinks=True):  # as ImageFolder does
-        for file in files:
-            full = os.path.join(path, file)
-            if not os.path.exists(full):
-                continue  # a link to nowhere, such as an editor's lock
-            stat = os.stat(full)
-            entries.append((os.path.relpath(full, folder), stat.st_size, stat.st_mtime_ns))
+    for entry in files_below(str(folder)):
+        stat = entry.stat()
+        place = entry.path[len(str(folder)) + 1 :]  # relpath takes as long as the rest
+        entries.append((place, stat.st_size, stat.st_mtime_ns))
     return hashlib.sha256(repr(sorted(entries)).encode()).hexdigest()
 
 
-def _read_cache(cache: Path, key: str) -> tuple[Split, Split] | None:
-    """Return the cached splits, or None if there are none or the files have changed since."""
+def _read_cache(cache: Path, key: str | None) -> tuple[Split, Split] | None:
+    """Return the cached splits, or None if there are none or they are those of another `key`.
+
+    Without images, `key` is None, and any cache will do.
+    """
     try:
         content = torch.load(cache, weights_only=True)
-        return content["splits"] if content["key"] == key else None
+        return content["splits"] if key in (None, content["key"]) else None
     except Exception:  # a missing or damaged cache only costs reading the files again
         return None
 
 
-def _write_cache(cache: Path, key: str, splits: tuple[Split, Split]) -> None:
+def _write_cache(cache: Path, key: str | None, splits: tuple[Split, Split]) -> None:
     buffer = io.BytesIO()
     with contextlib.suppress(OSError):  # a read-only folder only costs time
         torch.save({"key": key, "splits": splits}, buffer)
@@ -206,12 +151,6 @@ def _with_statistics(
     train: Split, test: Split, class_names: tuple[str, ...]
 ) -> tuple[ImageTensors, ImageTensors]:
     """Wrap both splits with the mean and deviation of the training images."""
-    # Counting the 256 grey levels is exact and far faster than a float copy of the images.
-    levels = torch.arange(256, dtype=torch.float64) / 255
-    mean, std = [], []
-    for channel in train[0].unbind(1):
-        weight = torch.bincount(channel.flatten(), minlength=256) / channel.numel()
-        mean.append(float((weight * levels).sum()))
-        std.append(float((weight * (levels - mean[-1]) ** 2).sum().sqrt()))
-    make = [ImageTensors(*split, class_names, tuple(mean), tuple(std)) for split in (train, test)]
+    statistics = channel_statistics(train[0])
+    make = [ImageTensors(*split, class_names, *statistics) for split in (train, test)]
     return make[0], make[1]

@@ -1,7 +1,8 @@
-"""Choosing a device, a precision and a seed."""
+"""Choosing a device, a precision and a seed; keeping a CPU's memory from step to step."""
 
 import ctypes
 import random
+import re
 import sys
 from collections.abc import Sequence
 
@@ -9,22 +10,43 @@ import numpy as np
 import torch
 
 
-def _available_devices() -> list[str]:
-    """Names of the devices that this machine has, best first."""
-    names = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if _has_cuda() else []
-    if names:
-        names.insert(0, "cuda")
+def _devices() -> dict[str, str]:
+    """Return the devices of this machine, best first, each with the reason not to use it, or ""."""
+    cards = range(torch.cuda.device_count()) if _has_cuda() else []
+    devices = {f"cuda:{i}": _why_not(i) for i in cards}
+    if devices:
+        devices = {"cuda": devices["cuda:0"]} | devices
     if torch.backends.mps.is_available():
-        names.append("mps")
-    return [*names, "cpu"]
+        devices["mps"] = ""
+    return devices | {"cpu": ""}
 
 
 def _has_cuda() -> bool:
     return torch.cuda.is_available()
 
 
-def get_device(preferred: str | Sequence[str] = ("cuda", "mps", "cpu")) -> torch.device:
-    """Return the first device of `preferred` that this machine has.
+def _why_not(card: int) -> str:
+    """Return "" if this PyTorch has kernels for a CUDA card, else what is wrong."""
+    built = torch.cuda.get_arch_list()  # such as sm_80, sm_90a, compute_120; gfx... on AMD
+    kernels = [int(re.sub(r"\D", "", name)) for name in built if name.startswith("sm_")]
+    portable = [int(re.sub(r"\D", "", name)) for name in built if name.startswith("compute_")]
+    if not kernels + portable:
+        return ""
+    major, minor = torch.cuda.get_device_capability(card)
+    here = 10 * major + minor
+    # Kernels run on later cards of the same generation, portable code on all later cards.
+    if any(k // 10 == major and k <= here for k in kernels) or any(k <= here for k in portable):
+        return ""
+    return (
+        f"{torch.cuda.get_device_name(card)} has compute capability {major}.{minor}, and this "
+        f"PyTorch {torch.__version__} has code for {', '.join(built)} only"
+    )
+
+
+def get_device(preferred: str | torch.device | Sequence = ("cuda", "mps", "cpu")) -> torch.device:
+    """Return the first device of `preferred` that this machine has and this PyTorch can use.
+
+    A card that PyTorch has no code for is passed over, which a printed line says.
 
     Args:
         preferred: one name or several in order of preference: "cuda", "cuda:N", "mps", "cpu".
@@ -33,13 +55,16 @@ def get_device(preferred: str | Sequence[str] = ("cuda", "mps", "cpu")) -> torch
         ValueError: if none of them is available; the message lists what is.
     """
     wanted = [preferred] if isinstance(preferred, str | torch.device) else list(preferred)
-    available = _available_devices()
-    for name in wanted:
-        if str(name) in available:
+    devices = _devices()
+    for name in map(str, wanted):
+        if devices.get(name) == "":
             return torch.device(name)
+        if name in devices:
+            print(f"{name} is not used: {devices[name]}.")
     raise ValueError(
-        f"None of the requested devices {[str(name) for name in wanted]} is available; "
-        f"this machine has {available}. Fix: add 'cpu' to the list, it always works."
+        f"None of the requested devices {[str(name) for name in wanted]} is available; this "
+        f"machine has {[name for name, reason in devices.items() if not reason]}. "
+        "Fix: add 'cpu' to the list, it always works."
     )
 
 

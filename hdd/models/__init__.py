@@ -1,1 +1,1 @@
-"""Networks and what they cost."""
+"""Networks, what they cost, and what their weights have learned."""

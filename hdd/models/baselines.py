@@ -3,7 +3,8 @@
 import torch
 from torch import nn
 
-from hdd.models.cnn.mlp_mixer import MLPMixer, check_image_size
+from hdd.models.arguments import check_image_size
+from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.models.nn_utils import count_trainable_parameter
 
 # Width and depth with which each has about 1.1 M parameters on CIFAR-10.
@@ -12,36 +13,53 @@ SIZES = {"cnn": (32, 2), "vit": (128, 5), "flat": (285, 2)}
 # blocks, or hidden layers; their widths follow from the number of parameters.
 DEPTHS = {"ResNet": ("cnn", 1), "ViT": ("vit", 2), "flat MLP": ("flat", 2)}
 NETWORKS = ("Mixer", *DEPTHS)
+# Strides of the ResNet's stem and four stages. A shift by less than their product is nothing that
+# a convolutional network has to be equivariant to.
+STRIDES = (2, 1, 2, 2, 2)
 
 
 def build_baseline(
     kind: str,
     input_shape: tuple[int, int, int],
-    patch_size: int,
+    patch_size: int | None,
     num_classes: int = 10,
     *,
     width: int | None = None,
     depth: int | None = None,
+    strides: tuple[int, ...] = STRIDES,
 ) -> nn.Module:
     """Return timm's ResNet ("cnn"), timm's VisionTransformer ("vit") or a flat MLP ("flat").
 
     Args:
         kind: "cnn", "vit" or "flat".
         input_shape: (channels, H, W) of the images.
-        patch_size: of the ViT; the ResNet has a 3x3 stem of stride 2 and four stages.
+        patch_size: of the ViT alone; the ResNet has a 3x3 stem and four stages.
         num_classes: width of the output.
         width: of the ResNet's first stage (the others have 2, 3 and 4 times as much), channels of
             the ViT's tokens, or hidden units of the flat MLP; by default, and with the default
             depth, the network has about 1.1 M parameters on CIFAR-10.
         depth: blocks a stage, blocks, or hidden layers.
+        strides: of the ResNet's stem and four stages; (2, 1, 1, 1, 1) keeps half the resolution to
+            the end, with the same parameters and more operations.
 
     Raises:
         ImportError: timm is not installed.
-        ValueError: patches of the ViT that do not tile the image.
+        ValueError: an unknown kind, patches of the ViT that do not tile the image, or strides that
+            are not five.
     """
+    if kind not in SIZES:
+        raise ValueError(f"Unknown baseline {kind!r}. Fix: one of {list(SIZES)}.")
     width, depth = width or SIZES[kind][0], depth or SIZES[kind][1]
-    make = {"cnn": _resnet, "vit": _vit, "flat": _flat}[kind]
-    return make(input_shape, patch_size, num_classes, width, depth)
+    sizes = {"input_shape": input_shape, "patch_size": patch_size, "num_classes": num_classes}
+    sizes |= {"width": width, "depth": depth}
+    if kind == "cnn":
+        net = _resnet(input_shape, num_classes, width, depth, strides)
+        sizes["strides"] = strides
+    else:
+        make = {"vit": _vit, "flat": _flat}[kind]
+        net = make(input_shape, patch_size, num_classes, width, depth)
+    net.arguments = {"kind": kind, **sizes}
+    return net
 
 
 def equal_baseline(
@@ -52,6 +70,7 @@ def equal_baseline(
     num_classes: int = 10,
     *,
     depth: int,
+    strides: tuple[int, ...] = STRIDES,
 ) -> nn.Module:
     """Return the baseline whose number of parameters is the nearest to that of `net`.
 
@@ -63,7 +82,7 @@ def equal_baseline(
 
     def distance(width: int) -> int:
         with torch.device("meta"):  # nothing is computed, and no random number is drawn
-            candidate = build_baseline(*sizes, width=width, depth=depth)
+            candidate = build_baseline(*sizes, width=width, depth=depth, strides=strides)
         return count_trainable_parameter(candidate) - wanted
 
     low, high = 0, len(widths) - 1
@@ -71,21 +90,36 @@ def equal_baseline(
         middle = (low + high) // 2
         low, high = (middle, high) if distance(widths[middle]) < 0 else (low, middle)
     best = min((widths[low], widths[high]), key=lambda width: abs(distance(width)))
-    return build_baseline(*sizes, width=best, depth=depth)
+    return build_baseline(*sizes, width=best, depth=depth, strides=strides)
 
 
 def _resnet(
-    shape: tuple[int, int, int], _: int, num_classes: int, width: int, depth: int
+    shape: tuple[int, int, int], num_classes: int, width: int, depth: int, strides: tuple[int, ...]
 ) -> nn.Module:
     from timm.models.resnet import BasicBlock, ResNet
 
+    if len(strides) != 1 + 4 or min(strides) < 1:
+        raise ValueError(
+            f"strides={strides} must be five positive numbers: the stem's and four stages'. "
+            f"Fix: {STRIDES}, for example."
+        )
     widths = tuple(width * stage for stage in (1, 2, 3, 4))
     layers = (depth,) * 4
     net = ResNet(BasicBlock, layers, channels=widths, num_classes=num_classes, in_chans=shape[0])
     # ResNet's own stem (7x7, stride 2, pooling) leaves a 32-pixel image 8x8 positions.
-    net.conv1 = nn.Conv2d(shape[0], 64, 3, stride=2, padding=1, bias=False)
+    net.conv1 = nn.Conv2d(shape[0], 64, 3, stride=strides[0], padding=1, bias=False)
     net.maxpool = nn.Identity()
+    stages = (net.layer1, net.layer2, net.layer3, net.layer4)
+    for stage, stride in zip(stages, strides[1:], strict=True):
+        _set_stride(stage[0], stride)
     return net
+
+
+def _set_stride(block: nn.Module, stride: int) -> None:
+    """Give the first block of a stage another stride; no weight depends on it."""
+    block.conv1.stride = (stride, stride)
+    if block.downsample is not None:
+        block.downsample[0].stride = (stride, stride)
 
 
 def _vit(
@@ -127,6 +161,7 @@ def build_network(
     depth: int,
     num_classes: int = 10,
     seed: int = 0,
+    strides: tuple[int, ...] = STRIDES,
 ) -> nn.Module:
     """Return one of NETWORKS with weights drawn from `seed`, all with the Mixer's parameters.
 
@@ -138,6 +173,7 @@ def build_network(
         depth: blocks of the Mixer.
         num_classes: width of the output.
         seed: of the weights.
+        strides: of the ResNet, see `build_baseline`.
 
     Raises:
         ValueError: an unknown name, or patches that do not tile the image.
@@ -157,4 +193,5 @@ def build_network(
         return mixer
     kind, blocks = DEPTHS[name]
     torch.manual_seed(seed)
-    return equal_baseline(kind, mixer, input_shape, patch_size, num_classes, depth=blocks)
+    sizes = (kind, mixer, input_shape, patch_size, num_classes)
+    return equal_baseline(*sizes, depth=blocks, strides=strides)

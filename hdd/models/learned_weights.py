@@ -5,7 +5,8 @@ last. S tokens lie on an h x w grid, D_S is the hidden width of token mixing.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -52,12 +53,6 @@ def unit_maps(net: nn.Module, layer: int) -> Tensor:
     """Return what each hidden unit listens to: the first matrix's rows as maps (D_S, h, w)."""
     first, _, grid = token_mixing(net, layer)
     return first.unflatten(1, grid)
-
-
-def written_maps(net: nn.Module, layer: int) -> Tensor:
-    """Return where each hidden unit writes: the second matrix's columns as maps (D_S, h, w)."""
-    _, second, grid = token_mixing(net, layer)
-    return second.T.unflatten(1, grid)
 
 
 def effective_mixing(net: nn.Module, layer: int) -> Tensor:
@@ -123,8 +118,8 @@ def morans_i(maps: Tensor) -> Tensor:
     """Return the spatial autocorrelation (Moran's I) of maps: (D, h, w) -> (D,).
 
     The mean product of neighbouring entries (up, down, left, right) over the mean square, after
-    the map's mean is taken off: 1 is as smooth as can be, -1 a chessboard, -1/(S - 1) is expected
-    of a shuffled map. A constant map has no variance: 0 is returned for it.
+    the map's mean is taken off: -1/(S - 1) is expected of a shuffled map; how far it can go depends
+    on the grid, see `morans_range`. A constant map has no variance: 0 is returned for it.
     """
     centred = maps.float() - maps.float().mean(dim=(-2, -1), keepdim=True)  # (D, h, w)
     across = (centred[..., :, 1:] * centred[..., :, :-1]).flatten(-2)
@@ -134,6 +129,44 @@ def morans_i(maps: Tensor) -> Tensor:
     value = (across.sum(-1) + down.sum(-1)) / max(neighbours, 1)
     flat = variance <= 1e-12 * maps.float().square().mean(dim=(-2, -1))
     return torch.where(flat, torch.zeros(()), value / variance)
+
+
+@cache
+def morans_range(grid: tuple[int, int]) -> tuple[float, float]:
+    """Return the smallest and the largest Moran's I that a map on an h x w grid can have.
+
+    I of a map x without its mean is a Rayleigh quotient, x' A x / x' x times S / (2 E): A is the
+    adjacency of the S tokens (up, down, left, right) and E the number of neighbouring pairs. Its
+    range is that of the eigenvalues on mean-free maps: the largest is .975 on 8 x 8 tokens, .745
+    on 4 x 4 and 0 on 2 x 2, so values of different grids are not on one scale.
+
+    Raises:
+        ValueError: a single token, which has no neighbours.
+    """
+    h, w = grid
+    if h * w < 2:
+        raise ValueError(f"A grid of {h} x {w} has no neighbours. Fix: two tokens or more.")
+    lines = [torch.diag(torch.ones(n - 1, dtype=torch.float64), 1) for n in (h, w)]
+    down, across = (line + line.T for line in lines)
+    identities = [torch.eye(n, dtype=torch.float64) for n in (h, w)]
+    adjacency = torch.kron(down, identities[1]) + torch.kron(identities[0], across)  # (S, S)
+    constant = torch.full_like(adjacency, 1 / (h * w))
+    centre = torch.eye(h * w, dtype=torch.float64) - constant
+    # The constant map is no mean-free map: a large negative eigenvalue puts it first.
+    values = torch.linalg.eigvalsh(centre @ adjacency @ centre - 100 * constant)[1:]
+    scaled = values * h * w / adjacency.sum()
+    return float(scaled[0]), float(scaled[-1])
+
+
+def smoothness(maps: Tensor) -> Tensor:
+    """Return Moran's I on its grid's own scale: (D, h, w) -> (D,).
+
+    0 is what a shuffled map is expected to have, 1 the smoothest map that this grid allows; so
+    grids of different sizes can be compared.
+    """
+    h, w = maps.shape[-2:]
+    expected = -1 / (h * w - 1)
+    return (morans_i(maps) - expected) / (morans_range((h, w))[1] - expected)
 
 
 def smallest_cosines(maps: Tensor) -> Tensor:
@@ -152,7 +185,8 @@ def equivariant_share(matrix: Tensor, grid: tuple[int, int]) -> float:
 
     A matrix (S, S) between the tokens of an h x w grid commutes with all cyclic shifts exactly if
     its entry [out, in] depends on the displacement alone. Averaging over all pairs with the same
-    displacement projects onto these circular convolutions. A random matrix has about 1/S.
+    displacement projects onto these circular convolutions. A random matrix has about 1/S; identity
+    and constant matrix count as convolutions, see `trivial_share`.
 
     Raises:
         ValueError: a matrix that does not fit the grid.
@@ -170,6 +204,28 @@ def equivariant_share(matrix: Tensor, grid: tuple[int, int]) -> float:
     return float(projected / matrix.detach().double().square().sum().cpu())
 
 
+def trivial_share(matrix: Tensor) -> float:
+    """Return the share of a matrix's energy in a multiple of identity plus a constant matrix.
+
+    Both commute with every relabelling of the tokens: "listens to itself" and "listens to the mean"
+    know no neighbours. They are circular convolutions, too, so `equivariant_share` contains them;
+    what is left without them needs the grid.
+
+    Args:
+        matrix: (S, S), S at least 2.
+    """
+    matrix = matrix.detach().double().cpu()
+    size = len(matrix)
+    total, trace = matrix.sum(), matrix.trace()
+    off = (total - trace).square() / (size * (size - 1))  # the mean of all others, everywhere
+    return float((trace.square() / size + off) / matrix.square().sum())
+
+
+# |z| beyond which we speak of more than chance. A normal deviate exceeds it with p = 6e-5: among
+# 700 values one or more does so by chance in fewer than 5 of 100 cases (Bonferroni).
+BEYOND = 4.0
+
+
 class Chance(NamedTuple):
     """A statistic beside the same statistic of shuffled weights."""
 
@@ -178,18 +234,28 @@ class Chance(NamedTuple):
     null_sd: float
 
     @property
+    def above(self) -> float:
+        """How much of the value is more than chance."""
+        return self.value - self.null_mean
+
+    @property
     def z(self) -> float:
         """How many of the null's standard deviations the value is from the null's mean."""
-        return (self.value - self.null_mean) / max(self.null_sd, 1e-12)
+        return self.above / max(self.null_sd, 1e-12)
 
     @property
     def beyond_chance(self) -> bool:
-        """True if |z| > 4; shuffled weights reach that about once in ten thousand times."""
-        return abs(self.z) > 4
+        """True if |z| is above BEYOND, which allows for the many values that are looked at."""
+        return abs(self.z) > BEYOND
 
     def __str__(self) -> str:
         verdict = "beyond chance" if self.beyond_chance else "not distinguishable from chance"
         return f"{self.value:+.3f} (chance {self.null_mean:+.3f} ± {self.null_sd:.3f}): {verdict}"
+
+
+def combined_z(values: Sequence[float]) -> float:
+    """Return the z of several independent z together (Stouffer): their sum over sqrt(n)."""
+    return sum(values) / math.sqrt(len(values))
 
 
 STATISTICS = (
@@ -203,15 +269,18 @@ STATISTICS = (
 def structure(net: nn.Module, layer: int, draws: int = 100, seed: int = 0) -> dict[str, Chance]:
     """Return statistics of a layer's token mixing, each beside chance.
 
-    * "autocorrelation": mean Moran's I of the units' maps.
+    * "autocorrelation": mean `smoothness` of the units' maps (Moran's I on its grid's own scale).
     * "opposite cosine": mean of each unit's smallest cosine with another.
     * "opposite rather than equal": the same, against a stricter null, see below.
     * "equivariant share": that of W2 W1.
 
-    Chance has the same numbers in other places: each unit's weights, read and written, are
-    shuffled over the grid. Smooth units are near to each other's span, so their cosines are large
-    in both directions without any pairing; the stricter null keeps every unit's map and flips
-    random signs: it asks whether opposites are preferred to duplicates.
+    Each has the null that keeps everything but what is asked about. Autocorrelation and equivariant
+    share ask what the grid has to do with the weights: `relabelled` gives the tokens other places,
+    the same for reading and writing, so that W2 W1 keeps its values, its diagonal, its mean and its
+    spectrum. Cosines know no places; for them each unit's weights are shuffled by themselves.
+    Smooth units are near to each other's span, so their cosines are large in both directions
+    without any pairing; the stricter null keeps every unit's map and flips random signs: it asks
+    whether opposites are preferred to duplicates.
 
     Args:
         net: an hdd or timm Mixer.
@@ -221,12 +290,14 @@ def structure(net: nn.Module, layer: int, draws: int = 100, seed: int = 0) -> di
     """
     mixing, generator = token_mixing(net, layer), torch.Generator().manual_seed(seed)
     maps = mixing.first.unflatten(1, mixing.grid)
-    null = torch.tensor([_statistics(shuffled(mixing, generator)) for _ in range(draws)]).T
-    flipped = torch.tensor([_opposite(_flip(maps, generator)) for _ in range(draws)])
-    value = _statistics(mixing)
-    chances = [_beside(one, draws_of) for one, draws_of in zip(value, null, strict=True)]
-    chances.insert(2, _beside(value[1], flipped))
-    return dict(zip(STATISTICS, chances, strict=True))
+    moved = torch.tensor([_spatial(relabelled(mixing, generator)) for _ in range(draws)]).T
+    mixed = [shuffled(mixing, generator).first.unflatten(1, mixing.grid) for _ in range(draws)]
+    nulls = [torch.tensor([_opposite(null) for null in mixed])]
+    nulls.append(torch.tensor([_opposite(_flip(maps, generator)) for _ in range(draws)]))
+    smooth, share = _spatial(mixing)
+    values = (smooth, _opposite(maps), _opposite(maps), share)
+    pairs = zip(values, (moved[0], *nulls, moved[1]), strict=True)
+    return dict(zip(STATISTICS, (_beside(*pair) for pair in pairs), strict=True))
 
 
 def _beside(value: float, null: Tensor) -> Chance:
@@ -242,8 +313,14 @@ def _opposite(maps: Tensor) -> float:
     return float(smallest_cosines(maps).mean())
 
 
+def relabelled(mixing: TokenMixing, generator: torch.Generator) -> TokenMixing:
+    """Return the null of the grid: all tokens change places, for reading and writing alike."""
+    order = torch.randperm(mixing.first.shape[1], generator=generator)
+    return TokenMixing(mixing.first[:, order], mixing.second[order], mixing.grid)
+
+
 def shuffled(mixing: TokenMixing, generator: torch.Generator) -> TokenMixing:
-    """Return the null: what each unit reads, and what it writes, shuffled over the tokens."""
+    """Return units without patterns: what each reads, and what it writes, shuffled by itself."""
     first, written = (_shuffle_rows(m, generator) for m in (mixing.first, mixing.second.T))
     return TokenMixing(first, written.T, mixing.grid)
 
@@ -253,11 +330,11 @@ def _shuffle_rows(matrix: Tensor, generator: torch.Generator) -> Tensor:
     return matrix.gather(1, order)
 
 
-def _statistics(mixing: TokenMixing) -> tuple[float, float, float]:
-    """Return autocorrelation, opposite cosine and equivariant share."""
+def _spatial(mixing: TokenMixing) -> tuple[float, float]:
+    """Return what depends on the grid: smoothness of the units, equivariant share of W2 W1."""
     maps = mixing.first.unflatten(1, mixing.grid)
     share = equivariant_share(mixing.second @ mixing.first, mixing.grid)
-    return float(morans_i(maps).mean()), _opposite(maps), share
+    return float(smoothness(maps).mean()), share
 
 
 def influence_maps(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:

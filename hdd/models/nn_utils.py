@@ -29,8 +29,10 @@ def count_macs(net: nn.Module, input_shape: Sequence[int]) -> int:
     image = torch.zeros(1, *input_shape, device=parameter.device, dtype=parameter.dtype)
     was_training = net.training
     net.eval()
-    # The counter does not see inside the CPU's fused attention, so it is taken apart.
-    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        net(image)
-    net.train(was_training)
+    try:
+        # The counter does not see inside the CPU's fused attention, so it is taken apart.
+        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+            net(image)
+    finally:
+        net.train(was_training)
     return counter.get_total_flops() // 2  # one MAC is two FLOPs

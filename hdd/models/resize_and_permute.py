@@ -44,8 +44,13 @@ def permuted_twin(net: MLPMixer, tokens: Tensor, pixels: Tensor) -> MLPMixer:
         net: the Mixer.
         tokens: as for `patch_order`.
         pixels: as for `patch_order`.
+
+    Raises:
+        ValueError: what is no permutation of all tokens, or of a patch's pixels.
     """
-    twin = _like(net, net.input_shape[1:], net.blocks[0].token_mixing.fc1.out_features)
+    _check_permutation("tokens", tokens, net.grid[0] * net.grid[1])
+    _check_permutation("pixels", pixels, net.arguments["patch_size"] ** 2)
+    twin = MLPMixer(**net.arguments).train(net.training)
     twin.load_state_dict(net.state_dict())
     stem = net.patch_embedding.weight  # (C, channels, P, P)
     twin.patch_embedding.weight.copy_(stem.flatten(2)[:, :, pixels].view_as(stem))
@@ -110,27 +115,21 @@ def stretched(net: MLPMixer, factor: int) -> MLPMixer:
     return large
 
 
+def _check_permutation(name: str, order: Tensor, size: int) -> None:
+    if sorted(order.tolist()) != list(range(size)):
+        raise ValueError(
+            f"{name} has {len(order)} entries and is no permutation of 0 to {size - 1}. "
+            f"Fix: torch.randperm({size}), for example."
+        )
+
+
 def _enlarged(net: MLPMixer, factor: int, token_dim: int) -> MLPMixer:
     """Return a Mixer for larger images, with all of the old weights but for token mixing."""
     if factor < 1:
         raise ValueError(f"factor={factor} must be a whole number from 1. Fix: factor=2.")
     _, height, width = net.input_shape
-    large = _like(net, (factor * height, factor * width), token_dim)
+    size = {"image_size": (factor * height, factor * width), "token_dim": token_dim}
+    large = MLPMixer(**net.arguments | size).train(net.training)
     rest = {k: v for k, v in net.state_dict().items() if "token_mixing" not in k}
     large.load_state_dict(rest, strict=False)
     return large
-
-
-def _like(net: MLPMixer, image_size: tuple[int, int], token_dim: int) -> MLPMixer:
-    """Return a random Mixer of the same widths, patch size and depth."""
-    dim, channels, patch_size, _ = net.patch_embedding.weight.shape
-    return MLPMixer(
-        image_size=image_size,
-        channels=channels,
-        patch_size=patch_size,
-        dim=dim,
-        depth=len(net.blocks),
-        num_classes=net.head.out_features,
-        token_dim=token_dim,
-        channel_dim=net.blocks[0].channel_mixing.fc1.out_features,
-    )

@@ -1,8 +1,8 @@
 """The token mixers of other architectures, interchangeable in one block.
 
 Each maps tokens (B, S, C) on an h x w grid to (B, S, C); norm, residual connection and channel MLP
-are those of the Mixer block. So whatever differs between two networks of `build` is the token
-mixer alone.
+are those of the Mixer block. So whatever differs between two networks of `build_mixer` is the token
+mixer alone. All are made from the grid (h, w) and the number of channels, needed or not.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from hdd.models.cnn.mlp_mixer import Mlp, MLPMixer
 from hdd.models.nn_utils import count_trainable_parameter
 
 Grid = tuple[int, int]
+HEADS = 4  # of self-attention
 
 
 class Identity(nn.Module):
@@ -41,12 +42,12 @@ class Pooling(nn.Module):
 
 
 class DepthwiseConv(nn.Module):
-    """A KxK convolution of each channel by itself, as in ConvMixer (arXiv 2201.09792)."""
+    """A 3x3 convolution of each channel by itself, as in ConvMixer (arXiv 2201.09792)."""
 
-    def __init__(self, grid: Grid, dim: int, kernel_size: int = 3) -> None:
+    def __init__(self, grid: Grid, dim: int) -> None:
         super().__init__()
         self.grid = grid
-        self.conv = nn.Conv2d(dim, dim, kernel_size, padding="same", groups=dim)
+        self.conv = nn.Conv2d(dim, dim, 3, padding="same", groups=dim)
 
     def forward(self, x: Tensor) -> Tensor:
         return _to_tokens(self.conv(_to_image(x, self.grid)))
@@ -81,7 +82,8 @@ class SpatialGate(nn.Module):
     def __init__(self, grid: Grid, dim: int) -> None:
         super().__init__()
         tokens = grid[0] * grid[1]
-        self.fc1, self.fc2 = nn.Linear(dim, 2 * dim), nn.Linear(dim, dim)
+        self.fc1 = nn.Linear(dim, 2 * dim)
+        self.fc2 = nn.Linear(dim, dim)
         self.norm = nn.LayerNorm(dim)
         self.spatial = nn.Linear(tokens, tokens)
         nn.init.normal_(self.spatial.weight, std=1e-6)  # the gate begins at 1: open,
@@ -100,19 +102,24 @@ class SelfAttention(nn.Module):
     be a bag of patches; so each block adds one, as ViT does before its first.
     """
 
-    def __init__(self, grid: Grid, dim: int, heads: int = 4) -> None:
+    def __init__(self, grid: Grid, dim: int) -> None:
         super().__init__()
-        if dim % heads:
-            raise ValueError(f"dim={dim} does not divide among heads={heads}. Fix: heads=1.")
-        self.heads = heads
-        self.qkv, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+        if dim % HEADS:
+            raise ValueError(
+                f"dim={dim} does not divide among {HEADS} attention heads. "
+                f"Fix: dim={dim + -dim % HEADS}."
+            )
+        # Three matrices and not one: Muon makes each of them orthogonal by itself.
+        self.query, self.key, self.value = (nn.Linear(dim, dim) for _ in range(3))
+        self.out = nn.Linear(dim, dim)
         self.position = nn.Parameter(0.02 * torch.randn(grid[0] * grid[1], dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        heads = self.qkv(x + self.position).unflatten(
-            2, (3, self.heads, -1)
-        )  # (B, S, 3, heads, C / heads)
-        q, k, v = heads.permute(2, 0, 3, 1, 4)  # (B, heads, S, C / heads) each
+        x = x + self.position
+        q, k, v = (
+            part(x).unflatten(2, (HEADS, -1)).transpose(1, 2)  # (B, heads, S, C / heads)
+            for part in (self.query, self.key, self.value)
+        )
         y = functional.scaled_dot_product_attention(q, k, v)
         return self.out(y.transpose(1, 2).flatten(2))  # (B, S, C)
 
@@ -122,7 +129,8 @@ class Affine(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.gain, self.shift = nn.Parameter(torch.ones(dim)), nn.Parameter(torch.zeros(dim))
+        self.gain = nn.Parameter(torch.ones(dim))
+        self.shift = nn.Parameter(torch.zeros(dim))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.gain * x + self.shift
@@ -140,15 +148,17 @@ class Block(nn.Module):
     ) -> None:
         super().__init__()
         norm = norm or (lambda width: nn.LayerNorm(width, eps=1e-6))
-        self.token_norm, self.channel_norm = norm(dim), norm(dim)
-        self.mixer, self.channel_mixing = mixer, Mlp(dim, channel_dim)
+        self.token_norm = norm(dim)
+        self.mixer = mixer
+        self.channel_norm = norm(dim)
+        self.channel_mixing = Mlp(dim, channel_dim)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.mixer(self.token_norm(x))
         return x + self.channel_mixing(self.channel_norm(x))
 
 
-MIXERS = {
+TOKEN_MIXERS = {
     "identity": Identity,
     "pooling": Pooling,
     "depthwise": DepthwiseConv,
@@ -157,12 +167,10 @@ MIXERS = {
     "spatial-gate": SpatialGate,
     "attention": SelfAttention,
 }
+MIXER_KINDS = (*TOKEN_MIXERS, "hybrid", "resmlp")  # the networks of build_mixer
 
 
-KINDS = (*MIXERS, "hybrid", "resmlp")
-
-
-def build(
+def build_mixer(
     kind: str,
     *,
     image_size: int | Grid = 32,
@@ -178,7 +186,7 @@ def build(
     so that a comparison is one of kinds, not of sizes.
 
     Args:
-        kind: a key of MIXERS; "hybrid": token MLPs, and attention in every second block; or
+        kind: a key of TOKEN_MIXERS; "hybrid": token MLPs, and attention in every second block; or
             "resmlp": token-linear with Affine instead of LayerNorm.
         image_size: as the further sizes, see MLPMixer.
         channels: of the image.
@@ -190,21 +198,24 @@ def build(
     Raises:
         ValueError: an unknown kind.
     """
-    if kind not in KINDS:
-        raise ValueError(f"Unknown token mixer {kind!r}. Fix: one of {list(KINDS)}.")
+    if kind not in MIXER_KINDS:
+        raise ValueError(f"Unknown token mixer {kind!r}. Fix: one of {list(MIXER_KINDS)}.")
     kinds = {"hybrid": ["token-mlp", "attention"], "resmlp": ["token-linear"]}.get(kind, [kind])
     norm = Affine if kind == "resmlp" else None
     sizes = {"image_size": image_size, "channels": channels, "patch_size": patch_size}
+    one_token = image_size in (patch_size, (patch_size, patch_size))  # half a unit would be none
+    sizes["expansion_factor_token"] = 1.0 if one_token else 0.5
     net = MLPMixer(**sizes, dim=dim, depth=depth, num_classes=num_classes)
     budget = count_trainable_parameter(net.blocks[0])
-    mixers = [MIXERS[kinds[i % len(kinds)]](net.grid, dim) for i in range(depth)]
-    widths = [_channel_width(mixer, dim, budget) for mixer in mixers]
+    mixers = [TOKEN_MIXERS[kinds[i % len(kinds)]](net.grid, dim) for i in range(depth)]
+    widths = [channel_width(mixer, dim, budget) for mixer in mixers]
     pairs = zip(mixers, widths, strict=True)
     net.blocks = nn.Sequential(*(Block(mixer, dim, width, norm) for mixer, width in pairs))
+    net.arguments = {"kind": kind, **sizes, "dim": dim, "depth": depth, "num_classes": num_classes}
     return net
 
 
-def _channel_width(mixer: nn.Module, dim: int, budget: int) -> int:
+def channel_width(mixer: nn.Module, dim: int, budget: int) -> int:
     """Return the hidden width with which a block has about `budget` parameters."""
     left = budget - count_trainable_parameter(mixer) - 4 * dim - dim  # two norms, one bias
     return max(1, round(left / (2 * dim + 1)))

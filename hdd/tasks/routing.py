@@ -9,9 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hdd.models.cnn.mlp_mixer import MixerBlock, Mlp
+from hdd.train.classification_utils import train_one_epoch
 from hdd.train.muon import MuonAdamW
+from hdd.train.short_runs import FreshBatches, one_cycle
 
 ROUTINGS = ("shift", "mirror", "rotation", "permutation")
+CHANNELS = 16
 
 
 def routing(kind: str, grid: tuple[int, int], seed: int = 0) -> Tensor:
@@ -66,10 +69,10 @@ class GlobalConvolution(nn.Module):
         return y.flatten(2).transpose(1, 2)  # (B, S, C)
 
 
-def mixer_block(grid: tuple[int, int], channels: int = 16, width: float = 2.0) -> MixerBlock:
-    """Return one block with D_S = width * S, large enough for any routing from width 1 on."""
+def mixer_block(grid: tuple[int, int]) -> MixerBlock:
+    """Return one block for CHANNELS channels with D_S = 2 S, twice what any routing needs."""
     tokens = grid[0] * grid[1]
-    return MixerBlock(tokens, channels, int(width * tokens), 4 * channels)
+    return MixerBlock(tokens, CHANNELS, 2 * tokens, 4 * CHANNELS)
 
 
 def train_routing(
@@ -79,11 +82,10 @@ def train_routing(
     optimizer: str = "adam",
     steps: int = 400,
     images: int = 32,
-    channels: int = 16,
     lr: float = 1e-2,
     seed: int = 0,
 ) -> list[float]:
-    """Teach `net` (B, S, C) -> (B, S, C) a routing; return each step's loss.
+    """Teach `net` (B, S, C) -> (B, S, C), C = CHANNELS, a routing; return each step's loss.
 
     The tokens are noise of mean 0 and variance 1, new ones at every step. The loss is the mean
     squared error, so 1 is what the answer 0 costs, and 0.5 means that half does not arrive.
@@ -92,25 +94,26 @@ def train_routing(
         net: what is trained, in place.
         source: (S,), from `routing`.
         optimizer: "adam", or "muon" for the matrices.
-        steps: of the optimizer; its rate falls to 0 in half a cosine.
+        steps: of the optimizer; for its rate see `one_cycle`.
         images: B, samples a step.
-        channels: C.
         lr: the highest rate.
         seed: of the samples.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator, losses = torch.Generator().manual_seed(seed), []
+
+    def draw() -> tuple[Tensor, Tensor]:
+        noise = torch.randn(images, len(source), CHANNELS, generator=generator)  # (B, S, C)
+        x = functional.layer_norm(noise, (CHANNELS,))
+        return x, x[:, source]
+
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        value = functional.mse_loss(outputs, targets)
+        losses.append(value.item())
+        return value
+
     update = _optimizer(net, optimizer, lr)
-    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(update, steps)
-    losses = []
-    for _ in range(steps):
-        noise = torch.randn(images, len(source), channels, generator=generator)  # (B, S, C)
-        x = functional.layer_norm(noise, (channels,))
-        loss = functional.mse_loss(net(x), x[:, source])
-        update.zero_grad()
-        loss.backward()
-        update.step()
-        scheduler.step()
-        losses.append(loss.item())
+    rate = one_cycle(update, steps)
+    train_one_epoch(net, loss, FreshBatches(draw, steps), "cpu", update, on_step=rate.step)
     return losses
 
 
@@ -118,7 +121,7 @@ def _optimizer(net: nn.Module, name: str, lr: float) -> torch.optim.Optimizer:
     if name == "adam":
         return torch.optim.Adam(net.parameters(), lr)
     if name == "muon":
-        return MuonAdamW(nn.ModuleDict({"blocks": net}), lr, weight_decay=0.0, adamw_lr=lr)
+        return MuonAdamW(net, lr, weight_decay=0.0, adamw_lr=lr)
     raise ValueError(f"Unknown optimizer {name!r}. Fix: 'adam' or 'muon'.")
 
 

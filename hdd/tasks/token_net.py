@@ -5,8 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from hdd.progress import progress
-from hdd.train.muon import adamw_one_cycle
+from hdd.train.short_runs import FreshBatches, fit
 
 Examples = tuple[Tensor, Tensor]  # tokens (B, S, features) and their answers
 
@@ -43,24 +42,15 @@ def learn(
     loss: Callable[[Tensor, Tensor], Tensor],
     steps: int,
     lr: float = 5e-3,
-) -> float:
-    """Train `net` on fresh examples; return the last loss.
+) -> None:
+    """Train `net` on fresh examples, and leave it in evaluation mode.
 
     Args:
         net: what is trained, in place.
         draw: returns a new batch (tokens, answers).
         loss: a function of (outputs, answers).
         steps: of the optimizer.
-        lr: the highest rate, see `adamw_one_cycle`.
+        lr: the highest rate, see `hdd.train.short_runs`.
     """
-    net.train()
-    optimizer, rate = adamw_one_cycle(net.parameters(), lr, steps, weight_decay=0.01)
-    for _ in progress(range(steps), "Steps"):
-        tokens, answers = draw()
-        value = loss(net(tokens), answers)
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
-        rate.step()
+    fit(net, FreshBatches(draw, steps), lr, criteria=loss)
     net.eval()
-    return value.item()

@@ -1,1 +1,1 @@
-"""What makes a notebook teach: language switch, exercise checks, execution, the explorer."""
+"""What makes a notebook teach: two languages, figures, tables, exercises, the explorer."""

@@ -2,79 +2,152 @@
 
 Volatile metadata (timestamps, versions, widget states) is stripped: a second run changes nothing
 but timings and accuracies. The figure of the cell tagged `cover` is saved as
-`resources/covers/<notebook>.png`, which the README shows.
+`resources/covers/<notebook>.png`, in English as `<notebook>.en.png`, which the README shows. The
+notebook is signed, so that JupyterLab on this machine trusts its outputs at once.
+
+Whatever this machine's settings are, the kernel is the Python that runs this, and figures are drawn
+by the notebook's own backend.
 """
 
 import base64
 import os
+import re
 import sys
 import time
 from pathlib import Path
 
 import nbformat
+from ipykernel.kernelspec import get_kernel_dict
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat.reader import NotJSONError
+from nbformat.sign import NotebookNotary
+
+from hdd.files import write_atomically
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS, COVERS = ROOT / "notebooks", ROOT / "resources" / "covers"
+# Reading a bar's remains is no use to anyone, and they would change with every run. Servers and
+# editors set a backend (Agg, say) that draws nothing into a notebook.
+ENVIRONMENT = {"TQDM_DISABLE": "1", "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+FAILURES = (CellExecutionError, DeadKernelError, NotJSONError, nbformat.ValidationError, OSError)
+
+
+class ThisPython(AsyncKernelManager):
+    """Starts the Python that runs this, even where another kernel is named python3."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        return KernelSpec(**get_kernel_dict())
 
 
 def strip_volatile_metadata(notebook: nbformat.NotebookNode) -> None:
-    """Keep names of kernel and language; of cells the tags, slide types and what is folded."""
+    """Keep names of kernel and language; of cells the tags, slide types and what is folded.
+
+    Jupyter's mark `trusted` stays, too: it is needed for signing, and never written to a file.
+    """
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
     for cell in notebook.cells:
         folded = cell.metadata.get("jupyter", {}).get("source_hidden", False)
-        kept = {k: v for k, v in cell.metadata.items() if k in ("tags", "slideshow")}
+        kept = {k: v for k, v in cell.metadata.items() if k in ("tags", "slideshow", "trusted")}
         cell.metadata = kept | ({"jupyter": {"source_hidden": True}} if folded else {})
 
 
 def find_notebooks(names: list[str]) -> list[Path]:
-    """Return the notebooks whose names start with one of `names`; all for an empty list.
+    """Return the notebooks meant by `names`; all of the series for an empty list.
+
+    Args:
+        names: each a path of a notebook, or what names of the series start with, such as 04.
 
     Raises:
-        FileNotFoundError: a name that no notebook starts with.
+        FileNotFoundError: a name that no notebook starts with, and no file has.
     """
     known = sorted(NOTEBOOKS.glob("*.ipynb"))
-    if not names:
-        return known
-    stems = [Path(name).stem for name in names]
-    for stem in stems:
-        if not stem or not any(path.stem.startswith(stem) for path in known):
+    found = []
+    for name in names:
+        path, stem = Path(name), Path(name).name.removesuffix(".ipynb")
+        started = [other for other in known if stem and other.stem.startswith(stem)]
+        elsewhere = path.suffix == ".ipynb" and path.is_file()
+        if elsewhere and path.resolve().parent != NOTEBOOKS.resolve():
+            found.append(path)
+        elif started and (path.parent in (Path(), Path("notebooks")) or elsewhere):
+            found += started
+        else:
             existing = ", ".join(path.stem for path in known)
-            raise FileNotFoundError(f"No notebook starts with {stem!r}. Fix: one of {existing}.")
-    return [path for path in known if path.stem.startswith(tuple(stems))]
+            raise FileNotFoundError(
+                f"No notebook starts with {name!r}. Fix: a path, or one of {existing}."
+            )
+    return sorted(set(found)) if names else known
+
+
+def run_cells(notebook: nbformat.NotebookNode, folder: Path) -> None:
+    """Run a notebook from top to bottom in `folder`; its outputs are in it afterwards."""
+    NotebookClient(
+        notebook,
+        kernel_name="python3",
+        kernel_manager_class=ThisPython,
+        timeout=None,
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(folder)}},
+    ).execute(env=os.environ | ENVIRONMENT)
+
+
+def run_with_seed(path: Path, seed: int) -> nbformat.NotebookNode | None:
+    """Return a notebook run with another SEED, or None if its `parameters` cell has no SEED."""
+    notebook = _read(path)
+    changed = 0
+    for cell in notebook.cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            cell.source, found = re.subn(r"^SEED = .*$", f"SEED = {seed}", cell.source, flags=re.M)
+            changed += found
+    if not changed:
+        return None
+    run_cells(notebook, path.parent)
+    return notebook
+
+
+def printed(notebook: nbformat.NotebookNode) -> list[str]:
+    """Return all text that the cells of a notebook have printed."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return [output["text"] for output in outputs if output["output_type"] == "stream"]
 
 
 def execute(path: Path) -> None:
     """Run one notebook from top to bottom and replace the file only if every cell succeeded."""
-    notebook = nbformat.read(path, as_version=4)
-    # Reading a bar's remains is no use to anyone, and they would change with every run.
-    environment = os.environ | {"TQDM_DISABLE": "1"}
-    NotebookClient(
-        notebook,
-        kernel_name="python3",
-        timeout=None,
-        record_timing=False,
-        coalesce_streams=True,
-        resources={"metadata": {"path": str(path.parent)}},
-    ).execute(env=environment)
+    notebook = _read(path)
+    run_cells(notebook, path.parent)
     strip_volatile_metadata(notebook)
-    temporary = path.with_suffix(".tmp")
-    nbformat.write(notebook, temporary)
-    temporary.replace(path)
-    _save_cover(notebook, COVERS / f"{path.stem}.png")
+    # As bytes: on Windows, text would get other line ends.
+    write_atomically(path, (nbformat.writes(notebook).rstrip("\n") + "\n").encode())
+    NotebookNotary().sign(nbformat.read(path, as_version=4))
+    if path.resolve().parent == NOTEBOOKS.resolve():
+        _save_cover(notebook, COVERS / f"{path.stem}.png")
+
+
+def _read(path: Path) -> nbformat.NotebookNode:
+    try:
+        return nbformat.read(path, as_version=4)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # JSON, but no notebook
+        raise NotJSONError(f"{path} is no notebook. Fix: get it again.") from error
 
 
 def _save_cover(notebook: nbformat.NotebookNode, target: Path) -> None:
     covers = [cell for cell in notebook.cells if "cover" in cell.metadata.get("tags", [])]
     outputs = [output.get("data", {}) for cell in covers for output in cell.outputs]
-    for picture in [data["image/png"] for data in outputs if "image/png" in data][:1]:
+    pictures = [data["image/png"] for data in outputs if "image/png" in data][:1]
+    for data in outputs:  # in two languages: Chinese, then English
+        pictures += re.findall(
+            r'<img src="data:image/png;base64,([^"]*)"', data.get("text/html", "")
+        )
+    for picture, ending in zip(pictures[:2], (".png", ".en.png"), strict=False):
         target.parent.mkdir(exist_ok=True)
-        target.write_bytes(base64.b64decode(picture))
+        target.with_suffix(ending).write_bytes(base64.b64decode(picture))
 
 
 def main(names: list[str]) -> int:
@@ -88,7 +161,7 @@ def main(names: list[str]) -> int:
         start = time.perf_counter()
         try:
             execute(path)
-        except (CellExecutionError, DeadKernelError, NotJSONError) as error:
+        except FAILURES as error:
             print(f"{path.name} failed and was left as it was:\n{error}")
             return 1
         print(f"{path.name}: {time.perf_counter() - start:.1f} s", flush=True)

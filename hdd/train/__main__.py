@@ -1,6 +1,6 @@
 """`python -m hdd.train`: one recorded run, from the command line.
 
-Several processes: `torchrun --nproc-per-node=2 -m hdd.train ...`.
+Several processes: `torchrun --standalone --nproc-per-node=2 -m hdd.train ...`.
 """
 
 import argparse
@@ -9,11 +9,12 @@ import os
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import distributed
 
-from hdd.command import EXPECTED, OneLineParser, fail
+from hdd.command import OneLineParser, fail
 from hdd.device.utils import get_device
 from hdd.files import write_atomically
 from hdd.models.nn_utils import count_macs, count_trainable_parameter
@@ -26,28 +27,23 @@ from hdd.train.checkpoint import (
     save_checkpoint,
     save_weights,
 )
-from hdd.train.processes import processes, rank
-from hdd.train.recipe import CHOICES, Recipe
+from hdd.train.processes import meet, processes, rank
+from hdd.train.recipe import CHOICES, Recipe, kind_of
 from hdd.train.records import provenance, to_json
 from hdd.train.run import Run
 
 HEADER = "epoch   lr        train loss  acc     val loss  acc     seconds"
+SNAPSHOTS = "0,1,2,4,8,16,32"
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> OneLineParser:
+    """Return the parser; a knob that is not given is not in what it returns."""
     parser = OneLineParser(
         prog="python -m hdd.train",
         description=__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    for knob in dataclasses.fields(Recipe):
-        flag = "--" + knob.name.replace("_", "-")
-        options = {"default": knob.default, "help": knob.metadata["help"]}
-        if knob.type is bool:
-            options["action"] = argparse.BooleanOptionalAction
-        else:
-            options |= {"type": knob.type, "choices": CHOICES.get(knob.name)}
-        parser.add_argument(flag, **options)
+    _add_knobs(parser)
     parser.add_argument(
         "--out",
         type=_folder,
@@ -61,10 +57,29 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--snapshots",
         type=_epochs,
-        default="0,1,2,4,8,16,32",
-        help="epochs after which token mixing and stem are kept, beside the last",
+        default=argparse.SUPPRESS,
+        help="epochs after which token mixing and stem are kept, beside the last "
+        f"(default: {SNAPSHOTS})",
     )
     return parser
+
+
+def _add_knobs(parser: OneLineParser) -> None:
+    """Add an option for each knob of a recipe."""
+    for knob in dataclasses.fields(Recipe):
+        flag = "--" + knob.name.replace("_", "-")
+        options = {"default": argparse.SUPPRESS, "help": knob.metadata["help"]}
+        if kind_of(knob) is bool:
+            options["action"] = argparse.BooleanOptionalAction
+        else:
+            options |= {"type": kind_of(knob), "choices": CHOICES.get(knob.name)}
+        parser.add_argument(flag, **options)
+
+
+def recipe_of(options: argparse.Namespace) -> Recipe:
+    """Return the recipe of the knobs that were given."""
+    names = [knob.name for knob in dataclasses.fields(Recipe)]
+    return Recipe(**{name: getattr(options, name) for name in names if hasattr(options, name)})
 
 
 def _folder(text: str) -> Path:
@@ -81,18 +96,20 @@ def _epochs(text: str) -> set[int]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run; return the exit code: 0, 2 after a one-line error, 130 after Ctrl-C."""
-    parser = _parser()
+    """Run; return the exit code: 0, 2 after a user's error, 1 after a fault, 130 after Ctrl-C."""
+    parser = build_parser()
+    argv = sys.argv[1:] if argv is None else argv
     options = parser.parse_args(argv)
     try:
-        recipe = Recipe(**{f.name: getattr(options, f.name) for f in dataclasses.fields(Recipe)})
         device = _join_processes(options.device)
-        _train(recipe, device, options, shlex.join(sys.argv[1:] if argv is None else argv))
-    except EXPECTED as error:
-        return fail(parser.prog, error)
+        command = shlex.join(["python", "-m", "hdd.train", *(a for a in argv if a != "--resume")])
+        _train(recipe_of(options), device, options, command)
+    except Exception as error:
+        return fail(parser, error)
     except KeyboardInterrupt:
-        fix = "the same command with --resume goes on"
-        print(f"{parser.prog}: interrupted. Fix: {fix}.", file=sys.stderr)
+        resumable = (options.out / CHECKPOINT).exists()
+        fix = " Fix: the same command with --resume goes on." if resumable else ""
+        print(f"{parser.prog}: interrupted.{fix}", file=sys.stderr)
         return 130
     finally:
         if distributed.is_initialized():
@@ -102,53 +119,58 @@ def main(argv: list[str] | None = None) -> int:
 
 def _join_processes(preferred: str) -> torch.device:
     """Return this process's device; under torchrun, meet the other processes first."""
-    device = get_device([name.strip() for name in preferred.split(",")])
-    if "RANK" not in os.environ:
-        return device
-    if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-        torch.cuda.set_device(device)
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    return device
+    names = [name.strip() for name in preferred.split(",")]
+    return meet(names) if "RANK" in os.environ else get_device(names)
 
 
-def _train(recipe: Recipe, device: torch.device, options, arguments: str) -> None:
+def _train(recipe: Recipe, device: torch.device, options: argparse.Namespace, command: str) -> None:
     out = options.out
-    state = _earlier_state(out, options.resume, recipe)
+    origin = provenance(device)  # now: an edit while the run goes on is not what ran
+    state = _state_to_resume(out, recipe) if options.resume else _check_free(out)
     if state and state.get("epoch") == recipe.epochs and (out / HISTORY).exists():
-        return _say(f"The run in {out} is finished; nothing was changed.")
+        return _print(f"The run in {out} is finished; nothing was changed.")
     run = Run(recipe, device, options.data_root)
+    snapshots = _snapshots(run, options)
     if state:
-        _go_on(run, state, out / CHECKPOINT)
+        _restore(run, state, out / CHECKPOINT)
     elif rank() == 0:
-        _earlier_state(out, False, recipe)  # another run may have begun while the data was read
-    _keep(run, out, options.snapshots)
-    _say(f"{count_trainable_parameter(run.net):,} parameters, {device}, {run.amp_dtype}\n{HEADER}")
+        _check_free(out)  # another run may have begun while the data was read
+    _save(run, out, snapshots)
+    count = f"{count_trainable_parameter(run.net):,} parameters"
+    _print(f"{count}, {device}, {run.amp_dtype}\n{HEADER}")
     while run.epoch < recipe.epochs:
-        figures = run.train_epoch()
-        _keep(run, out, options.snapshots)
-        _say(_line(run.epoch, figures))
+        metrics = run.train_epoch()
+        _save(run, out, snapshots)
+        _print(_line(run.epoch, metrics))
     if rank() == 0:
-        record = _record(run, arguments)
+        record = _record(run, command) | origin
         save_weights(out / WEIGHTS, run.result)
         write_atomically(out / HISTORY, to_json(record))
-        _say(f"Test accuracy {record['test_accuracy']:.4f} (n = {record['test_images']:,}).")
-        _say(f"Wrote {HISTORY}, {WEIGHTS} and {CHECKPOINT} to {out}.")
+        _print(f"Test accuracy {record['test_accuracy']:.4f} (n = {record['test_images']:,}).")
+        _print(f"Wrote {HISTORY}, {WEIGHTS} and {CHECKPOINT} to {out}.")
 
 
-def _earlier_state(out: Path, resume: bool, recipe: Recipe) -> dict | None:
-    """Return the state to go on from, or None for a fresh start; never overwrite a run."""
+def _check_free(out: Path) -> None:
+    """Raise FileExistsError if the folder holds a run, or a part of one."""
     held = [name for name in (CHECKPOINT, HISTORY, WEIGHTS) if (out / name).exists()]
-    if not held:
-        return None
-    if CHECKPOINT not in held:
-        raise FileExistsError(f"{out} holds {held}, but no {CHECKPOINT}. Fix: another --out.")
-    if not resume:
+    if CHECKPOINT in held:
         raise FileExistsError(f"{out} holds a run. Fix: --resume, or another --out.")
+    if held:
+        raise FileExistsError(f"{out} holds {held}, but no {CHECKPOINT}. Fix: another --out.")
+
+
+def _state_to_resume(out: Path, recipe: Recipe) -> dict[str, Any]:
+    if not (out / CHECKPOINT).exists():
+        raise FileNotFoundError(
+            f"{out} holds no {CHECKPOINT} to go on from. Fix: the --out of the run that was "
+            "interrupted, or no --resume to start one."
+        )
+    for left in out.rglob("*.tmp"):  # by a process that was killed while it wrote
+        left.unlink()
     return read_checkpoint(out / CHECKPOINT, recipe)
 
 
-def _go_on(run: Run, state: dict, checkpoint: Path) -> None:
+def _restore(run: Run, state: dict[str, Any], checkpoint: Path) -> None:
     here = str(run.amp_dtype)
     began = state.get("precision", here)  # older checkpoints do not say
     if began != here:
@@ -162,42 +184,55 @@ def _go_on(run: Run, state: dict, checkpoint: Path) -> None:
         raise damaged(checkpoint, error) from error  # an intact file, but of other content
 
 
-def _keep(run: Run, out: Path, snapshots: set[int]) -> None:
+def _snapshot_names(run: Run) -> list[str]:
+    return [n for n in run.result.state_dict() if "token_mixing" in n or "embedding" in n]
+
+
+def _snapshots(run: Run, options: argparse.Namespace) -> set[int]:
+    """Return the epochs whose token mixing and stem are kept."""
+    if hasattr(options, "snapshots") and not _snapshot_names(run):
+        raise ValueError(
+            f"--snapshots has no effect with model={run.recipe.model!r}, which has no token "
+            "mixing. Fix: leave --snapshots out."
+        )
+    return getattr(options, "snapshots", _epochs(SNAPSHOTS))
+
+
+def _save(run: Run, out: Path, snapshots: set[int]) -> None:
     """Write the checkpoint and, at chosen epochs, the token mixing of the resulting network."""
     if rank() != 0:
         return
-    names = [n for n in run.result.state_dict() if "token_mixing" in n or "embedding" in n]
+    names = _snapshot_names(run)
     if names and (run.epoch in snapshots or run.epoch == run.recipe.epochs):
         path = out / "snapshots" / f"epoch_{run.epoch:04d}.safetensors"
         save_weights(path, run.result, names)
     save_checkpoint(out / CHECKPOINT, run.state_dict())
 
 
-def _record(run: Run, arguments: str) -> dict:
-    """Return what history.json holds."""
+def _record(run: Run, command: str) -> dict[str, Any]:
+    """Return what history.json holds, but for where and when it was made."""
     return {
-        "command": f"python -m hdd.train {arguments}",
-        "recipe": dataclasses.asdict(run.recipe),
+        "command": command,
+        "recipe": run.recipe.as_dict(),
         "parameters": count_trainable_parameter(run.net),
         "macs": count_macs(run.net, tuple(run.test.images.shape[1:])),
         "precision": str(run.amp_dtype).removeprefix("torch."),
         "processes": processes(),
-        **run.test_figures(),
+        **run.test_metrics(),
         "history": run.history,
-        **provenance(run.device),
     }
 
 
-def _line(epoch: int, figures: dict[str, float]) -> str:
+def _line(epoch: int, metrics: dict[str, float]) -> str:
     val = ("val_loss", "val_accuracy")
-    loss, accuracy = (f"{figures[name]:.4f}" if name in figures else "  -   " for name in val)
+    loss, accuracy = (f"{metrics[name]:.4f}" if name in metrics else "  -   " for name in val)
     return (
-        f"{epoch:5d}  {figures['learning_rate']:.2e}  {figures['train_loss']:.4f}      "
-        f"{figures['train_accuracy']:.4f}  {loss}    {accuracy}  {figures['train_time']:7.1f}"
+        f"{epoch:5d}  {metrics['learning_rate']:.2e}  {metrics['train_loss']:.4f}      "
+        f"{metrics['train_accuracy']:.4f}  {loss}    {accuracy}  {metrics['train_time']:7.1f}"
     )
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     if rank() == 0:
         print(text, flush=True)
 

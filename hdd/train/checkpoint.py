@@ -1,8 +1,6 @@
 """What a run leaves in its folder: written whole, read with suspicion."""
 
-import dataclasses
 import io
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +9,20 @@ import torch
 from torch import nn
 
 from hdd.files import write_atomically
+from hdd.models.networks import describe
 from hdd.train.recipe import Recipe
 
 CHECKPOINT, WEIGHTS, HISTORY = "checkpoint.pt", "weights.safetensors", "history.json"
-PARTS = {"recipe", "net", "average", "optimizer", "scheduler", "epoch", "history"}
 
 
 def save_weights(path: Path, net: nn.Module, names: list[str] | None = None) -> None:
-    """Write the network's weights, or those called `names`, as safetensors."""
+    """Write the network's weights, or those called `names`, as safetensors.
+
+    What the network was built with goes along, for `hdd.models.networks.build_again`.
+    """
     state = {k: v.cpu().contiguous() for k, v in net.state_dict().items()}
-    write_atomically(path, safetensors.torch.save({k: state[k] for k in names or state}))
+    chosen = {k: state[k] for k in names or state}
+    write_atomically(path, safetensors.torch.save(chosen, describe(net)))
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -39,22 +41,15 @@ def read_checkpoint(path: Path, recipe: Recipe) -> dict[str, Any]:
     """
     content = path.read_bytes()  # an OSError here, such as no permission, is no damage
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:  # torch.load checks no checksums
-            if broken := archive.testzip():
-                raise zipfile.BadZipFile(broken)
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        if missing := PARTS - set(state):
-            raise KeyError(*missing)
-        saved = dict(state["recipe"])
+        saved = {name: v for name, v in state["recipe"].items() if v is not None}
     except Exception as error:  # many kinds of damage, many kinds of exceptions
         raise damaged(path, error) from error
-    wanted = dataclasses.asdict(recipe)
-    other = sorted(name for name in wanted if saved.get(name) != wanted[name])
+    wanted = recipe.as_dict()
+    other = sorted(name for name in saved | wanted if saved.get(name) != wanted.get(name))
     if other:
         listing = ", ".join(f"{name}={saved.get(name)!r}" for name in other)
-        raise ValueError(
-            f"{path} was made with {listing}. Fix: the same options, or another --out."
-        )
+        raise ValueError(f"{path} was made with {listing}. Fix: the same, or another folder.")
     return state
 
 
@@ -62,5 +57,5 @@ def damaged(path: Path, error: Exception) -> ValueError:
     """Return what to raise for a checkpoint that cannot be used."""
     return ValueError(
         f"Checkpoint {path} is damaged ({type(error).__name__}). "
-        "Fix: start again in another folder with --out; this one is left as it is."
+        "Fix: start again in another folder; this one is left as it is."
     )

@@ -1,6 +1,7 @@
 """Training and evaluating a classifier: one epoch, one evaluation, the whole run."""
 
 import math
+import operator
 import time
 from collections.abc import Callable, Iterable
 
@@ -10,15 +11,27 @@ from torch.nn import functional
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from hdd.device.utils import keep_freed_memory
+from hdd.models.cnn.fast_step import FastStep
 from hdd.progress import progress
 
 History = dict[str, list[float]]
 Batches = Iterable[tuple[Tensor, Tensor]]
 
 
+# Steps between two looks at what a GPU has computed: each look waits until it is done.
+LOOK_EVERY = 20
+UNSEEN = "Fix: a smaller learning rate, a longer warm-up, or look for bad images."
+
+
 def _autocast(device: torch.device, dtype: torch.dtype | None) -> torch.autocast:
     lower = dtype is not None and dtype != torch.float32
     return torch.autocast(device.type, dtype=dtype if lower else None, enabled=lower)
+
+
+def _moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return `tensor` on `device`, without waiting where that is safe."""
+    # From memory that is not pinned the copy could read what has been freed, as on Apple's GPUs.
+    return tensor.to(device, non_blocking=device.type == "cuda" and tensor.is_pinned())
 
 
 def train_one_epoch(
@@ -34,43 +47,133 @@ def train_one_epoch(
     """Train for one pass over `loader`; return (mean loss, accuracy), each image counted once.
 
     Labels are (B,), or targets (B, K) as CutMix makes them: then the largest one counts as right.
-    `on_step` is called after each step, for schedules by step and averages of weights. On a CPU,
-    freed memory is kept for the next step: see `keep_freed_memory`.
+    For outputs of another shape than (B, K) the accuracy is NaN. `on_step` is called after each
+    step, for schedules by step and averages of weights. On a CPU, freed memory is kept for the
+    next step: see `keep_freed_memory`. A GPU computes ahead; its losses are read every LOOK_EVERY
+    steps.
 
     Raises:
-        FloatingPointError: a loss that is not finite; the weights are those before that step.
-        ValueError: an empty loader.
+        FloatingPointError: a loss that is not finite. On a CPU the weights are those before that
+            step; on a GPU the message says up to which step they went on.
+        ValueError: an empty loader, or labels that the network has no output for; labels that are
+            on a GPU already are looked at in the first step only.
     """
     device = torch.device(device)
     if device.type == "cpu":
         keep_freed_memory()
     net.train()
-    loss_sum, correct, count = 0.0, 0, 0
-    for step, (images, labels) in enumerate(progress(loader, f"Epoch {epoch}"), start=1):
-        images, labels = images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+    tally = _Tally(epoch, optimizer, look_every=1 if device.type == "cpu" else LOOK_EVERY)
+    for images, labels in progress(loader, f"Epoch {epoch}"):
         with _autocast(device, amp_dtype):
-            logits = net(images)  # (B, K)
+            logits = net(_moved(images, device))  # (B, K)
+            if not tally.steps or labels.device.type == "cpu":
+                _check_labels(logits, labels, criteria)
+            labels = _moved(labels, device)
             loss = criteria(logits, labels)
-        value = loss.item()
-        if not math.isfinite(value):
-            rates = ", ".join(f"{group['lr']:.3g}" for group in optimizer.param_groups)
-            raise FloatingPointError(
-                f"Loss {value} in epoch {epoch}, step {step}, at learning rate {rates}. "
-                "Fix: a smaller learning rate, a longer warm-up, or look for bad images."
-            )
+        tally.add(loss, logits, labels)
+        if tally.bad_step:
+            here = tally.bad_step == tally.steps
+            cause = _cause(net, images, labels, criteria) if here else UNSEEN
+            raise FloatingPointError(tally.message(cause, taken=tally.steps - 1))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         if on_step is not None:
             on_step()
-        # A mean over batches would give the images of a smaller last batch more weight.
-        loss_sum += value * len(labels)
-        classes = labels if labels.ndim == 1 else labels.argmax(1)
-        correct += int((logits.argmax(1) == classes).sum())
-        count += len(labels)
-    if not count:
-        raise ValueError("The training loader is empty. Fix: give it at least one image.")
-    return loss_sum / count, correct / count
+    return tally.means()
+
+
+class _Tally:
+    """Sums the losses and the right answers of an epoch, and finds losses that are not finite."""
+
+    def __init__(self, epoch: int, optimizer: torch.optim.Optimizer, look_every: int) -> None:
+        self.epoch, self.optimizer, self.look_every = epoch, optimizer, look_every
+        self.loss_sum, self.right, self.count = 0.0, 0.0, 0
+        self.steps = 0
+        self.bad_step, self.bad_loss = 0, 0.0  # steps count from 1
+        self.unread: list[tuple[Tensor, Tensor, int]] = []  # loss, right answers, images
+
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Take in a step's figures, and read them if it is time."""
+        right = torch.full_like(loss, math.nan)
+        if logits.ndim == 2:
+            classes = labels if labels.ndim == 1 else labels.argmax(1)
+            right = (logits.argmax(1) == classes).sum()
+        self.unread.append((loss.detach(), right.detach(), len(labels)))
+        self.steps += 1
+        if len(self.unread) == self.look_every:
+            self.read()
+
+    def read(self) -> None:
+        """Wait for the device, and add up what has not been read yet."""
+        losses, rights = (
+            torch.stack([figures[i] for figures in self.unread]).tolist() for i in (0, 1)
+        )
+        first = self.steps - len(self.unread) + 1
+        for i, (loss, right) in enumerate(zip(losses, rights, strict=True)):
+            if not math.isfinite(loss) and not self.bad_step:
+                self.bad_step, self.bad_loss = first + i, loss
+            # A mean over batches would give the images of a smaller last batch more weight.
+            self.loss_sum += loss * self.unread[i][2]
+            self.right += right
+            self.count += self.unread[i][2]
+        self.unread.clear()
+
+    def message(self, cause: str, taken: int) -> str:
+        """Return what to say about a loss that is not finite, after so many steps."""
+        rates = ", ".join(f"{group['lr']:.3g}" for group in self.optimizer.param_groups)
+        what = f"Loss {self.bad_loss} in epoch {self.epoch}, step {self.bad_step}"
+        if taken >= self.bad_step:
+            cause = f"The weights went on to step {taken} and are spoilt. {cause}"
+        return f"{what}, at learning rate {rates}. {cause}"
+
+    def means(self) -> tuple[float, float]:
+        """Return (loss, accuracy) over all images of the epoch."""
+        if self.unread:
+            self.read()
+        if self.bad_step:
+            raise FloatingPointError(self.message(UNSEEN, taken=self.steps))
+        if not self.count:
+            raise ValueError("The training loader is empty. Fix: give it at least one image.")
+        return self.loss_sum / self.count, self.right / self.count
+
+
+def _ignored(criteria: Callable) -> int:
+    return getattr(criteria, "ignore_index", -100)  # as cross-entropy's
+
+
+def _check_labels(logits: Tensor, labels: Tensor, criteria: Callable) -> None:
+    """Raise ValueError if logits (B, K) have no column for a label; else PyTorch's is a riddle."""
+    outputs = logits.shape[-1]
+    if logits.ndim != 2 or labels.shape == logits.shape:
+        return
+    if labels.ndim == 2:
+        raise ValueError(
+            f"Targets are for {labels.shape[1]} classes, but the network has {outputs} outputs. "
+            f"Fix: build it with num_classes={labels.shape[1]}."
+        )
+    asked = labels[labels != _ignored(criteria)]
+    low, high = (int(value) for value in asked.aminmax()) if len(asked) else (0, 0)
+    if low < 0 or high >= outputs:
+        where = f"up to {high}" if high >= outputs else f"down to {low}"
+        fix = f"build it with num_classes={high + 1}" if low >= 0 else "number the classes from 0"
+        raise ValueError(
+            f"Labels go {where}, but the network has {outputs} outputs, for the classes 0 to "
+            f"{outputs - 1}. Fix: {fix}."
+        )
+
+
+def _cause(net: nn.Module, images: Tensor, labels: Tensor, criteria: Callable) -> str:
+    """Return what about this batch or the weights explains a loss that is not finite."""
+    if not images.isfinite().all():
+        return "The images of this step hold NaN or infinity. Fix: mend or leave out such images."
+    if labels.is_floating_point() and not labels.isfinite().all():
+        return "The targets of this step hold NaN or infinity. Fix: mend the targets."
+    if labels.ndim == 1 and (labels == _ignored(criteria)).all():
+        return f"All labels of this step are {_ignored(criteria)}, ignored. Fix: leave it out."
+    if not all(parameter.isfinite().all() for parameter in net.parameters()):
+        return "The weights were not finite before. Fix: a new network, a smaller learning rate."
+    return "Fix: a smaller learning rate or a longer warm-up."
 
 
 @torch.no_grad()  # not inference_mode: what comes out may be used in a later training
@@ -86,11 +189,11 @@ def predict(
     logits, labels = [], []
     for images, targets in loader:
         with _autocast(device, amp_dtype):
-            logits.append(net(images.to(device, non_blocking=True)).float().cpu())
-        labels.append(targets.cpu())
+            logits.append(net(_moved(images, device)).float())
+        labels.append(targets)
     if not labels:
         raise ValueError("The loader is empty. Fix: give it at least one image.")
-    return torch.cat(logits), torch.cat(labels)
+    return torch.cat(logits).cpu(), torch.cat(labels).cpu()  # one wait for a GPU, at the end
 
 
 def evaluate(
@@ -105,6 +208,7 @@ def evaluate(
     so can runs with different losses be compared.
     """
     logits, labels = predict(net, loader, device, amp_dtype)
+    _check_labels(logits, labels, functional.cross_entropy)
     accuracy = (logits.argmax(1) == labels).double().mean().item()
     return functional.cross_entropy(logits, labels).item(), accuracy
 
@@ -122,6 +226,7 @@ def naive_train_classification_model(
     *,
     log_every: int = 1,
     amp_dtype: torch.dtype | None = None,
+    fast_step: bool = False,
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> History:
     """Train `net` and return its history; `scheduler` steps once an epoch.
@@ -138,7 +243,9 @@ def naive_train_classification_model(
         verbose: whether to print a line an epoch.
         log_every: print every so many epochs, and always the last.
         amp_dtype: dtype for autocast (`get_amp_dtype`); None or float32 for none.
-        on_epoch: called with (epoch from 1, that epoch's figures), for logging or snapshots.
+        fast_step: train an MLPMixer on the CPU with its fused step, if that finds the network's own
+            loss and gradients before each epoch: see `hdd.models.cnn.fast_step`.
+        on_epoch: called with (epoch from 1, that epoch's values), for logging or snapshots.
 
     Returns:
         A list with one value an epoch for each of train_loss (what `criteria` says, in training
@@ -146,32 +253,56 @@ def naive_train_classification_model(
         first parameter group) and train_time (seconds).
 
     Raises:
-        ValueError: max_epochs or log_every below 1, or an empty loader.
+        ValueError: max_epochs or log_every below 1, an empty loader, or labels that the network
+            has no output for.
         FloatingPointError: the loss is not finite; names epoch, step and learning rate.
     """
-    for name, value in {"max_epochs": max_epochs, "log_every": log_every}.items():
-        if value < 1:
-            raise ValueError(f"{name}={value} must be at least 1. Fix: {name}=1.")
+    _check_counts(max_epochs=max_epochs, log_every=log_every)
+    _check_loaders(train_loader=train_loader, val_loader=val_loader)
     net.to(device)
+    dtype = amp_dtype or torch.float32
+    chooser = FastStep(net, _first_images(val_loader), dtype) if fast_step else None
     history: History = {}
     for epoch in range(1, max_epochs + 1):
         rate, start = float(optimizer.param_groups[0]["lr"]), time.perf_counter()
+        step, step_dtype = chooser.choose() if chooser else (net, amp_dtype)
         train_loss, train_accuracy = train_one_epoch(
-            net, criteria, train_loader, device, optimizer, amp_dtype, epoch
+            step, criteria, train_loader, device, optimizer, step_dtype, epoch
         )
         train_time = time.perf_counter() - start
         val_loss, val_accuracy = evaluate(net, val_loader, device, amp_dtype)
-        figures = {"train_loss": train_loss, "train_accuracy": train_accuracy}
-        figures |= {"val_loss": val_loss, "val_accuracy": val_accuracy}
-        figures |= {"learning_rate": rate, "train_time": train_time}
-        for name, value in figures.items():
+        values = {"train_loss": train_loss, "train_accuracy": train_accuracy}
+        values |= {"val_loss": val_loss, "val_accuracy": val_accuracy}
+        values |= {"learning_rate": rate, "train_time": train_time}
+        for name, value in values.items():
             history.setdefault(name, []).append(value)
         _step(scheduler, val_loss)
         if verbose and (epoch % log_every == 0 or epoch == max_epochs):
-            print(_log_line(epoch, max_epochs, figures))
+            print(_log_line(epoch, max_epochs, values))
         if on_epoch is not None:
-            on_epoch(epoch, figures)
+            on_epoch(epoch, values)
     return history
+
+
+def _check_counts(**counts: int) -> None:
+    for name, value in counts.items():
+        if value < 1:
+            raise ValueError(f"{name}={value} must be at least 1. Fix: {name}=1.")
+
+
+def _check_loaders(**loaders: Batches) -> None:
+    for name, loader in loaders.items():
+        if operator.length_hint(loader, 1) == 0:  # else found out after an epoch of training
+            raise ValueError(
+                f"{name} is empty. Fix: give it at least one image; a DataLoader with "
+                "drop_last=True needs a whole batch."
+            )
+
+
+def _first_images(loader: Batches) -> Tensor:
+    """Return a batch of images, without a trace in the random numbers that training draws."""
+    with torch.random.fork_rng(devices=[]):
+        return next(iter(loader))[0]
 
 
 def _step(scheduler, val_loss: float) -> None:
@@ -181,10 +312,10 @@ def _step(scheduler, val_loss: float) -> None:
         scheduler.step()
 
 
-def _log_line(epoch: int, max_epochs: int, figures: dict[str, float]) -> str:
+def _log_line(epoch: int, max_epochs: int, values: dict[str, float]) -> str:
     """Return the line that the source document prints."""
     return (
-        f"Epoch: {epoch}/{max_epochs} Train Loss: {figures['train_loss']:.4f} "
-        f"Accuracy: {figures['train_accuracy']:.4f} Time: {figures['train_time']:.5f}  | "
-        f"Val Loss: {figures['val_loss']:.4f} Accuracy: {figures['val_accuracy']:.4f}"
+        f"Epoch: {epoch}/{max_epochs} Train Loss: {values['train_loss']:.4f} "
+        f"Accuracy: {values['train_accuracy']:.4f} Time: {values['train_time']:.5f}  | "
+        f"Val Loss: {values['val_loss']:.4f} Accuracy: {values['val_accuracy']:.4f}"
     )

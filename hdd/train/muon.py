@@ -1,44 +1,55 @@
-"""Muon with AdamW beside it as one optimizer, and AdamW with its schedule for short runs."""
+"""Muon, which makes its steps orthogonal, with AdamW beside it as one optimizer."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import OneCycleLR
 
 from hdd.device.utils import get_amp_dtype
 
 
 class MuonAdamW(torch.optim.Optimizer):
-    """Muon on the blocks' weight matrices, torch.optim.AdamW on the other parameters.
+    """Muon on a network's hidden matrices, torch.optim.AdamW on its other parameters.
 
-    Muon (Jordan et al., 2024) makes the momentum of a matrix orthogonal before it takes the step;
-    it is meant for hidden matrices only, hence the pair. Both learning rates are in `param_groups`,
-    so that one scheduler drives them together.
+    Muon is meant for matrices between hidden layers only, hence the pair: the weights of all
+    `nn.Linear` in the blocks go to Muon; stem, head, norms, biases and tables of positions to
+    AdamW. Both learning rates are in `param_groups`, so that one scheduler drives them together.
 
     Args:
-        net: a network with `blocks`, such as MLPMixer.
+        net: a network with `blocks`, such as MLPMixer; without, all of it counts as a block.
         lr: of Muon, scaled to the root mean square of AdamW's steps.
-        weight_decay: of Muon; the other parameters (stem, norms, biases, head) have none.
+        weight_decay: of Muon; the other parameters have none.
         adamw_lr: of AdamW.
+
+    Raises:
+        ValueError: a network without such a matrix.
     """
 
     def __init__(
-        self, net: nn.Module, lr: float = 2e-3, weight_decay: float = 0.5, adamw_lr: float = 1e-3
+        self, net: nn.Module, lr: float = 2e-3, weight_decay: float = 0.1, adamw_lr: float = 1e-3
     ) -> None:
-        matrices = [p for p in net.blocks.parameters() if p.ndim == 2]
+        blocks = getattr(net, "blocks", net)
+        matrices = [part.weight for part in blocks.modules() if isinstance(part, nn.Linear)]
+        if not matrices:
+            raise ValueError(
+                f"{type(net).__name__} has no nn.Linear in its blocks, nothing for Muon. "
+                "Fix: torch.optim.AdamW(net.parameters())."
+            )
         inside = {id(p) for p in matrices}
         rest = [p for p in net.parameters() if id(p) not in inside]
-        self.parts = [
-            Muon(matrices, lr, weight_decay),
-            torch.optim.AdamW(rest, adamw_lr, betas=(0.9, 0.99), weight_decay=0.0, fused=True),
-        ]
-        super().__init__([{"params": matrices}, {"params": rest}], {"lr": lr})
-        self._share_groups()
+        parts = [Muon(matrices, lr, weight_decay)]
+        if rest:
+            options = {"betas": (0.9, 0.99), "weight_decay": 0.0, "fused": True}
+            parts.append(torch.optim.AdamW(rest, adamw_lr, **options))
+        super().__init__(matrices + rest, {"lr": lr})
+        self.__setstate__({"parts": parts})
 
-    def _share_groups(self) -> None:
-        """Let a scheduler that changes our groups change those of the two parts."""
+    def __getstate__(self) -> dict[str, Any]:
+        return super().__getstate__() | {"parts": self.parts}  # what copies and files hold
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        # A scheduler that changes our groups changes those of the two parts.
         self.param_groups = [group for part in self.parts for group in part.param_groups]
 
     def step(self, closure: Any = None) -> None:
@@ -54,27 +65,37 @@ class MuonAdamW(torch.optim.Optimizer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         for part, state in zip(self.parts, state_dict["parts"], strict=True):
             part.load_state_dict(state)
-        self._share_groups()
+        self.__setstate__({})
 
 
 class Muon(torch.optim.Muon):
-    """torch.optim.Muon, whose products are in float32 where bfloat16 would be emulated.
+    """Momentum whose every step is made orthogonal: no direction is left behind.
 
-    The library makes every matrix orthogonal in bfloat16, whatever the network computes in. On a
-    processor without bfloat16 that takes longer than the rest of a training step; see the table
-    of `python -m hdd.benchmark`. There, the same iteration runs in float32, on all matrices of
-    one shape at once.
+    The momentum of a weight matrix M = U S V^T (U, V: directions out and in, S: how strongly each
+    pair is wanted) is dominated by a few large values in S, so that plain momentum or Adam mostly
+    repeats a few directions. Muon replaces S by ones and steps along U V^T: all directions get the
+    same length, the rare ones, too. Instead of a singular value decomposition, five rounds of
+    products (Newton and Schulz) push all singular values to about 1; nothing finer is needed.
+    Source: K. Jordan and others, 2024, https://kellerjordan.github.io/posts/muon/; the scale of
+    the step, 0.2 sqrt(longer side), as large as AdamW's: Liu et al., 2025, arXiv 2502.16982.
+
+    The formulas are torch.optim.Muon's, which goes from matrix to matrix and always computes in
+    bfloat16. Here all matrices of one shape go together, in float32 where bfloat16 would be
+    emulated: see the table of `python -m hdd.benchmark`.
     """
 
     def __init__(self, matrices: list[nn.Parameter], lr: float, weight_decay: float) -> None:
         super().__init__(matrices, lr, weight_decay, adjust_lr_fn="match_rms_adamw")
+        self.__setstate__({})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        (device,) = {p.device for group in self.param_groups for p in group["params"]}
+        self.dtype = get_amp_dtype(device)
 
     @torch.no_grad()
     def step(self) -> None:
-        devices = {p.device for group in self.param_groups for p in group["params"]}
-        if all(get_amp_dtype(device) == torch.bfloat16 for device in devices):
-            super().step()
-            return
+        """Take one step; a parameter without a gradient stays."""
         for group in self.param_groups:
             by_shape: dict[torch.Size, list[nn.Parameter]] = {}
             for p in group["params"]:
@@ -84,7 +105,7 @@ class Muon(torch.optim.Muon):
                 self._step_together(parameters, group)
 
     def _step_together(self, parameters: list[nn.Parameter], group: dict[str, Any]) -> None:
-        """Step matrices of one shape by the library's formulas, in float32."""
+        """Step matrices of one shape by the library's formulas."""
         states, momentum = [self.state[p] for p in parameters], group["momentum"]
         for state, p in zip(states, parameters, strict=True):
             if "momentum_buffer" not in state:
@@ -93,13 +114,15 @@ class Muon(torch.optim.Muon):
         grads = [p.grad for p in parameters]
         torch._foreach_lerp_(buffers, grads, 1 - momentum)
         update = torch.stack(torch._foreach_lerp(grads, buffers, momentum))  # Nesterov's
-        update = _orthogonal(update, group["ns_coefficients"], group["ns_steps"], group["eps"])
+        update = orthogonal(
+            update.to(self.dtype), group["ns_coefficients"], group["ns_steps"], group["eps"]
+        ).to(update.dtype)
         torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
         scale = 0.2 * max(update.shape[1:]) ** 0.5  # match_rms_adamw
         torch._foreach_add_(parameters, update.unbind(), alpha=-group["lr"] * scale)
 
 
-def _orthogonal(
+def orthogonal(
     matrices: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float
 ) -> Tensor:
     """Return (N, rows, columns) with all singular values moved close to 1: Newton and Schulz."""
@@ -111,15 +134,3 @@ def _orthogonal(
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if tall else x
-
-
-def adamw_one_cycle(
-    parameters: Iterable[nn.Parameter], lr: float, steps: int, weight_decay: float
-) -> tuple[torch.optim.Optimizer, OneCycleLR]:
-    """Return AdamW, and a schedule that rises for a tenth of the steps and falls to 0 in a cosine.
-
-    Call the schedule's `step()` after each of at most `steps` steps of the optimizer.
-    """
-    optimizer = torch.optim.AdamW(parameters, lr, weight_decay=weight_decay, fused=True)
-    total = max(steps, 20)  # a rise of less than two steps divides by zero
-    return optimizer, OneCycleLR(optimizer, lr, total, pct_start=0.1, cycle_momentum=False)

@@ -1,11 +1,82 @@
 """Several processes that share each batch, as `torchrun` starts them."""
 
-from collections.abc import Iterator
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
 import torch
 from torch import Tensor, distributed
 
 from hdd.dataset.image_tensors import BatchLoader
+from hdd.device.utils import get_device
+
+LAUNCH = "torchrun --standalone --nproc-per-node=2 -m hdd.train ..."
+NUMBERS = ("RANK", "WORLD_SIZE", "LOCAL_RANK")  # torchrun gives them to each process
+# The others wait while the first one downloads; one that dies ends all much sooner.
+PATIENCE = timedelta(hours=1)
+
+
+def meet(preferred: Sequence[str]) -> torch.device:
+    """Join the other processes that torchrun started, and return this one's device.
+
+    Raises:
+        ValueError: not started by torchrun, or no device that several processes can share.
+        ConnectionError: the processes do not reach each other.
+    """
+    numbers = _numbers()
+    shareable = [name for name in preferred if not name.startswith("mps")]  # no backend for it
+    if not shareable:
+        raise ValueError(
+            f"Several processes cannot share device={preferred[0]!r}. Fix: device='cpu', or a "
+            "single process without torchrun."
+        )
+    device = get_device(shareable)
+    if device.type == "cuda":
+        device = _own_gpu(numbers["LOCAL_RANK"])
+    try:
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", None, PATIENCE)
+    except (RuntimeError, ValueError, OSError) as error:
+        reason = " ".join(str(error).split())[:200].rstrip(".")
+        raise ConnectionError(
+            f"The processes do not reach each other ({reason}). Fix: on one machine {LAUNCH}; "
+            "where its name leads nowhere, name an interface: GLOO_SOCKET_IFNAME=lo (macOS: lo0)."
+        ) from error
+    return device
+
+
+def _numbers() -> dict[str, int]:
+    """Return what torchrun said about this process."""
+    for name in NUMBERS:
+        if not os.environ.get(name, "").isdecimal():
+            raise ValueError(
+                f"The variable {name} is {os.environ.get(name, 'not set')!r}, but RANK is there, "
+                f"and torchrun sets all of {', '.join(NUMBERS)}. Fix: {LAUNCH}; or, for a single "
+                "process, unset RANK."
+            )
+    return {name: int(os.environ[name]) for name in NUMBERS}
+
+
+def _own_gpu(index: int) -> torch.device:
+    if index >= torch.cuda.device_count():
+        raise ValueError(
+            f"Process {index} of this machine has no GPU of its own: there are "
+            f"{torch.cuda.device_count()}. Fix: --nproc-per-node={torch.cuda.device_count()}."
+        )
+    torch.cuda.set_device(index)
+    return torch.device("cuda", index)
+
+
+@contextlib.contextmanager
+def first_alone() -> Iterator[None]:
+    """Let process 0 do the block before the others, so that one download serves them all."""
+    if rank():
+        distributed.barrier()
+    try:
+        yield
+    finally:  # what failed for the first one may fail for the others, too: they will say so
+        if processes() > 1 and not rank():
+            distributed.barrier()
 
 
 def rank() -> int:
@@ -41,7 +112,7 @@ class Shard:
         if loader.batch_size % processes:
             raise ValueError(
                 f"batch_size={loader.batch_size} does not divide among {processes} processes. "
-                f"Fix: --batch-size {processes * max(1, loader.batch_size // processes)}."
+                f"Fix: batch_size={processes * max(1, loader.batch_size // processes)}."
             )
         self.loader, self.rank, self.processes = loader, rank, processes
 

@@ -6,10 +6,10 @@ has written; `python -m hdd.train.records evaluate NAME` measures its recorded w
 
 import datetime
 import json
-import math
 import platform
 import re
 import statistics
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,44 +18,76 @@ from typing import Any
 import safetensors.torch
 import torch
 import torchvision
-from safetensors import SafetensorError
-from torch import Tensor
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
 
-from hdd.command import EXPECTED, OneLineParser, fail
+from hdd.command import OneLineParser, fail
 from hdd.dataset.image_tensors import BatchLoader
 from hdd.dataset.loading import load
 from hdd.files import write_atomically
-from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.models.cnn.timm_twin import timm_twin
+from hdd.models.networks import build_again
 from hdd.train.classification_utils import evaluate
 
-RUNS = Path(__file__).parents[2] / "resources" / "runs"
+ROOT = Path(__file__).parents[2]
+RUNS = ROOT / "resources" / "runs"
 CHECKPOINTS = RUNS.parent / "checkpoints"
 
 
-def _device_name(device: str | torch.device) -> str:
-    kind = torch.device(device).type
-    if kind == "cuda":
-        return torch.cuda.get_device_name(device)
-    name = f"{kind}, {torch.get_num_threads()} threads, {platform.machine()}"
-    return f"{name}, {torch.backends.cpu.get_cpu_capability()}" if kind == "cpu" else name
-
-
 def provenance(device: str | torch.device) -> dict[str, Any]:
-    """Return where and when a figure was made: device, versions, date."""
+    """Return where, when and by which code a figure was made."""
+    kind = torch.device(device).type
+    name = f"{kind}, {platform.machine()}"
+    if kind == "cpu":
+        name += f", {torch.backends.cpu.get_cpu_capability()}"
     return {
-        "device": _device_name(device),
+        "device": torch.cuda.get_device_name(device) if kind == "cuda" else name,
+        "processor": _processor_name(),
+        "threads": torch.get_num_threads(),
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,
             "torchvision": torchvision.__version__,
         },
+        "code": code_version(),
         "date": datetime.date.today().isoformat(),
     }
 
 
+def _processor_name() -> str | None:
+    """Return the processor's model name, or None where the system does not tell."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        found = re.search(r"^model name\s*: (.+)$", cpuinfo.read_text(), re.MULTILINE)
+        return found and found[1]
+    if sys.platform == "darwin":
+        return _output("sysctl", "-n", "machdep.cpu.brand_string")
+    return platform.processor() or None
+
+
+def code_version() -> dict[str, Any] | None:
+    """Return the commit of this package, and whether its files are those of the commit.
+
+    None for a package that is not in a git checkout of its own, such as an installed one.
+    """
+    if not (ROOT / ".git").exists():
+        return None
+    git = ("git", "--no-optional-locks", "-C", str(ROOT), "-c", "safe.directory=*")
+    commit, changed = _output(*git, "rev-parse", "HEAD"), _output(*git, "status", "-s", "--", "hdd")
+    return commit and {"commit": commit, "clean": changed == ""}
+
+
+def _output(*command: str) -> str | None:
+    """Return what a command prints, or None if it fails or does not exist."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
 def save_run(name: str, content: dict[str, Any], device: str | torch.device) -> Path:
-    """Write `resources/runs/<name>.json`: `content` plus device, versions and date.
+    """Write `resources/runs/<name>.json`: `content` plus its `provenance`.
 
     An existing record is replaced only once the new one is complete.
     """
@@ -74,8 +106,12 @@ def load_run(name: str) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: no such record; the message lists those that exist.
+        ValueError: the file is damaged.
     """
-    return json.loads(_existing(RUNS, name, ".json").read_text(encoding="utf-8"))
+    record = _converted(_existing(RUNS, name, ".json"), json.loads)
+    if not isinstance(record, dict):
+        raise ValueError(f"The record {name!r} is damaged. Fix: take it from the repository again.")
+    return record
 
 
 def load_runs(prefix: str) -> list[dict[str, Any]]:
@@ -89,7 +125,7 @@ def load_runs(prefix: str) -> list[dict[str, Any]]:
     return [load_run(f"{prefix}{number}") for number in numbers or [0]]
 
 
-def spread(values: Sequence[float]) -> str:
+def mean_and_range(values: Sequence[float]) -> str:
     """Return "mean (smallest-largest)" of what several seeds gave, with one decimal each."""
     mean, low, high = statistics.mean(values), min(values), max(values)
     return f"{mean:.1f} ({low:.1f}-{high:.1f})"
@@ -100,41 +136,42 @@ def load_weights(name: str) -> dict[str, Tensor]:
 
     Raises:
         FileNotFoundError: no such weights; the message lists those that exist.
+        ValueError: a file that holds no weights; the message names it.
     """
-    weights = safetensors.torch.load_file(_existing(CHECKPOINTS, name, ".safetensors"))
-    return {key: tensor.float() for key, tensor in weights.items()}
+    return _read_weights(_existing(CHECKPOINTS, name, ".safetensors"))[0]
 
 
-def load_net(name: str, epoch: int | None = None) -> MLPMixer:
+def load_net(name: str, epoch: int | None = None) -> nn.Module:
     """Return the network of a recorded run, with its last weights or those after an epoch.
 
-    Snapshots hold the stem and the token mixing; whatever else a network of an `epoch` has is
-    random.
+    It is built as its saved weights say. Snapshots hold the stem and the token mixing; whatever
+    else a network of an `epoch` has is random.
 
     Raises:
         FileNotFoundError: no such weights; the message lists those that exist.
-        ValueError: a run of another network than a Mixer.
+        ValueError: a file that holds no weights, or does not say of which network.
     """
-    recipe = load_run(name).get("recipe")
-    if recipe is None:
-        raise ValueError(f"{name} records no single training. Fix: a run of `hdd.train`.")
-    if recipe["model"] != "mixer":
-        raise ValueError(
-            f"{name} is a {recipe['model']}; only Mixers can be loaded. Fix: the name of one."
-        )
-    weights = load_weights(name if epoch is None else f"{name}/epoch_{epoch:04d}")
-    dim, channels, patch_size, _ = weights["patch_embedding.weight"].shape
-    hidden, tokens = weights["blocks.0.token_mixing.fc1.weight"].shape
-    net = MLPMixer(
-        image_size=patch_size * math.isqrt(tokens),
-        channels=channels,
-        patch_size=patch_size,
-        dim=dim,
-        depth=recipe["depth"],
-        token_dim=hidden,
-    )
-    net.load_state_dict(weights, strict=epoch is None)
+    name = name if epoch is None else f"{name}/epoch_{epoch:04d}"
+    path = _existing(CHECKPOINTS, name, ".safetensors")
+    weights, metadata = _read_weights(path)
+    try:
+        net = build_again(metadata)
+        net.load_state_dict(weights, strict=epoch is None)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"{path} cannot be loaded: {error}") from error
     return net.eval()
+
+
+def _read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str] | None]:
+    """Return the tensors of a safetensors file as float32, and its metadata."""
+    try:
+        with safe_open(path, "pt") as file:
+            return {key: file.get_tensor(key).float() for key in file.keys()}, file.metadata()  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError) as error:
+        raise ValueError(
+            f"{path} holds no weights ({error}). Fix: get the file anew, for example by "
+            f"`git checkout {path.name}`; a pointer of Git LFS or a page of HTML is no weights."
+        ) from error
 
 
 def _existing(folder: Path, name: str, suffix: str) -> Path:
@@ -171,12 +208,12 @@ def keep_run(
     earlier = {*kept.glob("*.safetensors"), CHECKPOINTS / f"{name}.safetensors", record}
     earlier = {path for path in earlier if path.exists()}
     if earlier and not replace:
-        raise FileExistsError(f"There is a run {name!r}. Fix: another name, or --replace.")
+        raise FileExistsError(f"There is a run {name!r}. Fix: another name, or replace=True.")
     source = folder / "history.json"
     if not source.exists():
-        raise FileNotFoundError(f"No finished run in {folder}. Fix: python -m hdd.train --resume.")
+        raise FileNotFoundError(f"No finished run in {folder}. Fix: the folder of one.")
     contents = _converted(source, lambda text: to_json(json.loads(text)))
-    files = _halved(folder, kept, weights, snapshots)
+    files = _float16_files(folder, kept, weights, snapshots)
     for path, content in files.items():
         write_atomically(path, content)
     for path in earlier - {*files, record}:
@@ -184,7 +221,7 @@ def keep_run(
     write_atomically(record, contents)
 
 
-def _halved(
+def _float16_files(
     folder: Path, kept: Path, weights: bool, snapshots: set[int] | None
 ) -> dict[Path, bytes]:
     """Return what to write where: the chosen weights as float16."""
@@ -200,15 +237,22 @@ def _halved(
 def _as_float16(content: bytes) -> bytes:
     weights = safetensors.torch.load(content)
     halves = {k: t.half() if t.is_floating_point() else t for k, t in weights.items()}
-    return safetensors.torch.save(halves)
+    return safetensors.torch.save(halves, _metadata(content))
 
 
-def _converted(path: Path, convert: Callable[[bytes], bytes]) -> bytes:
+def _metadata(content: bytes) -> dict[str, str] | None:
+    """Return the metadata of a safetensors file's bytes, which begin with a header in JSON."""
+    length = int.from_bytes(content[:8], "little")
+    return json.loads(content[8 : 8 + length]).get("__metadata__")
+
+
+def _converted(path: Path, convert: Callable[[bytes], Any]) -> Any:
+    """Return what `convert` makes of a file, or raise ValueError with the file's name."""
     try:
         return convert(path.read_bytes())
     except (ValueError, SafetensorError) as error:
         raise ValueError(
-            f"{path} is damaged ({error}). Fix: train again, in another folder."
+            f"{path} is damaged ({error}). Fix: the file once more, from where it came."
         ) from error
 
 
@@ -244,8 +288,8 @@ def main(argv: list[str] | None = None) -> int:
         else:
             for kind, accuracy in reevaluate(options.name, options.data_root).items():
                 print(f"{kind:10s}{accuracy:.4f}")
-    except (*EXPECTED, SafetensorError) as error:
-        return fail(parser.prog, error)
+    except Exception as error:
+        return fail(keep if options.action == "keep" else again, error)
     return 0
 
 

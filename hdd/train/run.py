@@ -15,10 +15,12 @@ from torch.optim.swa_utils import AveragedModel
 from hdd.dataset.image_tensors import BatchLoader, ImageTensors, split_validation
 from hdd.dataset.loading import load
 from hdd.device.utils import get_amp_dtype
-from hdd.models.cnn.fused_mixer import FusedMixer, is_plain_mixer
+from hdd.models.cnn.fast_step import PROOF_IMAGES, FastStep
 from hdd.train.classification_utils import evaluate, predict, train_one_epoch
-from hdd.train.processes import Shard, mean_over_processes, processes, rank
+from hdd.train.processes import Shard, first_alone, mean_over_processes, processes, rank
 from hdd.train.recipe import Recipe
+
+ORDER, AUGMENTATION = 1, 2  # of the images of an epoch: two streams of random numbers
 
 
 class Run:
@@ -33,12 +35,14 @@ class Run:
     def __init__(self, recipe: Recipe, device: torch.device, data_root: str | Path) -> None:
         self.recipe, self.device = recipe, device
         self.epoch, self.history = 0, {}
-        train, self.test = load(recipe.dataset, data_root)
+        with first_alone():
+            train, self.test = (part.to(device) for part in load(recipe.dataset, data_root))
         self.train_data, self.val_data = _split(train, recipe)
         self.net = recipe.network(train).to(device)
         _check_normalisation(self.net)
         self.amp_dtype = _precision(recipe.precision, get_amp_dtype(device))
-        self.step_net = self._step_net()
+        few = self.train_data.normalize(self.train_data.images[:PROOF_IMAGES])
+        self.step = FastStep(self.net, few, self.amp_dtype, print if rank() == 0 else _silent)
         self.optimizer = recipe.build_optimizer(self.net)
         self.scheduler = recipe.build_scheduler(self.optimizer, len(self._loader()))
         self.average = average_of(self.net, recipe.weight_average)
@@ -47,12 +51,6 @@ class Run:
     def result(self) -> nn.Module:
         """The network to evaluate and keep: the averaged weights, if the recipe averages."""
         return self.net if self.average is None else self.average.module
-
-    def _step_net(self) -> nn.Module:
-        """Return what computes the loss of a step: the network, fused and shared out if it can."""
-        fused = self.device.type == "cpu" and is_plain_mixer(self.net)
-        net = FusedMixer(self.net, self.amp_dtype) if fused else self.net
-        return DistributedDataParallel(net) if distributed.is_initialized() else net
 
     def _loader(self) -> Shard:
         """Return the loader of the current epoch, whose order depends on seed and epoch alone."""
@@ -63,41 +61,38 @@ class Run:
             shuffle=True,
             augment=recipe.augmentation(),
             mix=recipe.mix(len(self.train_data.class_names)),
-            seed=_epoch_seed(recipe.seed, self.epoch),
+            seed=_epoch_seed(recipe.seed, self.epoch, ORDER),
         )
         return Shard(loader, rank(), processes())
 
     def train_epoch(self) -> dict[str, float]:
-        """Train for one epoch, evaluate, and return the epoch's figures."""
+        """Train for one epoch, evaluate, and return the epoch's metrics."""
         # Seeded anew for each epoch: a resumed run draws what an uninterrupted one would have.
-        torch.manual_seed(_epoch_seed(self.recipe.seed, self.epoch))
+        torch.manual_seed(_epoch_seed(self.recipe.seed, self.epoch, AUGMENTATION))
         criterion = nn.CrossEntropyLoss(label_smoothing=self.recipe.label_smoothing)
         rate, start = self.optimizer.param_groups[0]["lr"], time.perf_counter()
+        step, amp_dtype = self.step.choose()
         loss, accuracy = train_one_epoch(
-            self.step_net,
+            DistributedDataParallel(step) if distributed.is_initialized() else step,
             criterion,
             self._loader(),
             self.device,
             self.optimizer,
-            self._step_dtype(),
+            amp_dtype,
             self.epoch + 1,
             self._after_step,
         )
         loss, accuracy = mean_over_processes(loss, accuracy)
-        figures = {"train_loss": loss, "train_accuracy": accuracy, "learning_rate": float(rate)}
-        figures["train_time"] = time.perf_counter() - start
+        metrics = {"train_loss": loss, "train_accuracy": accuracy, "learning_rate": float(rate)}
+        metrics["train_time"] = time.perf_counter() - start
+        metrics["step"] = "plain" if step is self.net else "fused"
         if self.val_data is not None:
-            figures["val_loss"], figures["val_accuracy"] = self.evaluate(self.val_data)
-            _check_finite("validation loss", figures["val_loss"], self.epoch + 1)
-        for name, value in figures.items():
+            metrics["val_loss"], metrics["val_accuracy"] = self.evaluate(self.val_data)
+            _check_finite("validation loss", metrics["val_loss"], self.epoch + 1)
+        for name, value in metrics.items():
             self.history.setdefault(name, []).append(value)
         self.epoch += 1
-        return figures
-
-    def _step_dtype(self) -> torch.dtype | None:
-        """Return the dtype of autocast; the fused step casts by itself."""
-        inner = getattr(self.step_net, "module", self.step_net)
-        return None if isinstance(inner, FusedMixer) else self.amp_dtype
+        return metrics
 
     def _after_step(self) -> None:
         self.scheduler.step()
@@ -108,7 +103,7 @@ class Run:
         """Return (cross-entropy, accuracy) of the resulting network."""
         return evaluate(self.result, BatchLoader(data, 500), self.device, self.amp_dtype)
 
-    def test_figures(self) -> dict[str, Any]:
+    def test_metrics(self) -> dict[str, Any]:
         """Return loss and accuracy on the test images, over all and by class, in float32."""
         logits, labels = predict(self.result, BatchLoader(self.test, 500), self.device)
         _check_finite("test loss", functional.cross_entropy(logits, labels).item(), self.epoch)
@@ -148,21 +143,28 @@ def _split(train: ImageTensors, recipe: Recipe) -> tuple[ImageTensors, ImageTens
     """Return (train, validation), or all of it and None."""
     if not recipe.validation:
         return train, None
-    return split_validation(train, recipe.validation, recipe.seed)
+    try:
+        return split_validation(train, recipe.validation, recipe.seed)
+    except ValueError as error:
+        raise ValueError(f"validation={recipe.validation}: {error}") from error
+
+
+def _silent(text: str) -> None:
+    """Say nothing: one of several processes speaks for all."""
 
 
 def average_of(net: nn.Module, decay: float) -> AveragedModel | None:
     """Return an exponential average of the weights, or None for decay 0.
 
-    The decay grows from a tenth to `decay` over the first steps (as in TensorFlow's moving
-    average), so that the random start is soon forgotten.
+    Over the first steps the decay grows from a tenth of `decay` to all of it (much as in
+    TensorFlow's moving average), so that the random start is soon forgotten.
     """
     if not decay:
         return None
 
     @torch.no_grad()
     def blend(averages: list[Tensor], values: list[Tensor], updates: Tensor | int) -> None:
-        keep = min(decay, (1 + int(updates)) / (10 + int(updates)))
+        keep = decay * (1 + int(updates)) / (10 + int(updates))
         torch._foreach_lerp_(averages, values, 1 - keep)
 
     return AveragedModel(net, multi_avg_fn=blend)
@@ -172,7 +174,7 @@ def _precision(wanted: str, native: torch.dtype) -> torch.dtype:
     if wanted == "bfloat16" and native != torch.bfloat16:
         raise ValueError(
             f"precision='bfloat16' is not native here ({native} is), it would be emulated. "
-            "Fix: --precision auto."
+            "Fix: precision='auto'."
         )
     return native if wanted == "auto" else getattr(torch, wanted)
 
@@ -183,16 +185,15 @@ def _check_normalisation(net: nn.Module) -> None:
         raise ValueError(
             f"{type(net).__name__} normalises over the batch, of which each process has a part: "
             f"{processes()} processes would not train what one does. Fix: one process, or "
-            "--model mixer."
+            "model='mixer'."
         )
 
 
 def _check_finite(name: str, value: float, epoch: int) -> None:
     if not math.isfinite(value):
-        raise FloatingPointError(
-            f"{name} is {value} after epoch {epoch}. Fix: a smaller --lr or --adam-lr."
-        )
+        raise FloatingPointError(f"{name} is {value} after epoch {epoch}. Fix: a smaller `lr`.")
 
 
-def _epoch_seed(seed: int, epoch: int) -> int:
-    return seed * 1_000_003 + epoch
+def _epoch_seed(seed: int, epoch: int, stream: int) -> int:
+    """Return a seed of its own for each stream: from one seed, two generators draw the same."""
+    return seed * 1_000_003 + 2 * epoch + stream

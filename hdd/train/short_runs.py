@@ -1,13 +1,29 @@
-"""Short trainings of any classifier, the network alone being different: notebooks 08 and 09."""
+"""Short trainings of any network with one optimizer and one schedule: several notebooks, tasks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from hdd.dataset.image_tensors import BatchLoader, ImageTensors
 from hdd.train.classification_utils import evaluate, train_one_epoch
-from hdd.train.muon import adamw_one_cycle
+from hdd.train.schedule import warmup_cosine
+
+Batch = tuple[Tensor, Tensor]
+
+
+class FreshBatches:
+    """An epoch of `steps` batches, each made by `draw()` when its turn comes."""
+
+    def __init__(self, draw: Callable[[], Batch], steps: int) -> None:
+        self.draw, self.steps = draw, steps
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[Batch]:
+        return (self.draw() for _ in range(self.steps))
 
 
 def random_batches(
@@ -16,7 +32,7 @@ def random_batches(
     batch_size: int,
     *,
     augment: Callable[[Tensor], Tensor] | None = None,
-    mix: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+    mix: Callable[[Tensor, Tensor], Batch] | None = None,
     seed: int = 0,
 ) -> BatchLoader:
     """Return a loader of `steps` whole batches drawn with replacement.
@@ -31,24 +47,39 @@ def random_batches(
     return BatchLoader(data, batch_size, augment=augment, mix=mix, draws=draws, seed=seed)
 
 
+def one_cycle(optimizer: torch.optim.Optimizer, steps: int) -> LambdaLR:
+    """Return a schedule that rises for a tenth of the steps and falls to 0 in half a cosine.
+
+    Call its `step()` after each of the optimizer's `steps`.
+    """
+    return LambdaLR(optimizer, lambda step: warmup_cosine(step, steps, steps // 10))
+
+
 def fit(
-    net: nn.Module, batches: BatchLoader, lr: float, *, device: str | torch.device = "cpu"
+    net: nn.Module,
+    batches: BatchLoader | FreshBatches,
+    lr: float,
+    *,
+    criteria: Callable[[Tensor, Tensor], Tensor] | None = None,
+    device: str | torch.device = "cpu",
 ) -> float:
     """Train `net` for one pass over `batches` with AdamW; return the mean training loss.
 
     Args:
-        net: any classifier (B, C, H, W) -> (B, K).
+        net: any network; without `criteria`, a classifier (B, C, H, W) -> (B, K).
         batches: a step each.
-        lr: the highest rate, see `adamw_one_cycle`.
+        lr: the highest rate, see `one_cycle`.
+        criteria: the loss, a function of outputs and labels; by default cross-entropy.
         device: where to compute.
 
     Raises:
         FloatingPointError: the loss is not finite.
     """
     parameters = net.to(device).parameters()
-    optimizer, rate = adamw_one_cycle(parameters, lr, len(batches), weight_decay=0.05)
+    optimizer = torch.optim.AdamW(parameters, lr, weight_decay=0.05, fused=True)
+    rate = one_cycle(optimizer, len(batches))
     loss, _ = train_one_epoch(
-        net, nn.CrossEntropyLoss(), batches, device, optimizer, on_step=rate.step
+        net, criteria or nn.CrossEntropyLoss(), batches, device, optimizer, on_step=rate.step
     )
     return loss
 

@@ -1,9 +1,10 @@
 """A linear learning-rate warm-up in front of any other scheduler."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
 
 class GradualWarmupScheduler(LRScheduler):
@@ -21,8 +22,8 @@ class GradualWarmupScheduler(LRScheduler):
         after_scheduler: built on the same optimizer; None keeps base * multiplier.
 
     Raises:
-        ValueError: multiplier not positive and finite, total_epoch negative or not whole, or an
-            after_scheduler of another optimizer.
+        ValueError: multiplier not positive and finite, total_epoch negative or not whole, an
+            after_scheduler of another optimizer, or one whose rates no multiplier reaches.
     """
 
     def __init__(
@@ -40,13 +41,20 @@ class GradualWarmupScheduler(LRScheduler):
             )
         if after_scheduler is not None and after_scheduler.optimizer is not optimizer:
             raise ValueError("after_scheduler drives another optimizer. Fix: build it on this one.")
+        parts = list(_with_inner(after_scheduler))
+        if multiplier != 1 and any(isinstance(part, OneCycleLR | CyclicLR) for part in parts):
+            raise ValueError(
+                f"multiplier={multiplier} does not reach a OneCycleLR or CyclicLR, whose rates are "
+                "their own. Fix: multiplier=1.0, and the highest rate in that scheduler."
+            )
         self.multiplier, self.total_epoch = multiplier, int(total_epoch)
         self.after_scheduler = after_scheduler
         # The top of the ramp is where the other scheduler starts.
         start = "initial_lr" if after_scheduler is None else "lr"
         peaks = [g.get(start, g["lr"]) * multiplier for g in optimizer.param_groups]
-        if after_scheduler is not None and hasattr(after_scheduler, "base_lrs"):
-            after_scheduler.base_lrs = [lr * multiplier for lr in after_scheduler.base_lrs]
+        for part in parts:
+            if hasattr(part, "base_lrs"):
+                part.base_lrs = [lr * multiplier for lr in part.base_lrs]
         self.peak_lrs = peaks
         super().__init__(optimizer)
 
@@ -61,13 +69,36 @@ class GradualWarmupScheduler(LRScheduler):
             return list(self.peak_lrs)
         return [peak * ((self.last_epoch + 1) / self.total_epoch) for peak in self.peak_lrs]
 
-    def step(self, metrics: float | None = None) -> None:
-        """Move on by one epoch; `metrics` is what ReduceLROnPlateau looks at."""
+    def step(self, epoch: int | None = None, metrics: float | None = None) -> None:
+        """Move on by one epoch, or to `epoch`, counted from 0, as the original package's users do.
+
+        Args:
+            epoch: where to move on to. What is no whole number is taken for `metrics`, since
+                PyTorch's own plateau scheduler is called as `step(val_loss)`.
+            metrics: what ReduceLROnPlateau looks at, after the warm-up.
+
+        Raises:
+            ValueError: an epoch that is over, or no metric for ReduceLROnPlateau.
+        """
+        if epoch is not None and not isinstance(epoch, int):
+            epoch, metrics = None, epoch
+        target = self.last_epoch + 1 if epoch is None else epoch
+        if target < self.last_epoch:
+            raise ValueError(
+                f"epoch={epoch} is over, this is epoch {self.last_epoch}. Fix: step() after each "
+                "epoch, or a new scheduler for a new run."
+            )
+        while self.last_epoch < target:
+            self._advance(metrics)
+
+    def _advance(self, metrics: float | None) -> None:
         if self.last_epoch < self.total_epoch or self.after_scheduler is None:
             super().step()
             return
         if self.needs_metrics and metrics is None:
-            raise ValueError("ReduceLROnPlateau needs a metric. Fix: scheduler.step(val_loss).")
+            raise ValueError(
+                "ReduceLROnPlateau needs a metric. Fix: scheduler.step(metrics=val_loss)."
+            )
         self.last_epoch += 1
         self.after_scheduler.step(*([metrics] if self.needs_metrics else []))
         self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
@@ -99,3 +130,11 @@ class GradualWarmupScheduler(LRScheduler):
         self._last_lr = list(state_dict["last_lrs"])
         for group, lr in zip(self.optimizer.param_groups, self._last_lr, strict=True):
             group["lr"] = lr
+
+
+def _with_inner(scheduler: LRScheduler | None) -> Iterator[LRScheduler]:
+    """Yield a scheduler and those that it is made of: SequentialLR, ChainedScheduler."""
+    if scheduler is not None:
+        yield scheduler
+    for part in getattr(scheduler, "_schedulers", ()):
+        yield from _with_inner(part)

@@ -1,1 +1,1 @@
-"""Figures; every function returns its Figure."""
+"""Drawings of patches, tokens and weights, and the style that all figures share."""

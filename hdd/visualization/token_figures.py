@@ -12,12 +12,13 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from hdd.models.learned_weights import (
-    morans_i,
     order_units,
     shuffled,
+    smoothness,
     spatial_frequency,
     structure,
     token_mixing,
+    unit_maps,
 )
 from hdd.visualization.style import AMOUNT, SIGNED
 
@@ -82,7 +83,8 @@ def plot_units(
             maps = (second.T if written else first)[order].unflatten(1, grid)  # (most, h, w)
             limit = limit or float(maps.abs().quantile(0.99))
             image = show_maps(panel, maps, 8, limit)
-            panel.set_title(f"{kind}   Moran's I {morans_i(maps).mean():+.2f}", fontsize=10.5)
+            smooth = smoothness(maps).mean()
+            panel.set_title(f"{kind}   autocorrelation {smooth:+.2f}", fontsize=10.5)
         figure.colorbar(image, ax=row, shrink=0.9, pad=0.01, label="weight")
     figure.suptitle(title)
     return figure
@@ -186,16 +188,15 @@ def plot_evolution(nets: dict[int, nn.Module], layer: int) -> list[Figure]:
 
     The units keep the places that they have in the last network, so that each can be followed.
     """
-    last = token_mixing(nets[max(nets)], layer)
-    order = order_units(last.first.unflatten(1, last.grid))
-    limit = float(last.first.abs().quantile(0.99))
+    last = unit_maps(nets[max(nets)], layer)  # (D_S, h, w)
+    order, limit = order_units(last), float(last.abs().quantile(0.99))
     frames = []
     for epoch, net in nets.items():
-        mixing, chance = token_mixing(net, layer), structure(net, layer, 50)["autocorrelation"]
+        chance = structure(net, layer, 50)["autocorrelation"]
         figure, axes = plt.subplots(figsize=(6.4, 3.6))
-        image = show_maps(axes, mixing.first[order].unflatten(1, mixing.grid), 8, limit)
+        image = show_maps(axes, unit_maps(net, layer)[order], 8, limit)
         axes.set_title(
-            f"epoch {epoch}, {_name(net, layer)}: Moran's I {chance.value:+.2f} "
+            f"epoch {epoch}, {_name(net, layer)}: autocorrelation {chance.value:+.2f} "
             f"(chance {chance.null_mean:+.2f} ± {2 * chance.null_sd:.2f}, 2 s)",
             fontsize=10,
         )

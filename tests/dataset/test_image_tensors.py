@@ -1,16 +1,16 @@
-import hashlib
-import time
-from urllib.error import URLError
+from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
-from torchvision import datasets
 
-from hdd.dataset import loading
-from hdd.dataset.image_tensors import BatchLoader, ImageTensors, split_validation
-from hdd.dataset.loading import CIFAR10_CLASSES, FASHION_CLASSES, MINI_FILE, load, load_image_folder
+from hdd.data_util.batch_augmentation import CutMix, random_crop_and_flip
+from hdd.dataset.image_tensors import (
+    BatchLoader,
+    ImageTensors,
+    channel_statistics,
+    split_validation,
+)
+from hdd.dataset.loading import FASHION_CLASSES, load
 
 
 @pytest.fixture(scope="module")
@@ -22,43 +22,6 @@ def make_data(n=20, classes=2):
     images = torch.arange(n, dtype=torch.uint8).view(n, 1, 1, 1).expand(n, 1, 2, 2).contiguous()
     names = tuple(f"class {c}" for c in range(classes))
     return ImageTensors(images, torch.arange(n) % classes, names, (0.0,), (1 / 255,))
-
-
-class TestEmbedded:
-    def test_shapes_dtypes_and_class_counts(self, mini):
-        for split, n in zip(mini, (10_000, 2_000), strict=True):
-            assert len(split) == n
-            assert split.images.shape == (n, 1, 28, 28)
-            assert split.images.dtype == torch.uint8
-            assert split.labels.shape == (n,)
-            assert split.labels.dtype == torch.int64
-            assert split.labels.bincount().tolist() == [n // 10] * 10
-            assert split.class_names == FASHION_CLASSES
-
-    def test_class_names_are_those_of_torchvision(self):
-        assert list(FASHION_CLASSES) == datasets.FashionMNIST.classes
-
-    def test_mean_and_deviation_of_the_training_images(self, mini):
-        pixels = mini[0].images.double() / 255
-        for split in mini:
-            assert split.mean == pytest.approx([pixels.mean().item()], rel=1e-5)
-            assert split.std == pytest.approx([pixels.std(correction=0).item()], rel=1e-5)
-
-    def test_file_is_the_one_that_its_maker_made(self):
-        assert hashlib.sha256(MINI_FILE.read_bytes()).hexdigest() == (
-            "6341d32070230eb9eb4d36a858421e2625b9d3431f364eca58bd958449e0cc0e"
-        )
-
-    def test_loads_within_a_second_and_needs_no_root(self, tmp_path):
-        start = time.perf_counter()
-        load("fashion_mnist_mini", tmp_path / "nowhere")
-        assert time.perf_counter() - start < 1
-        assert not any(tmp_path.iterdir())
-
-    def test_missing_file_names_the_fix(self, monkeypatch, tmp_path):
-        monkeypatch.setattr(loading, "MINI_FILE", tmp_path / "gone.npz")
-        with pytest.raises(FileNotFoundError, match=r"gone\.npz.*Fix:"):
-            load("fashion_mnist_mini")
 
 
 class TestSplit:
@@ -135,27 +98,17 @@ class TestBatchLoader:
         assert images.mean().item() == pytest.approx(0, abs=1e-3)
         assert images.std().item() == pytest.approx(1, abs=1e-3)
 
-    def test_augment_gets_whole_uint8_batches(self):
+    def test_augment_gets_uint8_and_many_images_but_not_all(self):
         seen = []
 
         def brighter(images):
             seen.append((images.dtype, len(images)))
             return images + 100
 
-        loader = BatchLoader(make_data(10), 6, augment=brighter)
-        assert self.epoch(loader) == list(range(100, 110))
-        assert seen == [(torch.uint8, 10)]  # several batches at once, which is faster
-        assert [len(labels) for _, labels in loader] == [6, 4]
-
-    def test_augment_is_not_given_the_whole_epoch(self):
-        seen = []
-
-        def spy(images):
-            seen.append(len(images))
-            return images
-
-        assert len(list(BatchLoader(make_data(5000), 1024, augment=spy))) == 5
-        assert seen == [2048, 2048, 904]
+        assert self.epoch(BatchLoader(make_data(10), 6, augment=brighter)) == list(range(100, 110))
+        assert len(list(BatchLoader(make_data(5000), 1024, augment=brighter))) == 5
+        assert {dtype for dtype, _ in seen} == {torch.uint8}
+        assert [n for _, n in seen] == [10, 2048, 2048, 904]
 
     def test_mix_gets_one_batch_and_its_labels(self):
         def one_hot(images, labels):
@@ -170,236 +123,40 @@ class TestBatchLoader:
             BatchLoader(make_data(), size)
 
 
-PER_CLASS = {"train": 3, "test": 2}
-
-
-def colour(part, label, index):
-    return (10 * label, 40 * index, 200 if part == "test" else 100)
-
-
-@pytest.fixture
-def cifar_root(tmp_path):
-    """A CIFAR-10 image folder of plain-coloured pictures."""
-    for part, count in PER_CLASS.items():
-        for label, name in enumerate(CIFAR10_CLASSES):
-            folder = tmp_path / "cifar10" / part / name
-            folder.mkdir(parents=True)
-            for index in range(count):
-                picture = Image.new("RGB", (32, 32), colour(part, label, index))
-                # Rows and columns must not be swapped on the way.
-                picture.putpixel((5, 0), (255, 255, 255))
-                picture.save(folder / f"{index:04d}.png")
-    return tmp_path
-
-
-def forbid_decoding(monkeypatch):
-    def fail(*_):
-        raise AssertionError("an image was decoded although the cache is there")
-
-    monkeypatch.setattr(loading, "_read_image", fail)
-
-
-class TestCifar10Folder:
-    def test_values_labels_and_names(self, cifar_root):
-        for split, part in zip(load("cifar10", cifar_root), PER_CLASS, strict=True):
-            count = PER_CLASS[part]
-            assert split.images.shape == (10 * count, 3, 32, 32)
-            assert split.images.dtype == torch.uint8
-            assert split.labels.tolist() == [c for c in range(10) for _ in range(count)]
-            assert split.class_names == CIFAR10_CLASSES
-            expected = [colour(part, c, i) for c in range(10) for i in range(count)]
-            assert split.images[:, :, 31, 31].tolist() == [list(rgb) for rgb in expected]
-            assert (split.images[:, :, 0, 5] == 255).all()
-
-    def test_statistics_are_the_training_images(self, cifar_root):
-        train, test = load("cifar10", cifar_root)
-        pixels = train.images.double() / 255
-        assert train.mean == test.mean == pytest.approx(pixels.mean((0, 2, 3)).tolist(), rel=1e-5)
-        assert train.std == pytest.approx(pixels.std((0, 2, 3), correction=0).tolist(), rel=1e-5)
-
-    def test_second_load_reads_the_cache_only(self, cifar_root, monkeypatch):
-        first = load("cifar10", str(cifar_root))
-        forbid_decoding(monkeypatch)
-        for before, after in zip(first, load("cifar10", cifar_root), strict=True):
-            assert torch.equal(before.images, after.images)
-            assert torch.equal(before.labels, after.labels)
-            assert (before.mean, before.std) == (after.mean, after.std)
-
-    def test_a_changed_image_renews_the_cache(self, cifar_root):
-        load("cifar10", cifar_root)
-        Image.new("RGB", (32, 32), (1, 2, 3)).save(cifar_root / "cifar10/test/ship/0001.png")
-        test = load("cifar10", cifar_root)[1]
-        assert test.images[17, :, 9, 9].tolist() == [1, 2, 3]
-
-    def test_images_that_come_during_the_reading_are_read_next_time(self, cifar_root, monkeypatch):
-        folder, real = cifar_root / "cifar10/test/ship", loading._read_cifar10_folder
-
-        def read(source):
-            splits = real(source)
-            Image.new("RGB", (32, 32), (1, 2, 3)).save(folder / "late.png")
-            return splits
-
-        monkeypatch.setattr(loading, "_read_cifar10_folder", read)
-        assert len(load("cifar10", cifar_root)[1]) == 20
-        monkeypatch.undo()
-        assert len(load("cifar10", cifar_root)[1]) == 21
-
-    def test_a_changed_image_behind_a_link_renews_the_cache(self, cifar_root):
-        test = cifar_root / "cifar10" / "test"
-        test.rename(cifar_root / "elsewhere")
-        test.symlink_to(cifar_root / "elsewhere")
-        (test / "ship" / ".#lock").symlink_to("nowhere")
-        load("cifar10", cifar_root)
-        Image.new("RGB", (32, 32), (1, 2, 3)).save(test / "ship/0001.png")
-        assert load("cifar10", cifar_root)[1].images[17, :, 9, 9].tolist() == [1, 2, 3]
-
-    def test_more_than_8_bits_are_refused(self, cifar_root):
-        path = cifar_root / "cifar10/test/ship/0001.png"
-        Image.new("I;16", (32, 32), 30_000).save(path)
-        with pytest.raises(ValueError, match=r"0001.png.*I;16 has more than 8 bits.*Fix: "):
-            load("cifar10", cifar_root)
-
-    def test_an_image_moved_to_another_class_renews_the_cache(self, cifar_root):
-        load("cifar10", cifar_root)
-        folder = cifar_root / "cifar10" / "train"
-        (folder / "cat" / "0002.png").rename(folder / "dog" / "moved.png")
-        assert load("cifar10", cifar_root)[0].labels.bincount().tolist() == [
-            3, 3, 3, 2, 3, 4, 3, 3, 3, 3,
-        ]  # fmt: skip
-
-    @pytest.mark.parametrize("content", [b"", b"no cache", b"PK\x03\x04 half a file"])
-    def test_a_damaged_cache_is_ignored_and_replaced(self, cifar_root, content, monkeypatch):
-        expected = load("cifar10", cifar_root)[0].images
-        (cache,) = cifar_root.glob("*.pt")
-        cache.write_bytes(content)
-        assert torch.equal(load("cifar10", cifar_root)[0].images, expected)
-        forbid_decoding(monkeypatch)
-        assert torch.equal(load("cifar10", cifar_root)[0].images, expected)
-
-    def test_a_root_that_cannot_be_written_still_loads(self, cifar_root, monkeypatch):
-        def refuse(*_, **__):
-            raise OSError(30, "Read-only file system")
-
-        monkeypatch.setattr(torch, "save", refuse)
-        assert len(load("cifar10", cifar_root)[0]) == 30
-        assert [path.name for path in cifar_root.iterdir()] == ["cifar10"]
-
-
-def expect_error(kind, root, *fragments):
-    with pytest.raises(kind, match="Fix:") as error:
-        load("cifar10", root)
-    for fragment in fragments:
-        assert str(fragment) in str(error.value)
-    assert not list(root.glob("*.pt"))  # nothing wrong is cached
-
-
-class TestErrorsNameTheFix:
-    @pytest.mark.parametrize("name", ["CIFAR-10", "imagenet", ""])
-    def test_unknown_name(self, name):
-        with pytest.raises(ValueError, match="Fix:") as error:
-            load(name)
-        for fragment in (name, "'fashion_mnist_mini'", "'fashion_mnist'", "'cifar10'"):
-            assert fragment in str(error.value)
-
-    @pytest.mark.parametrize("part", ["train", "test"])
-    def test_missing_part(self, cifar_root, part):
-        (cifar_root / "cifar10" / part).rename(cifar_root / "away")
-        expect_error(FileNotFoundError, cifar_root, cifar_root / "cifar10" / part)
-
-    def test_no_class_folders(self, cifar_root):
-        (cifar_root / "cifar10" / "train").rename(cifar_root / "away")
-        (cifar_root / "cifar10" / "train").mkdir()
-        expect_error(FileNotFoundError, cifar_root, cifar_root / "cifar10" / "train")
-
-    def test_empty_class(self, cifar_root):
-        for path in (cifar_root / "cifar10" / "train" / "frog").iterdir():
-            path.unlink()
-        expect_error(FileNotFoundError, cifar_root, cifar_root / "cifar10" / "train", "frog")
-
-    @pytest.mark.parametrize("part", ["train", "test"])
-    def test_missing_class(self, cifar_root, part):
-        folder = cifar_root / "cifar10" / part
-        (folder / "horse").rename(cifar_root / "away")
-        expect_error(ValueError, cifar_root, folder, "['horse']")
-
-    def test_unknown_class(self, cifar_root):
-        folder = cifar_root / "cifar10" / "train"
-        (folder / "truck").rename(folder / "lorry")
-        expect_error(ValueError, cifar_root, folder, "['lorry', 'truck']")
-
+class TestImageTensors:
     @pytest.mark.parametrize(
-        "damage", [lambda b: b[: len(b) // 2], lambda b: b"text", lambda b: b""]
+        "wrong",
+        [
+            {"images": torch.zeros(20, 1, 2, 2)},
+            {"images": torch.zeros(20, 2, 2, dtype=torch.uint8)},
+            {"labels": torch.zeros(19, dtype=torch.long)},
+        ],
     )
-    def test_corrupt_image(self, cifar_root, damage):
-        path = cifar_root / "cifar10" / "train" / "deer" / "0001.png"
-        path.write_bytes(damage(path.read_bytes()))
-        expect_error(ValueError, cifar_root, path)
+    def test_other_tensors_are_refused(self, wrong):
+        with pytest.raises(ValueError, match="Fix: uint8 images"):
+            replace(make_data(20), **wrong)
 
-    @pytest.mark.parametrize("size", [(33, 32), (32, 16), (1, 1)])
-    def test_wrong_size(self, cifar_root, size):
-        path = cifar_root / "cifar10" / "test" / "bird" / "0000.png"
-        Image.new("RGB", size).save(path)
-        expect_error(ValueError, cifar_root, path, f"{size[1]}x{size[0]}", "32x32")
+    @pytest.mark.parametrize("labels", [torch.arange(20) - 1, torch.arange(20) % 3])
+    def test_labels_without_a_name_are_refused(self, labels):
+        with pytest.raises(ValueError, match=r"Labels go from .* 2 class names.*Fix:"):
+            replace(make_data(20), labels=labels)
 
-    def test_all_images_of_a_wrong_size(self, cifar_root):
-        for path in cifar_root.rglob("*.png"):
-            Image.new("RGB", (28, 28)).save(path)
-        expect_error(ValueError, cifar_root, "28x28", "32x32")
-
-    def test_image_folder_of_mixed_sizes(self, cifar_root):
-        folder = cifar_root / "cifar10" / "test"
-        Image.new("RGB", (8, 8)).save(folder / "truck" / "0000.png")
-        with pytest.raises(ValueError, match=r"truck.0000\.png is 8x8.*32x32.*Fix:"):
-            load_image_folder(folder)
-
-    @pytest.mark.parametrize("name", ["cifar10", "fashion_mnist"])
-    def test_offline_download(self, tmp_path, monkeypatch, name):
-        def offline(*_, **__):
-            raise URLError("Name or service not known")
-
-        monkeypatch.setattr("urllib.request.urlopen", offline)
-        with pytest.raises(ConnectionError, match="Fix:") as error:
-            load(name, tmp_path)
-        for fragment in (repr(name), str(tmp_path), "fashion_mnist_mini"):
-            assert fragment in str(error.value)
-        assert "\n" not in str(error.value)
-        assert ("cifar10/{train,test}" in str(error.value)) == (name == "cifar10")
-        assert not list(tmp_path.glob("*.pt"))
+    def test_a_constant_channel_can_be_normalised(self):
+        images = torch.full((4, 2, 3, 3), 51, dtype=torch.uint8)
+        images[:, 1, 0] = 0
+        mean, std = channel_statistics(images)
+        assert mean == pytest.approx((0.2, 0.2 * 2 / 3))
+        data = ImageTensors(images, torch.zeros(4, dtype=torch.long), ("a",), mean, std)
+        assert data.normalize(images)[:, 0].abs().max() < 1e-6
+        assert data.normalize(images)[:, 1].std(correction=0) == pytest.approx(1)
 
 
-class TestTorchvisionFormat:
-    def test_cifar10(self, tmp_path, monkeypatch):
-        class Stub:
-            def __init__(self, root, train, download):
-                assert (root, download) == (str(tmp_path), True)
-                n = 4 if train else 2
-                self.data = np.arange(n * 32 * 32 * 3).reshape(n, 32, 32, 3).astype(np.uint8)
-                self.targets = list(range(n))
-
-        monkeypatch.setattr(datasets, "CIFAR10", Stub)
-        train, test = load("cifar10", tmp_path)
-        assert train.images.shape == (4, 3, 32, 32)
-        assert train.images[1, 2, 3, 4] == (((1 * 32 + 3) * 32 + 4) * 3 + 2) % 256
-        assert train.labels.dtype == torch.int64
-        assert train.labels.tolist() == [0, 1, 2, 3]
-        assert len(test) == 2
-        assert test.class_names == CIFAR10_CLASSES
-
-    def test_fashion_mnist(self, tmp_path, monkeypatch):
-        class Stub:
-            def __init__(self, root, train, download):
-                n = 4 if train else 2
-                self.data = torch.arange(n * 28 * 28).view(n, 28, 28).to(torch.uint8)
-                self.targets = torch.arange(n)
-
-        monkeypatch.setattr(datasets, "FashionMNIST", Stub)
-        train, test = load("fashion_mnist", tmp_path)
-        assert train.images.shape == (4, 1, 28, 28)
-        assert train.images[1, 0, 2, 3] == (28 * 28 + 2 * 28 + 3) % 256
-        assert test.labels.tolist() == [0, 1]
-        assert train.class_names == FASHION_CLASSES
-
-    def test_home_folder_is_understood(self, cifar_root, monkeypatch):
-        monkeypatch.setenv("HOME", str(cifar_root))
-        monkeypatch.setenv("USERPROFILE", str(cifar_root))
-        assert len(load("cifar10", "~")[0]) == 30
+def test_batches_come_from_where_the_images_are(one_device):
+    """The whole pipeline on a device of its own, where mixing with the CPU's is an error."""
+    data = make_data(40).to("meta")
+    mix = CutMix(1.0, 2)
+    loader = BatchLoader(data, 16, shuffle=True, augment=random_crop_and_flip, mix=mix)
+    with one_device:
+        batches = list(loader)
+    assert [targets.shape for _, targets in batches] == [(16, 2), (16, 2), (8, 2)]
+    assert {tensor.device.type for batch in batches for tensor in batch} == {"meta"}

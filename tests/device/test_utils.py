@@ -16,10 +16,13 @@ from hdd.device.utils import get_amp_dtype, get_device, seed_everything
 def machine(monkeypatch):
     """Pretend that this machine has some GPUs."""
 
-    def pretend(cuda=0, mps=False):
+    def pretend(cuda=0, mps=False, built=(), capability=(9, 0)):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+        monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: list(built))
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda card: "GeForce GTX 1080")
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda card: capability)
 
     return pretend
 
@@ -60,6 +63,35 @@ def test_error_names_what_was_asked_and_what_exists(machine, wanted):
     for name in [wanted] if isinstance(wanted, str) else wanted:
         assert repr(name) in str(error.value)
     assert "['cuda', 'cuda:0', 'cuda:1', 'cpu']" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("capability", "built", "usable"),
+    [
+        ((6, 1), ["sm_75", "sm_80", "sm_90a"], False),
+        ((7, 0), ["sm_75", "sm_80"], False),
+        ((8, 6), ["sm_75", "sm_80"], True),
+        ((8, 0), ["sm_86"], False),
+        ((12, 0), ["sm_80", "compute_90"], True),
+        ((9, 0), ["sm_90a"], True),
+        ((9, 4), ["gfx90a", "gfx942"], True),
+        ((6, 1), [], True),
+    ],
+)
+def test_a_card_without_kernels_is_passed_over_with_a_reason(
+    machine, capsys, capability, built, usable
+):
+    machine(cuda=1, capability=capability, built=built)
+    assert get_device(["cuda", "cpu"]) == torch.device("cuda" if usable else "cpu")
+    said = capsys.readouterr().out
+    if usable:
+        assert said == ""
+        return
+    assert said.count("\n") == 1
+    for fragment in ("cuda is not used", "GTX 1080", f"{capability[0]}.{capability[1]}", *built):
+        assert fragment in said
+    with pytest.raises(ValueError, match=r"this machine has \['cpu'\]"):
+        get_device("cuda")
 
 
 def test_no_bfloat16_without_avx512():

@@ -104,6 +104,74 @@ def test_morans_i_of_known_maps():
     assert noise.mean().item() == pytest.approx(-1 / 34, abs=0.006)
 
 
+@pytest.mark.parametrize(
+    ("grid", "largest"), [((8, 8), 0.975), ((7, 7), 0.951), ((4, 4), 0.745), ((2, 2), 0)]
+)
+def test_morans_i_goes_as_far_as_its_grid_allows(grid, largest):
+    low, high = tm.morans_range(grid)
+    assert high == pytest.approx(largest, abs=1e-3)
+    maps = torch.randn(500, *grid, generator=torch.Generator().manual_seed(0))
+    y, x = torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="ij")
+    smoothest = torch.cos(math.pi * (y + 0.5) / grid[0])  # close to the first eigenvector
+    maps = torch.cat([maps, smoothest[None], (1.0 - 2 * ((x + y) % 2))[None]])
+    assert (tm.morans_i(maps) <= high + 1e-5).all()
+    assert (tm.morans_i(maps) >= low - 1e-5).all()
+    on_scale = tm.smoothness(maps)
+    assert on_scale[:500].mean().item() == pytest.approx(0, abs=0.06)
+    assert 0.8 < on_scale[500] <= 1 + 1e-5
+    with pytest.raises(ValueError, match="no neighbours"):
+        tm.morans_range((1, 1))
+
+
+def with_product(matrix, grid=(4, 4)):
+    """Return a network whose W2 W1 is this matrix (S, S)."""
+    net = small(image_size=(8 * grid[0], 8 * grid[1]), depth=1, token_dim=len(matrix))
+    mlp = net.blocks[0].token_mixing
+    mlp.fc1.weight.data, mlp.fc2.weight.data = torch.eye(len(matrix)), matrix
+    return net
+
+
+def test_identity_and_constant_are_convolutions_that_know_no_grid():
+    generator = torch.Generator().manual_seed(0)
+    trivial = 2 * torch.eye(16) - 0.3
+    assert tm.equivariant_share(trivial, (4, 4)) == pytest.approx(1)
+    assert tm.trivial_share(trivial) == pytest.approx(1)
+    noisy = trivial + 0.3 * torch.randn(16, 16, generator=generator)
+    assert tm.equivariant_share(noisy, (4, 4)) > 0.5
+    chance = tm.structure(with_product(noisy), 0)["equivariant share"]
+    assert abs(chance.above) < 0.05
+    assert not chance.beyond_chance
+    order = torch.randperm(16, generator=generator)
+    assert tm.trivial_share(noisy[order][:, order]) == pytest.approx(tm.trivial_share(noisy))
+
+
+def test_a_convolution_is_beyond_chance():
+    neighbours = torch.eye(16)
+    for i in range(16):
+        row, column = divmod(i, 4)
+        neighbours[i, 4 * row + (column + 1) % 4] = -0.5
+    chance = tm.structure(with_product(neighbours), 0)["equivariant share"]
+    assert chance.value == pytest.approx(1)
+    assert chance.beyond_chance
+    assert chance.above > 0.1
+    assert tm.trivial_share(neighbours) < 0.9
+
+
+def test_relabelling_keeps_everything_but_the_grid():
+    mixing = tm.token_mixing(small(), 0)
+    moved = tm.relabelled(mixing, torch.Generator().manual_seed(0))
+    before, after = (one.second @ one.first for one in (mixing, moved))
+    assert not torch.allclose(before, after)
+    for keep in (torch.trace, torch.sum, torch.linalg.matrix_norm):
+        assert keep(before) == pytest.approx(keep(after).item(), rel=1e-4, abs=1e-5)
+    assert torch.allclose(before.diagonal().sort()[0], after.diagonal().sort()[0], atol=1e-6)
+
+
+def test_many_weak_hints_add_up():
+    assert tm.combined_z([-2.0] * 4) == pytest.approx(-4)
+    assert tm.combined_z([3.0, -3.0]) == 0
+
+
 def test_pairs_are_disjoint_and_the_most_opposite_first():
     maps = torch.tensor([[1.0, 0], [-1, 0.1], [0, 1], [0.3, -1], [1, 1]]).view(5, 1, 2)
     assert tm.opposite_pairs(maps) == [(0, 1), (2, 3)]
@@ -113,7 +181,7 @@ def test_pairs_are_disjoint_and_the_most_opposite_first():
 def test_hdd_and_timm_agree_on_everything():
     net = small(image_size=(32, 48))
     twin, images = timm_twin(net), torch.randn(3, 3, 32, 48)
-    for function in (tm.unit_maps, tm.written_maps, tm.effective_mixing):
+    for function in (tm.unit_maps, tm.effective_mixing):
         assert torch.equal(function(net, -1), function(twin, -1))
     assert tm.unit_maps(net, 0).shape == (12, 4, 6)
     assert torch.equal(tm.stem_filters(net), tm.stem_filters(twin))

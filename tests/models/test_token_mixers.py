@@ -15,7 +15,7 @@ from hdd.models.learned_weights import influence_maps
 from hdd.models.nn_utils import count_trainable_parameter
 
 GRID, DIM = (3, 5), 8
-KINDS = mixers.KINDS
+KINDS = mixers.MIXER_KINDS
 
 
 @pytest.fixture
@@ -38,10 +38,14 @@ def randomise(module):
 
 def test_attention_is_timms(x):
     theirs, ours = Attention(DIM, num_heads=4, qkv_bias=True), mixers.SelfAttention(GRID, DIM)
-    copy([(ours.qkv, theirs.qkv), (ours.out, theirs.proj)])
+    with torch.no_grad():
+        for i, part in enumerate((ours.query, ours.key, ours.value)):
+            part.weight.copy_(theirs.qkv.weight.chunk(3)[i])
+            part.bias.copy_(theirs.qkv.bias.chunk(3)[i])
+    copy([(ours.out, theirs.proj)])
     assert torch.allclose(ours(x), theirs(x + ours.position), atol=1e-6)
-    with pytest.raises(ValueError, match=r"dim=8.*heads=3"):
-        mixers.SelfAttention(GRID, DIM, heads=3)
+    with pytest.raises(ValueError, match=r"dim=10 .*4 attention heads.*Fix: dim=12"):
+        mixers.SelfAttention(GRID, 10)
 
 
 def test_spatial_gate_is_timms_gmlp(x):
@@ -83,7 +87,7 @@ def test_pooling_is_timms(x):
 def test_token_mlp_net_is_the_mixer():
     torch.manual_seed(0)
     sizes = {"patch_size": 8, "dim": 16, "depth": 2}
-    ours, mixer = mixers.build("token-mlp", **sizes), MLPMixer(**sizes)
+    ours, mixer = mixers.build_mixer("token-mlp", **sizes), MLPMixer(**sizes)
     weights = mixer.state_dict()
     ours.load_state_dict({key: weights[_mixer_name(key)] for key in ours.state_dict()})
     images = torch.randn(2, 3, 32, 32)
@@ -97,7 +101,7 @@ def _mixer_name(key):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_parameter_learns_and_shapes_stay(kind):
     torch.manual_seed(0)
-    net = mixers.build(kind, image_size=(12, 20), patch_size=4, dim=DIM, depth=2)
+    net = mixers.build_mixer(kind, image_size=(12, 20), patch_size=4, dim=DIM, depth=2)
     logits = net(torch.randn(3, 3, 12, 20))
     assert logits.shape == (3, 10)
     logits.square().sum().backward()
@@ -107,17 +111,17 @@ def test_every_parameter_learns_and_shapes_stay(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_budget_of_parameters(kind):
     mixer = count_trainable_parameter(MLPMixer(patch_size=4, dim=64, depth=4))
-    other = count_trainable_parameter(mixers.build(kind, patch_size=4, dim=64, depth=4))
+    other = count_trainable_parameter(mixers.build_mixer(kind, patch_size=4, dim=64, depth=4))
     assert other == pytest.approx(mixer, rel=0.01)
 
 
 HEARD = {"identity": 0, "pooling": 8, "depthwise": 8}
 
 
-@pytest.mark.parametrize("kind", mixers.MIXERS)
+@pytest.mark.parametrize("kind", mixers.TOKEN_MIXERS)
 def test_how_far_each_hears(kind, x):
     torch.manual_seed(0)
-    mixer = mixers.MIXERS[kind](GRID, DIM)
+    mixer = mixers.TOKEN_MIXERS[kind](GRID, DIM)
     if kind == "spatial-gate":
         nn.init.normal_(mixer.spatial.weight)
     with sdpa_kernel(SDPBackend.MATH):  # the fused one cannot be differentiated in batches
@@ -129,4 +133,4 @@ def test_how_far_each_hears(kind, x):
 
 def test_unknown_kind():
     with pytest.raises(ValueError, match=r"'fourier'.*'hybrid'"):
-        mixers.build("fourier")
+        mixers.build_mixer("fourier")

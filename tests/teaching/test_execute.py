@@ -1,70 +1,14 @@
 import base64
-import re
+import json
+import shutil
+import sys
 
 import nbformat
 import pytest
-import torch
+from nbformat.sign import NotebookNotary
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from hdd.teaching import execute
-from hdd.teaching.exercises import check
-from hdd.teaching.language import language_switch
-
-
-def test_language_switch_has_three_buttons_and_a_rule_for_each_language():
-    html = language_switch().data
-    assert re.findall(r'<button value="(\w+)"', html) == ["zh", "en", "both"]
-    for label in ("中文", "English", "双语"):
-        assert label in html
-    for shown, hidden in (("zh", "en"), ("en", "zh")):
-        rule = rf"body\[data-course-lang={shown}\] \.jp-MarkdownCell:has\(span\[lang={hidden}\]\)"
-        assert re.search(rule + r" \{ display: none", html)
-    assert "%(" not in html  # nothing left of the template
-    assert "http" not in html  # works without a network
-
-
-def test_every_button_says_what_it_chooses():
-    html = language_switch().data
-    assert len(re.findall(r'onclick="[^"]*this\.value[^"]*localStorage\.setItem[^"]*"', html)) == 3
-
-
-@pytest.mark.parametrize(
-    ("answer", "verdict"),
-    [
-        (None, "not answered"),
-        (lambda: None, "not answered"),
-        (41.75, "✓"),
-        (lambda: torch.tensor(41.75), "✓"),
-        (41.750001, "✓"),
-        (41.76, "✗"),
-        (float("nan"), "✗"),
-        ([41.75], "wrong shape"),
-        (torch.zeros(2, 2), "wrong shape"),
-        ("a word", "✗"),
-        (object(), "✗"),
-    ],
-)
-@pytest.mark.parametrize("expected", [41.75, lambda: torch.tensor(41.75)])
-def test_check_judges_without_giving_the_solution_away(capsys, answer, verdict, expected):
-    check("Exercise 1", answer, expected)
-    out = capsys.readouterr().out
-    assert out.startswith("Exercise 1: ")
-    assert out.count("\n") == 1
-    assert verdict in out
-    assert ("✓" in out) == (verdict == "✓")
-    assert "41.75" not in out
-
-
-def test_check_names_both_shapes(capsys):
-    check("E", torch.zeros(3, 2), torch.zeros(2, 3))
-    assert "(3, 2), (2, 3)" in capsys.readouterr().out
-
-
-def test_check_tolerance(capsys):
-    check("E", 1.05, 1.0, tolerance=0.1)
-    check("E", 1.05, 1.0, tolerance=0.01)
-    assert re.findall("[✓✗]", capsys.readouterr().out) == ["✓", "✗"]
-
 
 PIXEL = (  # a PNG of one pixel
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
@@ -76,11 +20,13 @@ PIXEL = (  # a PNG of one pixel
 def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(execute, "NOTEBOOKS", tmp_path / "notebooks")
     monkeypatch.setattr(execute, "COVERS", tmp_path / "covers")
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))  # signatures go there
     (tmp_path / "notebooks").mkdir()
     return tmp_path / "notebooks"
 
 
 def write(path, *cells):
+    path.parent.mkdir(exist_ok=True)
     notebook = new_notebook(cells=list(cells))
     notebook.metadata = {
         "widgets": {"state": 1},
@@ -160,3 +106,61 @@ def test_unknown_name_lists_the_notebooks_and_runs_none(folder, capsys):
     for fragment in ("'07'", "Fix:", "00_x"):
         assert fragment in out
     assert (folder / "00_x.ipynb").read_bytes() == before
+
+
+def test_a_path_elsewhere_means_that_file(folder, tmp_path):
+    write(folder / "00_x.ipynb")
+    copy = write(tmp_path / "00_x.ipynb")
+    assert execute.find_notebooks([str(copy)]) == [copy]
+    assert execute.find_notebooks([str(folder / "00_x.ipynb")]) == [folder / "00_x.ipynb"]
+    with pytest.raises(FileNotFoundError, match="Fix: a path"):
+        execute.find_notebooks([str(tmp_path / "gone" / "00_x.ipynb")])
+
+
+PICTURE = """
+import os, sys
+from matplotlib import pyplot as plt
+plt.plot([1, 2])
+plt.show()
+print(sys.executable, os.environ["JUPYTER_PATH"])
+"""
+
+
+def test_a_foreign_kernel_and_backend_are_passed_over(folder, tmp_path, monkeypatch, capsys):
+    kernel = tmp_path / "share" / "kernels" / "python3"
+    kernel.mkdir(parents=True)
+    (kernel / "kernel.json").write_text(
+        json.dumps({"argv": ["no-such-python"], "display_name": "Theirs", "language": "python"})
+    )
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share"))
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    (folder / "matplotlibrc").write_text("backend: Agg\n")
+    # Alone in a folder of its own, as somebody copied it.
+    path = write(tmp_path / "alone" / "00_x.ipynb", new_code_cell(PICTURE))
+    shutil.copy(folder / "matplotlibrc", path.parent)
+    assert execute.main([str(path)]) == 0, capsys.readouterr().out
+    (cell,) = nbformat.read(path, as_version=4).cells
+    assert any("image/png" in output.get("data", {}) for output in cell.outputs)
+    printed = "".join(output.get("text", "") for output in cell.outputs)
+    assert printed.split() == [sys.executable, str(tmp_path / "share")]
+    assert b"\r" not in path.read_bytes()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"cells": 1}', "<html>"])
+def test_a_file_that_is_no_notebook_is_named(folder, capsys, content):
+    (folder / "00_x.ipynb").write_text(content)
+    assert execute.main([]) == 1
+    assert "00_x.ipynb failed" in capsys.readouterr().out
+    assert (folder / "00_x.ipynb").read_text() == content
+
+
+def test_what_is_executed_is_signed_and_has_a_cover_a_language(folder):
+    pictures = [base64.b64encode(data).decode() for data in (b"Chinese", b"English")]
+    page = "".join(f'<img src="data:image/png;base64,{data}">' for data in pictures)
+    source = f"from IPython.display import HTML\nHTML({page!r})"
+    path = write(folder / "00_x.ipynb", new_code_cell(source, metadata={"tags": ["cover"]}))
+    assert not NotebookNotary().check_signature(nbformat.read(path, as_version=4))
+    execute.execute(path)
+    assert NotebookNotary().check_signature(nbformat.read(path, as_version=4))
+    covers = {file.name: file.read_bytes() for file in execute.COVERS.iterdir()}
+    assert covers == {"00_x.png": b"Chinese", "00_x.en.png": b"English"}

@@ -1,12 +1,10 @@
 """What a checkpoint may hold for `python -m hdd.train --resume`."""
 
-import dataclasses
-
 import pytest
 import torch
 
 from hdd.train.__main__ import main
-from hdd.train.checkpoint import CHECKPOINT, read_checkpoint
+from hdd.train.checkpoint import CHECKPOINT
 from hdd.train.recipe import Recipe
 from hdd.train.run import Run
 
@@ -48,11 +46,6 @@ def test_a_part_is_missing(resume, state, key):
     expect_damaged(resume({name: value for name, value in state.items() if name != key}))
 
 
-def test_a_finished_run_without_its_weights_is_damaged(resume, tmp_path):
-    (tmp_path / "history.json").write_text("{}")
-    expect_damaged(resume({"recipe": dataclasses.asdict(RECIPE), "epoch": 1}))
-
-
 def test_another_optimizers_state(resume, state):
     weight = torch.nn.Parameter(torch.zeros(2, 2))
     parts = [torch.optim.SGD([weight]).state_dict() for _ in state["optimizer"]["parts"]]
@@ -69,17 +62,3 @@ def test_a_folder_in_the_checkpoints_place_is_not_damaged(tmp_path, capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert "Is a directory" in line
     assert "damaged" not in line
-
-
-def test_a_bit_of_the_zip_files_end_is_flipped(state, tmp_path):
-    path = tmp_path / CHECKPOINT
-    torch.save(state, path)
-    content = path.read_bytes()
-    for place in range(len(content) - 98, len(content)):  # the end records: where the list begins
-        flipped = bytearray(content)
-        flipped[place] ^= 1
-        path.write_bytes(flipped)
-        try:
-            assert set(read_checkpoint(path, RECIPE)) == set(state)  # of no consequence
-        except ValueError as error:
-            assert "is damaged" in str(error)  # noqa: PT017 - either will do

@@ -1,12 +1,26 @@
 """Keeping recorded runs: nothing that is there may get lost."""
 
+import fnmatch
+import functools
+import importlib.util
 import json
+import re
+import shlex
+import subprocess
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from hdd.dataset.image_tensors import ImageTensors
+from hdd.models.nn_utils import count_trainable_parameter
 from hdd.train import records
+from hdd.train.__main__ import build_parser, recipe_of
+from hdd.train.recipe import BASELINES, Recipe
+
+SHAPES = {"cifar10": (50_000, 3, 32, 32), "fashion_mnist_mini": (10_000, 1, 28, 28)}
+NAMES = sorted(path.stem for path in records.RUNS.glob("*.json"))
+TRAINED = [name for name in NAMES if "recipe" in records.load_run(name)]
 
 
 @pytest.fixture
@@ -52,7 +66,7 @@ def test_whatever_a_name_holds_is_kept(kept, run, taken):
     (kept / taken).parent.mkdir(exist_ok=True)
     (kept / taken).write_bytes(b"earlier")
     before = files(kept)
-    with pytest.raises(FileExistsError, match=r"'x'.*Fix: another name, or --replace"):
+    with pytest.raises(FileExistsError, match=r"'x'.*Fix: another name, or replace=True"):
         records.keep_run(run, "x", weights=True)
     assert files(kept) == before
 
@@ -107,12 +121,150 @@ def test_kept_weights_are_half_as_large(kept, run):
     assert load_file(kept / "checkpoints" / "x.safetensors")["w"].dtype == torch.float16
 
 
-def test_only_mixers_can_be_loaded(kept, run):
-    records.keep_run(run, "x", weights=False)  # so it holds no weights: that is not the reason
-    with pytest.raises(ValueError, match=r"x is a cnn.*only Mixers"):
-        records.load_net("x")
-
-
 def test_a_record_of_no_training_is_named(capsys):
     assert records.main(["evaluate", "speed"]) == 2
-    assert "speed records no single training. Fix: " in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "'speed'" in line
+    assert "Fix: one of ['cifar10_patch16_seed0'" in line
+
+
+@functools.cache
+def parameters(recipe):
+    """Return the number of parameters of a recipe's network, which is not computed."""
+    _, *shape = SHAPES[recipe.dataset]
+    images = torch.empty(0, *shape, dtype=torch.uint8)
+    data = ImageTensors(images, torch.empty(0), tuple("abcdefghij"), (0.5,), (0.5,))
+    with torch.device("meta"):
+        return count_trainable_parameter(recipe.network(data))
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_record_is_what_ran(name):
+    record = records.load_run(name)
+    recipe = Recipe(**record["recipe"])
+    assert recipe.as_dict() == record["recipe"]
+    options = build_parser().parse_args(shlex.split(record["command"])[3:])
+    assert recipe_of(options) == recipe
+    images = SHAPES[recipe.dataset][0]
+    steps = -(-(images - 10 * round(images / 10 * recipe.validation)) // recipe.batch_size)
+    rates = [
+        recipe.lr * recipe.share_of_peak(epoch * steps, steps) for epoch in range(recipe.epochs)
+    ]
+    assert record["history"]["learning_rate"] == pytest.approx(rates, rel=1e-6, abs=1e-12)
+    assert max(rates) == recipe.lr
+    if recipe.model in BASELINES:
+        pytest.importorskip("timm")
+    assert parameters(recipe) == record["parameters"]
+
+
+def migration():
+    path = records.ROOT / "resources" / "migrate_records.py"
+    spec = importlib.util.spec_from_file_location("migrate_records", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+OLD = {"dataset": "cifar10", "model": "mixer", "patch_size": 8, "dim": 128, "depth": 8}
+OLD |= {"expansion_factor_token": 0.5, "epochs": 12, "batch_size": 256, "optimizer": "adam"}
+OLD |= {"lr": 0.003, "weight_decay": 0.1, "adam_lr": 0.001, "schedule": "document"}
+OLD |= {"warmup_epochs": 1.0, "label_smoothing": 0.1, "auto_augment": True, "crop_padding": 4}
+OLD |= {"cutmix": 0.0, "weight_average": 0.0, "validation": 0.1, "seed": 1, "precision": "auto"}
+
+
+@pytest.mark.parametrize(
+    ("model", "what", "command"),
+    [
+        (
+            "mixer",
+            {"dim": 128, "depth": 8, "patch_size": 8, "expansion_factor_token": 0.5},
+            "--model mixer --patch-size 8 --optimizer adam --lr 0.001 "
+            "--schedule cosine-by-epoch --cutmix 0 --no-auto-augment --out x",
+        ),
+        (
+            "cnn",
+            {"dim": 32, "depth": 2},
+            "--model cnn --optimizer adam --lr 0.001 --schedule cosine-by-epoch "
+            "--cutmix 0 --no-auto-augment --out x",
+        ),
+    ],
+)
+def test_migration_keeps_what_acted(model, what, command):
+    old_command = f"python -m hdd.train --model {model} --patch-size 8 --optimizer adam --lr 0.003 "
+    old_command += "--schedule document --cutmix 0 --no-auto-augment --out x"
+    old = {"command": old_command, "recipe": OLD | {"model": model}, "test_accuracy": 0.5}
+    new = migration().migrated(old)
+    sizes = ("dim", "depth", "patch_size", "expansion_factor_token")
+    idle = {"weight_decay", "adam_lr", "warmup_epochs", *sizes}
+    kept = {name: value for name, value in old["recipe"].items() if name not in idle}
+    assert new["recipe"] == kept | {"lr": 0.001, "schedule": "cosine-by-epoch"} | what
+    assert new["command"] == "python -m hdd.train " + command
+    assert new["test_accuracy"] == 0.5
+    assert migration().migrated(new) == new
+
+
+def test_records_need_no_migration():
+    migrated = migration().migrated
+    assert all(migrated(records.load_run(name)) == records.load_run(name) for name in TRAINED)
+
+
+def test_the_index_has_a_line_for_every_record():
+    text = (records.RUNS / "README.md").read_text(encoding="utf-8")
+    families = re.findall(r"^\| `([^`]+)` \|.*\| (\d+) \| [^|]+ \|$", text, re.MULTILINE)
+    assert len(families) > 20
+    members = {family: fnmatch.filter(NAMES, family) for family, _ in families}
+    assert {family: int(n) for family, n in families} == {f: len(m) for f, m in members.items()}
+    assert sorted(name for family in members.values() for name in family) == NAMES
+
+
+class TestProvenance:
+    def test_names_machine_and_versions(self):
+        found = records.provenance("cpu")
+        assert found["threads"] == torch.get_num_threads()
+        assert found["device"].startswith("cpu")
+        assert found["versions"]["torch"] == torch.__version__
+        assert found["processor"] is None or found["processor"].strip()
+
+    @pytest.fixture
+    def checkout(self, tmp_path, monkeypatch):
+        """Return the folder of a commit that has a package `hdd`."""
+        (tmp_path / "hdd").mkdir()
+        (tmp_path / "hdd" / "a.py").write_text("a = 1")
+        (tmp_path / "note.txt").write_text("one")
+        git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c"]
+        for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+            subprocess.run([*git, *command], check=True)
+        monkeypatch.setattr(records, "ROOT", tmp_path)
+        return tmp_path
+
+    def test_names_the_commit_and_whether_the_package_is_its(self, checkout):
+        version = records.code_version()
+        assert re.fullmatch("[0-9a-f]{40}", version["commit"])
+        (checkout / "note.txt").write_text("two")  # no code that a record depends on
+        assert records.code_version() == version == {"commit": version["commit"], "clean": True}
+        (checkout / "hdd" / "b.py").write_text("b = 1")
+        assert records.code_version() == {"commit": version["commit"], "clean": False}
+
+    def test_a_package_without_checkout_has_none(self, checkout, monkeypatch):
+        monkeypatch.setattr(records, "ROOT", checkout / "hdd")  # inside another one's checkout
+        assert records.code_version() is None
+
+    def test_a_machine_without_git_has_none(self, checkout, monkeypatch):
+        monkeypatch.setenv("PATH", "")
+        assert records.code_version() is None
+
+
+def test_mean_and_range():
+    assert records.mean_and_range([1.0, 2.0, 4.5]) == "2.5 (1.0-4.5)"
+
+
+@pytest.mark.parametrize("content", [b"[]", b"null", b"{", b""])
+def test_a_damaged_record_is_named(kept, content):
+    (kept / "runs" / "x.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"x.* is damaged.*Fix: "):
+        records.load_run("x")
+
+
+def test_damaged_weights_are_named(kept):
+    with pytest.raises(ValueError, match=r"mine\.safetensors holds no weights.*Fix: "):
+        records.load_weights("mine")

@@ -5,11 +5,15 @@ from itertools import pairwise
 import pytest
 import torch
 from torch.optim.lr_scheduler import (
+    ChainedScheduler,
+    ConstantLR,
     CosineAnnealingLR,
     ExponentialLR,
     LambdaLR,
     LinearLR,
+    OneCycleLR,
     ReduceLROnPlateau,
+    SequentialLR,
     StepLR,
 )
 
@@ -266,3 +270,67 @@ def test_normal_use_warns_of_nothing(after):
         other = (AFTER | {"plateau": plateau})[after](optimizer) if after else None
         scheduler = GradualWarmupScheduler(optimizer, 1.0, 2, other)
         train(optimizer, scheduler, 6, METRICS if after == "plateau" else None)
+
+
+def sequence(optimizer):
+    parts = [ConstantLR(optimizer, 1.0, total_iters=2), CosineAnnealingLR(optimizer, 6)]
+    return SequentialLR(optimizer, parts, [3])
+
+
+@pytest.mark.parametrize(
+    "after", [sequence, lambda o: ChainedScheduler([StepLR(o, 2), ExponentialLR(o, 0.9)], o)]
+)
+def test_multiplier_reaches_the_schedulers_inside_another(after):
+    optimizer, plain = make_optimizer(), make_optimizer()
+    rates = train(optimizer, GradualWarmupScheduler(optimizer, 2.0, 3, after(optimizer)), 12)
+    expected = [[2 * rate] for (rate,) in train(plain, after(plain), 9)]
+    assert [r for (r,) in rates[3:]] == pytest.approx([r for (r,) in expected])
+
+
+def test_a_multiplier_that_cannot_reach_is_refused():
+    optimizer = make_optimizer()
+    cycle = OneCycleLR(optimizer, 0.1, 10, cycle_momentum=False)
+    with pytest.raises(ValueError, match=r"multiplier=2\.0 does not reach.*Fix:"):
+        GradualWarmupScheduler(optimizer, 2.0, 3, cycle)
+    GradualWarmupScheduler(optimizer, 1.0, 3, cycle)
+
+
+@pytest.mark.parametrize("after", [None, "cosine", "step"])
+def test_steps_to_an_epoch_as_in_the_original_package(after):
+    def rates(step):
+        optimizer = make_optimizer()
+        inner = AFTER[after](optimizer) if after else None
+        scheduler = GradualWarmupScheduler(optimizer, 1.0, 3, inner)
+        seen = []
+        for epoch in range(1, 9):  # the original's example: before the epoch, counted from 1
+            optimizer.step()
+            step(scheduler, epoch)
+            seen.append(optimizer.param_groups[0]["lr"])
+        return seen
+
+    assert rates(lambda s, epoch: s.step(epoch)) == rates(lambda s, _: s.step())
+    assert rates(lambda s, epoch: s.step(epoch=epoch)) == rates(lambda s, _: s.step())
+
+
+def test_an_epoch_is_not_taken_for_the_loss_of_a_plateau():
+    optimizer = make_optimizer()
+    warmup = GradualWarmupScheduler(optimizer, 1.0, 2, plateau(optimizer))
+    for epoch in range(1, 9):
+        optimizer.step()
+        warmup.step(epoch, 1 / epoch)  # the loss falls
+    assert optimizer.param_groups[0]["lr"] == BASE
+    with pytest.raises(ValueError, match=r"needs a metric.*Fix: scheduler\.step\(metrics="):
+        warmup.step(9)
+
+
+def test_epochs_can_be_left_out_and_said_twice_but_not_go_back():
+    optimizer, other = make_optimizer(), make_optimizer()
+    jumping = GradualWarmupScheduler(optimizer, 1.0, 3, AFTER["step"](optimizer))
+    walking = GradualWarmupScheduler(other, 1.0, 3, AFTER["step"](other))
+    optimizer.step()
+    jumping.step(7)
+    jumping.step(7)
+    train(other, walking, 7)
+    assert optimizer.param_groups[0]["lr"] == other.param_groups[0]["lr"]
+    with pytest.raises(ValueError, match=r"epoch=3 is over, this is epoch 7.*Fix:"):
+        jumping.step(3)

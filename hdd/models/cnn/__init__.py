@@ -1,1 +1,1 @@
-"""MLP-Mixer. The paper itself calls it a very special CNN (section 1), hence the folder's name."""
+"""The Mixer, its faster step and timm's twin; the source document has them in a folder `cnn`."""

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hdd.models.cnn.mlp_mixer import MixerBlock, Mlp, MLPMixer
+from hdd.models.cnn.mlp_mixer import Mlp, MLPMixer
 
 _gelu_backward = torch.ops.aten.gelu_backward.grad_input
 _layer_norm_backward = torch.ops.aten.native_layer_norm_backward
@@ -111,18 +111,16 @@ class _NormalisedMean(torch.autograd.Function):
 class FusedMixer(nn.Module):
     """An MLPMixer's own parameters, run by the functions above on the CPU.
 
-    Args:
-        net: the network; its weights are shared, not copied.
-        dtype: of activations and products: torch.bfloat16, or torch.float32 (as exact as without).
+    It knows the parameters only, not what `net.forward` does with them: see
+    `hdd.models.cnn.fast_step` for when it may stand in.
 
-    Raises:
-        ValueError: a network with dropout, which this pass does not have.
+    Args:
+        net: the network, without dropout; its weights are shared, not copied.
+        dtype: of activations and products: torch.bfloat16, or torch.float32 (as exact as without).
     """
 
     def __init__(self, net: MLPMixer, dtype: torch.dtype) -> None:
         super().__init__()
-        if _drops(net):
-            raise ValueError("FusedMixer has no dropout. Fix: train the network itself.")
         self.net, self.dtype = net, dtype
 
     def forward(self, images: Tensor) -> Tensor:
@@ -149,17 +147,6 @@ class FusedMixer(nn.Module):
         patches = patches.permute(2, 4, 0, 1, 3, 5).flatten(3).flatten(0, 1)  # (S, B, 3 P P)
         weight, bias = _centred(stem.weight.flatten(1), 0), _centred(stem.bias, 0)
         return functional.linear(patches, weight.to(images.dtype), bias.to(images.dtype))
-
-
-def is_plain_mixer(net: nn.Module) -> bool:
-    """Return whether `net` is what FusedMixer computes: plain Mixer blocks without dropout."""
-    if not isinstance(net, MLPMixer):
-        return False
-    return all(isinstance(block, MixerBlock) for block in net.blocks) and not _drops(net)
-
-
-def _drops(net: MLPMixer) -> bool:
-    return any(isinstance(part, nn.Dropout) and part.p > 0 for part in net.modules())
 
 
 def _stacked(mlps: list[Mlp]) -> list[Tensor]:

@@ -10,11 +10,16 @@ Two widths are in use for the token-mixing MLP, and this class offers both:
   cost then grows linearly, not quadratically, with the number of tokens.
 """
 
-import math
-from collections.abc import Sequence
-from numbers import Integral
-
 from torch import Tensor, nn
+
+from hdd.models.arguments import (
+    check_dropout,
+    check_image_size,
+    check_positive_integers,
+    hidden_width,
+)
+
+Intermediates = dict[str, Tensor]
 
 
 class Mlp(nn.Module):
@@ -48,10 +53,13 @@ class MixerBlock(nn.Module):
         self.channel_norm = nn.LayerNorm(dim, eps=1e-6)
         self.channel_mixing = Mlp(dim, channel_dim, dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, out: Intermediates | None = None, name: str = "") -> Tensor:
         y = self.token_norm(x).transpose(1, 2)  # (B, C, S)
         x = x + self.token_mixing(y).transpose(1, 2)  # (B, S, C)
-        return x + self.channel_mixing(self.channel_norm(x))  # (B, S, C)
+        keep(out, name + "token_mixing", x)
+        x = x + self.channel_mixing(self.channel_norm(x))  # (B, S, C)
+        keep(out, name + "channel_mixing", x)
+        return x
 
 
 class MLPMixer(nn.Module):
@@ -61,6 +69,8 @@ class MLPMixer(nn.Module):
     Linear"), `blocks[i].token_mixing`, `blocks[i].channel_mixing`, `norm`, `head`. There is no
     position embedding and no class token: a token's place is its row, and the token-mixing
     weights know it. LayerNorm's epsilon is 1e-6 and GELU the exact one, as in timm.
+
+    `arguments` holds what the network was built with: `MLPMixer(**net.arguments)` is its like.
 
     Args:
         image_size: H = W, or (H, W), in pixels.
@@ -94,19 +104,17 @@ class MLPMixer(nn.Module):
         token_dim: int | None = None,
         channel_dim: int | None = None,
     ) -> None:
+        self.arguments = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         super().__init__()
-        sizes = {"channels": channels, "patch_size": patch_size, "dim": dim, "depth": depth}
-        _check_positive_integers(sizes | {"num_classes": num_classes})
+        check_positive_integers(channels=channels, patch_size=patch_size, dim=dim)
+        check_positive_integers(depth=depth, num_classes=num_classes)
+        check_dropout(dropout)
         height, width = check_image_size(image_size, patch_size)
-        if not 0 <= dropout < 1:
-            raise ValueError(
-                f"dropout={dropout} is outside [0, 1). Fix: 0.0 drops nothing, 0.1 a tenth."
-            )
         self.input_shape = (channels, height, width)
         self.grid = (height // patch_size, width // patch_size)
         tokens = self.grid[0] * self.grid[1]
-        d_s = _hidden_width("token", token_dim, tokens, expansion_factor_token)
-        d_c = _hidden_width("channel", channel_dim, dim, expansion_factor_channel)
+        d_s = hidden_width("token", token_dim, tokens, expansion_factor_token)
+        d_c = hidden_width("channel", channel_dim, dim, expansion_factor_channel)
 
         self.patch_embedding = nn.Conv2d(channels, dim, patch_size, stride=patch_size)
         self.blocks = nn.Sequential(
@@ -115,57 +123,32 @@ class MLPMixer(nn.Module):
         self.norm = nn.LayerNorm(dim, eps=1e-6)
         self.head = nn.Linear(dim, num_classes)
 
-    def forward(self, x: Tensor) -> Tensor:
-        if x.ndim != 4 or tuple(x.shape[1:]) != self.input_shape:
+    def forward(self, images: Tensor, out: Intermediates | None = None) -> Tensor:
+        """Return logits (B, num_classes) of images (B, channels, H, W).
+
+        `out`, if a dict is given, receives every intermediate (B, S, C) by name: "stem",
+        "blocks.0.token_mixing", "blocks.0.channel_mixing", ..., "norm".
+        """
+        self._check_shape(images)
+        x = self.patch_embedding(images).flatten(2).transpose(1, 2)  # (B, S, C)
+        keep(out, "stem", x)
+        for i, block in enumerate(self.blocks):
+            x = block(x) if out is None else block(x, out, f"blocks.{i}.")  # (B, S, C)
+        x = self.norm(x)  # (B, S, C)
+        keep(out, "norm", x)
+        return self.head(x.mean(dim=1))  # (B, num_classes)
+
+    def _check_shape(self, images: Tensor) -> None:
+        if images.ndim != 4 or tuple(images.shape[1:]) != self.input_shape:
             raise ValueError(
-                f"Input of shape {tuple(x.shape)} does not fit: this network was built for "
+                f"Input of shape {tuple(images.shape)} does not fit: this network was built for "
                 f"(batch, {', '.join(map(str, self.input_shape))}). Its token-mixing weights know "
                 "one number of tokens only. Fix: resize the images, or build another MLPMixer "
                 "with their image_size and channels."
             )
-        x = self.patch_embedding(x).flatten(2).transpose(1, 2)  # (B, S, C)
-        x = self.blocks(x)  # (B, S, C)
-        x = self.norm(x).mean(dim=1)  # (B, C)
-        return self.head(x)  # (B, num_classes)
 
 
-def _check_positive_integers(values: dict[str, int]) -> None:
-    for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-            raise ValueError(f"{name}={value!r} must be a positive integer. Fix: {name}=1 or more.")
-
-
-def check_image_size(image_size: int | tuple[int, int], patch_size: int) -> tuple[int, int]:
-    """Return (height, width), each a positive multiple of `patch_size`."""
-    pair = tuple(image_size) if isinstance(image_size, Sequence) else (image_size, image_size)
-    if len(pair) != 2:
-        raise ValueError(
-            f"image_size={image_size!r} must be one integer or (height, width). "
-            "Fix: image_size=32 or image_size=(32, 48), without the channels."
-        )
-    for side in pair:
-        _check_positive_integers({"image_size": side})
-        if side % patch_size:
-            divisors = [p for p in range(1, min(pair) + 1) if not (pair[0] % p or pair[1] % p)]
-            raise ValueError(
-                f"image_size={image_size} is not divisible by patch_size={patch_size}: "
-                "whole patches must tile the image. Fix: a patch_size of "
-                f"{divisors}, or resize or pad the images."
-            )
-    return pair
-
-
-def _hidden_width(part: str, explicit: int | None, features: int, factor: float) -> int:
-    """Return the hidden width of one MLP: the explicit one, or features * factor rounded down."""
-    if explicit is not None:
-        _check_positive_integers({f"{part}_dim": explicit})
-        return explicit
-    # `not >` also catches NaN; infinity would overflow in int().
-    if not 0 < factor < float("inf") or int(features * factor) < 1:
-        raise ValueError(
-            f"expansion_factor_{part}={factor} does not give a hidden width of 1 or more: "
-            f"int({features} * {factor}). Fix: a factor of at least "
-            f"{math.ceil(10_000 / features) / 10_000}, "
-            f"or {part}_dim=1 or more."
-        )
-    return int(features * factor)
+def keep(out: Intermediates | None, name: str, value: Tensor) -> None:
+    """Put `value` into `out` under `name`, if anybody wants intermediates."""
+    if out is not None:
+        out[name] = value

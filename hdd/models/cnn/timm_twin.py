@@ -16,40 +16,35 @@ TIMM_NAMES = {
 
 def to_timm(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Rename an MLPMixer's state_dict for timm's MlpMixer; the tensors are shared, not copied."""
-    return {_rename(key, TIMM_NAMES): tensor for key, tensor in state.items()}
-
-
-def from_timm(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the state_dict of timm's MlpMixer for an MLPMixer of the same sizes."""
-    inverse = {theirs: ours for ours, theirs in TIMM_NAMES.items()}
-    return {_rename(key, inverse): tensor for key, tensor in state.items()}
+    return {_rename(key): tensor for key, tensor in state.items()}
 
 
 def timm_twin(net: MLPMixer) -> nn.Module:
-    """Return timm's MlpMixer of the same sizes, with copies of the same weights.
+    """Return timm's MlpMixer built with the same arguments, with copies of the same weights.
 
     Raises:
         ImportError: timm is not installed.
     """
     from timm.models.mlp_mixer import MlpMixer
 
-    block, dim = net.blocks[0], net.head.in_features
+    sizes, block = net.arguments, net.blocks[0]
     hidden = (block.token_mixing.fc1.out_features, block.channel_mixing.fc1.out_features)
-    channels, *image_size = net.input_shape
     twin = MlpMixer(
-        num_classes=net.head.out_features,
-        in_chans=channels,
-        img_size=tuple(image_size),
-        patch_size=net.patch_embedding.kernel_size[0],
-        num_blocks=len(net.blocks),
-        embed_dim=dim,
-        mlp_ratio=tuple((width + 0.5) / dim for width in hidden),  # of the width; rounded down
+        num_classes=sizes["num_classes"],
+        in_chans=sizes["channels"],
+        img_size=net.input_shape[1:],
+        patch_size=sizes["patch_size"],
+        num_blocks=sizes["depth"],
+        embed_dim=sizes["dim"],
+        # timm multiplies by the width and rounds down; the half keeps its product above ours.
+        mlp_ratio=tuple((width + 0.5) / sizes["dim"] for width in hidden),
+        proj_drop_rate=sizes["dropout"],
     )
     twin.load_state_dict(to_timm(net.state_dict()))
-    return twin
+    return twin.train(net.training)
 
 
-def _rename(key: str, names: dict[str, str]) -> str:
-    for old, new in names.items():
-        key = key.replace(old, new)
+def _rename(key: str) -> str:
+    for ours, theirs in TIMM_NAMES.items():
+        key = key.replace(ours, theirs)
     return key

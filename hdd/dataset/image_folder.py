@@ -1,0 +1,146 @@
+"""Image folders, `<folder>/<class>/*.png`, as people have them: your own images, or CIFAR-10's."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+from hdd.dataset.image_tensors import ImageTensors, channel_statistics
+from hdd.progress import progress
+
+CLUTTER = ("__MACOSX", "Thumbs.db", "desktop.ini")  # what systems leave, beside hidden files
+OPAQUE, WITH_ALPHA = ("1", "L", "P", "RGB"), ("LA", "PA", "RGBA")  # Pillow's modes
+
+
+def load_image_folder(
+    folder: str | Path,
+    image_size: tuple[int, int] | None = None,
+    *,
+    fit: bool = False,
+    like: ImageTensors | None = None,
+) -> ImageTensors:
+    """Read `folder/<class>/*.png`, or other formats that Pillow opens, as RGB.
+
+    Hidden files and what operating systems leave behind are passed over. An image that 8-bit RGB
+    cannot hold (16 bits, transparency, several frames) is an error; a camera's rotation is applied.
+
+    Args:
+        folder: one sub-folder a class; classes are numbered in alphabetical order.
+        image_size: (H, W) of every image; by default that of the first one.
+        fit: whether to scale and cut each image to `image_size`, instead of demanding it.
+        like: the training images, if these are others of the same classes: they must have its
+            classes and size, and get its mean and deviation.
+
+    Raises:
+        FileNotFoundError: no such folder, no class folder in it, or an empty class.
+        ValueError: an unreadable image, one of another size, other classes than `like`, a link
+            that leads back; the message names the file.
+    """
+    folder = Path(folder).expanduser()
+    classes = _list_classes(folder)
+    if like is not None:
+        check_classes(folder, tuple(classes), like.class_names)
+        image_size = like.images.shape[2:]
+    if fit and image_size is None:
+        raise ValueError("fit=True needs a size. Fix: image_size=(H, W), such as (64, 64).")
+    files = [(path, label) for label, paths in enumerate(classes.values()) for path in paths]
+    images = []
+    for path, _ in progress(files, f"Reading {folder.name}"):
+        images.append(_read_image(path, image_size, fit))
+        image_size = images[0].shape[:2]
+    stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()  # (N, 3, H, W)
+    mean, std = (like.mean, like.std) if like is not None else channel_statistics(stacked)
+    return ImageTensors(stacked, torch.tensor([k for _, k in files]), tuple(classes), mean, std)
+
+
+def check_classes(folder: Path, found: tuple[str, ...], wanted: tuple[str, ...]) -> None:
+    """Raise ValueError unless both are the same classes in the same order."""
+    if found != wanted:
+        raise ValueError(
+            f"{folder} does not hold the classes {', '.join(wanted)}: missing or unknown are "
+            f"{sorted(set(found) ^ set(wanted))}. Fix: one sub-folder for each of these classes."
+        )
+
+
+def files_below(folder: str, above: tuple[str, ...] = ()) -> Iterator[os.DirEntry]:
+    """Yield the files below `folder` and behind its links, without hidden ones and clutter.
+
+    Raises:
+        ValueError: a link that leads back into a folder around it.
+    """
+    here = os.path.realpath(folder)
+    if here in above:
+        raise ValueError(f"{folder} is a link back into its own folder. Fix: remove it.")
+    with os.scandir(folder) as entries:
+        entries = sorted(entries, key=lambda entry: entry.name)
+    entries = [e for e in entries if not e.name.startswith(".") and e.name not in CLUTTER]
+    yield from (entry for entry in entries if entry.is_file())  # no link to nowhere is one
+    for entry in entries:
+        if entry.is_dir():
+            yield from files_below(entry.path, (*above, here))
+
+
+def _list_classes(folder: Path) -> dict[str, list[str]]:
+    """Return the image files of each class, all in alphabetical order."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"No image folder {folder}. Fix: put <class>/*.png files there.")
+    Image.init()
+    formats = {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    classes: dict[str, list[str]] = {}
+    for path in sorted(folder.iterdir(), key=lambda path: path.name):
+        if path.is_dir() and not path.name.startswith(".") and path.name not in CLUTTER:
+            files = [entry.path for entry in files_below(str(path), (os.path.realpath(folder),))]
+            classes[path.name] = [f for f in files if os.path.splitext(f)[1].lower() in formats]
+    empty = [name for name, files in classes.items() if not files]
+    if empty or not classes:
+        raise FileNotFoundError(
+            f"Image folder {folder} has {f'no images for class {empty}' if empty else 'no classes'}"
+            ". Fix: one sub-folder a class, each with at least one image."
+        )
+    return classes
+
+
+def _read_image(path: str, image_size: tuple[int, int] | None, fit: bool) -> np.ndarray:
+    """Return one image file as uint8 (H, W, 3)."""
+    try:
+        with Image.open(path) as file:
+            changed = _what_rgb_would_lose(file)
+            upright = ImageOps.exif_transpose(file).convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(  # that is what Pillow raises for a broken file
+            f"Cannot read image {path}: {error}. Fix: unpack or download this file again."
+        ) from error
+    if changed:
+        raise ValueError(f"Image {path} {changed}. Fix: save it as 8-bit RGB or grey.")
+    if fit:
+        upright = ImageOps.fit(upright, (image_size[1], image_size[0]))
+    pixels = np.asarray(upright)
+    if image_size is not None and pixels.shape[:2] != tuple(image_size):
+        raise ValueError(
+            f"Image {path} is {pixels.shape[0]}x{pixels.shape[1]} pixels, expected "
+            f"{image_size[0]}x{image_size[1]} as all others. Fix: resize or remove it, or read "
+            "the folder with fit=True and an image_size."
+        )
+    return pixels
+
+
+def _what_rgb_would_lose(file: Image.Image) -> str:
+    """Return what `convert("RGB")` would change silently, or ""."""
+    # Pillow cuts 16-bit colours to 8 as it decodes: only the decoder's name for them tells.
+    cut = any(
+        ";16" in str(tile.args) or (tile.codec_name.startswith("ppm") and tile.args[-1] > 255)
+        for tile in file.tile
+    )
+    if cut or file.mode.startswith(("I", "F")):
+        return f"of mode {file.mode} has more than 8 bits a channel"
+    if getattr(file, "n_frames", 1) > 1 and file.format != "MPO":  # a photograph with its preview
+        return f"has {file.n_frames} frames"
+    if file.mode not in (*OPAQUE, *WITH_ALPHA):
+        return f"is {file.mode}, which has no exact RGB"
+    transparent = file.mode in WITH_ALPHA or "transparency" in file.info
+    if transparent and file.convert("RGBA").getchannel("A").getextrema()[0] < 255:
+        return "is transparent in places"
+    return ""

@@ -1,0 +1,295 @@
+"""A small network that calls itself again and again until the puzzle is solved, and its training.
+
+After the Tiny Recursive Model (Jolicoeur-Martineau, 2025, arXiv 2510.04871), much simplified: one
+state, no gradient is cut, and every recursion's answer is judged. B puzzles, S = 36 cells, C = dim.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.lr_scheduler import OneCycleLR
+
+from hdd.models.cnn.mlp_mixer import MixerBlock
+from hdd.models.nn_utils import count_trainable_parameter
+from hdd.models.token_mixers import Block
+from hdd.progress import progress
+from hdd.tasks.sudoku import CELLS, EMPTY, SIDE, Puzzles, disguised, peers
+from hdd.train.muon import MuonAdamW
+
+KINDS = ("token-mlp", "attention-1d", "attention-2d", "attention-learned", "axial-mean")
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention without positions: the network adds them to its input.
+
+    Query, key and value are matrices of their own, as Muon wants them.
+    """
+
+    def __init__(self, dim: int, heads: int = 4) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query, self.key, self.value, self.out = (nn.Linear(dim, dim) for _ in range(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        heads = [
+            part(x).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, S, C / heads)
+            for part in (self.query, self.key, self.value)
+        ]
+        y = functional.scaled_dot_product_attention(*heads)
+        return self.out(y.transpose(1, 2).flatten(2))  # (B, S, C)
+
+
+class AxialMean(nn.Module):
+    """Each token sees itself and the means of its row and its column: nothing to learn in space."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3 * dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        image = x.unflatten(1, (SIDE, SIDE))  # (B, 6, 6, C)
+        means = [image.mean(axis, keepdim=True).expand_as(image) for axis in (1, 2)]
+        return self.linear(torch.cat([image, *means], dim=3)).flatten(1, 2)  # (B, S, C)
+
+
+class RecursiveNet(nn.Module):
+    """Two blocks, called `recursions` times: puzzles (B, 36) -> logits (recursions, B, 36, 6).
+
+    Each call adds the puzzle's embedding to the state z (B, S, C), which begins at zero, sends it
+    through the blocks and normalises it; a head shared by all cells and all calls reads digits off
+    the state. As the calls share their weights, a trained network can be called more often than in
+    training. Without the norm in the loop the state grows with every call: networks then train
+    more slowly, and some fall apart after the last call that they were trained for.
+
+    The token MLP needs no positions, its weights know the cells. The others get a vector for each
+    cell, added to the embedding. Their channel MLP is as wide as makes the numbers of parameters
+    equal.
+
+    Args:
+        kind: of token mixing, one of KINDS. "attention-1d": sines of the cell's number;
+            "attention-2d": sines of its row and of its column; "attention-learned" and
+            "axial-mean": learned vectors.
+        dim: C.
+        token_dim: D_S of the token MLP.
+        channel_dim: D_C beside the token MLP.
+        recursions: unless `forward` is told otherwise.
+
+    Raises:
+        ValueError: an unknown kind.
+    """
+
+    def __init__(
+        self,
+        kind: str = "token-mlp",
+        *,
+        dim: int = 48,
+        token_dim: int = 72,
+        channel_dim: int = 96,
+        recursions: int = 6,
+    ) -> None:
+        super().__init__()
+        if kind not in KINDS:
+            raise ValueError(f"Unknown kind {kind!r}. Fix: one of {list(KINDS)}.")
+        self.kind, self.grid, self.recursions = kind, (SIDE, SIDE), recursions
+        self.embedding = nn.Embedding(SIDE + 1, dim)  # six digits and the empty cell
+        self.position = _positions(kind, dim)
+        blocks = [MixerBlock(CELLS, dim, token_dim, channel_dim) for _ in range(2)]
+        if kind != "token-mlp":
+            learned = self.position.numel() if self.position.requires_grad else 0
+            budget = count_trainable_parameter(blocks[0]) - learned // 2
+            blocks = [_block(kind, dim, budget) for _ in blocks]
+        self.blocks = nn.Sequential(*blocks)
+        self.norm, self.head = nn.LayerNorm(dim), nn.Linear(dim, SIDE)
+
+    def forward(self, puzzles: Tensor, recursions: int | None = None) -> Tensor:
+        x = self.embedding(puzzles.long())  # (B, S, C)
+        if self.position is not None:
+            x = x + self.position
+        z, answers = torch.zeros_like(x), []
+        for _ in range(recursions or self.recursions):
+            z = self.norm(self.blocks(z + x))  # (B, S, C)
+            answers.append(self.head(z))  # (B, S, 6)
+        return torch.stack(answers)
+
+
+def _block(kind: str, dim: int, budget: int) -> Block:
+    mixer = AxialMean(dim) if kind == "axial-mean" else Attention(dim)
+    left = budget - count_trainable_parameter(mixer) - 5 * dim  # two norms, one bias
+    return Block(mixer, dim, max(1, round(left / (2 * dim + 1))))
+
+
+def _positions(kind: str, dim: int) -> nn.Parameter | None:
+    """Return a vector for each cell (36, C), of mean square 1/2 (sines) or 1 (learned)."""
+    if kind == "token-mlp":
+        return None
+    cell = torch.arange(CELLS)
+    if kind == "attention-1d":
+        return nn.Parameter(_sines(cell, dim, CELLS), requires_grad=False)
+    if kind == "attention-2d":
+        halves = [_sines(axis, dim // 2, SIDE) for axis in (cell // SIDE, cell % SIDE)]
+        return nn.Parameter(torch.cat(halves, dim=1), requires_grad=False)
+    return nn.Parameter(torch.randn(CELLS, dim))
+
+
+def _sines(number: Tensor, features: int, longest: int) -> Tensor:
+    """Return sines and cosines (N, features), with periods from 2 to 2 * `longest` places."""
+    periods = 2 * longest ** torch.linspace(0, 1, features // 2)
+    phase = 2 * math.pi * number[:, None] / periods  # (N, features / 2)
+    return torch.cat([phase.sin(), phase.cos()], dim=1)
+
+
+class Training(NamedTuple):
+    """How a recursive network is trained.
+
+    `lr` is that of the blocks' matrices under "muon" and of everything under "adamw"; `adamw_lr`
+    is that of the other parameters under "muon". `reveal`: of the puzzle's empty cells, a share
+    drawn between 0 and this value is filled in for each example; the bound falls to 0 over the
+    training, from easy puzzles to whole ones. `emphasis`: recursion r = 1, 2, ... counts with
+    weight r ** emphasis in the loss, since the first ones cannot know the answer yet.
+    """
+
+    steps: int = 400
+    batch: int = 64
+    optimizer: str = "muon"
+    lr: float = 2e-2
+    adamw_lr: float = 5e-3
+    weight_decay: float = 0.05
+    reveal: float = 0.0
+    emphasis: float = 1.0
+
+
+def train(
+    net: RecursiveNet,
+    puzzles: Puzzles,
+    how: Training,
+    seed: int = 0,
+    on_step: Callable[[int], None] = lambda step: None,
+) -> list[float]:
+    """Train `net` in place on disguises of `puzzles`; return the last recursion's loss, by step.
+
+    The loss is the cross-entropy of the empty cells, averaged over recursions. However few the
+    puzzles, hardly an example is seen twice: `disguised` renames digits and permutes lines.
+
+    Args:
+        net: from its start.
+        puzzles: with their solutions, of the training classes.
+        how: steps, optimizer, rates.
+        seed: of the order, the disguises and what is revealed.
+        on_step: called with the number of each finished step.
+
+    Raises:
+        ValueError: an unknown optimizer.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    optimizer = _optimizer(net, how)
+    tops = [group["lr"] for group in optimizer.param_groups]
+    # A rise of less than two steps divides by zero, hence 20.
+    rate = OneCycleLR(optimizer, tops, max(how.steps, 20), pct_start=0.1, cycle_momentum=False)
+    weights = torch.arange(1, net.recursions + 1) ** how.emphasis  # (recursions,)
+    net.train()
+    losses = []
+    for step in progress(range(how.steps), "Steps"):
+        chosen = torch.randint(len(puzzles.givens), (how.batch,), generator=generator)
+        batch = disguised(puzzles[chosen], generator)
+        bound = how.reveal * (1 - step / how.steps)
+        givens = _revealed(batch, bound, generator) if bound > 0 else batch.givens
+        by_recursion = _losses(net, Puzzles(givens, batch.solutions))
+        optimizer.zero_grad()
+        (by_recursion @ (weights / weights.sum())).backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        rate.step()
+        losses.append(by_recursion[-1].item())
+        on_step(step + 1)
+    net.eval()
+    return losses
+
+
+def _optimizer(net: RecursiveNet, how: Training) -> torch.optim.Optimizer:
+    if how.optimizer == "muon":
+        return MuonAdamW(net, how.lr, how.weight_decay, how.adamw_lr)
+    if how.optimizer == "adamw":
+        parameters = [p for p in net.parameters() if p.requires_grad]
+        options = {"betas": (0.9, 0.99), "weight_decay": how.weight_decay, "fused": True}
+        return torch.optim.AdamW(parameters, how.lr, **options)
+    raise ValueError(f"Unknown optimizer {how.optimizer!r}. Fix: 'muon' or 'adamw'.")
+
+
+def _revealed(puzzles: Puzzles, bound: float, generator: torch.Generator) -> Tensor:
+    """Return the givens with up to a share `bound` of the empty cells filled in."""
+    share = bound * torch.rand(len(puzzles.givens), 1, generator=generator)  # (B, 1)
+    shown = torch.rand(puzzles.givens.shape, generator=generator) < share  # (B, 36)
+    return torch.where(shown, puzzles.solutions, puzzles.givens)
+
+
+def _losses(net: RecursiveNet, puzzles: Puzzles) -> Tensor:
+    """Return the mean cross-entropy of empty cells after each recursion: (recursions,)."""
+    logits, empty = net(puzzles.givens), puzzles.givens == EMPTY
+    answers = logits[:, empty]  # (recursions, cells, 6)
+    right = puzzles.solutions[empty].long().expand(len(logits), -1)  # (recursions, cells)
+    losses = functional.cross_entropy(answers.transpose(1, 2), right, reduction="none")
+    return losses.mean(dim=1)
+
+
+@torch.no_grad()
+def solved(net: RecursiveNet, puzzles: Puzzles, recursions: int | None = None) -> Tensor:
+    """Return which cells the network gets right after each recursion: (recursions, N, 36) bool.
+
+    Given cells count as right, so `.all(dim=2)` says which puzzles are solved.
+    """
+    parts = []
+    for givens, solutions in zip(*(field.split(250) for field in puzzles), strict=True):
+        answers = net(givens, recursions).argmax(dim=3)  # (recursions, B, 36)
+        parts.append((answers == solutions) | (givens != EMPTY))
+    return torch.cat(parts, dim=1)
+
+
+class Rules(NamedTuple):
+    """How far a matrix between cells tells peers, which Sudoku's rules connect, from others.
+
+    `auc`: the chance that |weight| of a random pair of peers exceeds that of a random other pair;
+    .5 is blind. `null`: the same after random relabellings of the cells (draws,). `peers`,
+    `others`: mean weights with their signs, in units of all pairs' root mean square.
+    """
+
+    auc: float
+    null: Tensor
+    peers: float
+    others: float
+
+
+def rules(matrix: Tensor, draws: int = 1000, seed: int = 0) -> Rules:
+    """Compare |matrix| (36, 36), such as W2 W1, on peers with other pairs of different cells.
+
+    The null relabels what is read and what is written alike: rows and columns of the matrix change
+    places together, so its diagonal and its spectrum stay.
+
+    Raises:
+        ValueError: another shape.
+    """
+    if matrix.shape != (CELLS, CELLS):
+        raise ValueError(f"A matrix {tuple(matrix.shape)} is not one between {CELLS} cells.")
+    different = ~torch.eye(CELLS, dtype=torch.bool)
+    peer = peers()[different]  # (1260,)
+    generator = torch.Generator().manual_seed(seed)
+    null = torch.empty(draws)
+    for i in range(draws):
+        order = torch.randperm(CELLS, generator=generator)
+        null[i] = area_under_curve(matrix[order][:, order].abs()[different], peer)
+    weights = matrix[different]
+    scaled = weights / weights.square().mean().sqrt()
+    auc = area_under_curve(weights.abs(), peer)
+    return Rules(auc, null, float(scaled[peer].mean()), float(scaled[~peer].mean()))
+
+
+def area_under_curve(scores: Tensor, positive: Tensor) -> float:
+    """Return the share of pairs (positive, negative) that scores (N,) put in order; ties half."""
+    _, group, counts = scores.unique(return_inverse=True, return_counts=True)
+    ranks = counts.cumsum(0).double() - (counts - 1) / 2  # the mean rank of equal scores
+    total, ours = len(scores), int(positive.sum())
+    above = ranks[group][positive].sum() - ours * (ours + 1) / 2
+    return float(above / (ours * (total - ours)))

@@ -1,0 +1,109 @@
+"""Two copies of each notebook for a class, in copies/: `run.py copies`.
+
+    copies/students/     the notebooks without solutions, also without those among the hints
+    copies/instructors/  with solution and note for the lecturer after each exercise
+
+Both come from the one place where an exercise is defined, `hdd/teaching/exercises/nbXX.py`.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell
+
+from hdd.teaching.execute import ROOT, find_notebooks
+from hdd.teaching.exercises import hints_html
+from hdd.teaching.exercises.exercise import Exercise, exercises
+from hdd.teaching.language import LANGUAGES, split
+
+COPIES = ROOT / "copies"
+HINTS = re.compile(r'^hints\("(?P<number>\d\d\.\d+)"\)', flags=re.M)
+
+
+def for_students(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Return a copy whose hints end without a solution, in the code and in what it displays."""
+    copy = nbformat.from_dict(notebook)
+    for cell in _code(copy):
+        numbers = HINTS.findall(cell.source)
+        cell.source = HINTS.sub(r'hints("\g<number>", solution=False)', cell.source)
+        for output in cell.outputs:
+            data = output.get("data", {})
+            for number in numbers:
+                if data.get("text/html") == hints_html(number, solution=True):
+                    data["text/html"] = hints_html(number, solution=False)
+    return copy
+
+
+def for_instructors(
+    notebook: nbformat.NotebookNode, known: list[Exercise]
+) -> nbformat.NotebookNode:
+    """Return a copy in which a solution and a note follow each exercise's stub."""
+    copy = nbformat.from_dict(notebook)
+    cells = []
+    for cell in copy.cells:
+        cells.append(cell)
+        for one in known:
+            if cell.cell_type == "code" and one.stub.strip() in cell.source:
+                cells += _solution(one)
+    copy.cells = cells
+    return copy
+
+
+def _code(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def _solution(one: Exercise) -> list[nbformat.NotebookNode]:
+    """Return the note in both languages and the solution, which the check after it then judges."""
+    notes, slide = split(one.note), {"slideshow": {"slide_type": "skip"}}
+    headings = ("教师备注", "For the lecturer")
+    key = one.id.replace(".", "-")
+    cells = [
+        new_markdown_cell(
+            f'<span lang="{language}"></span>\n\n**{heading} ({one.id})** {note}',
+            metadata={"tags": [language], **slide},
+            id=f"note-{language}-{key}",
+        )
+        for language, heading, note in zip(LANGUAGES, headings, notes, strict=True)
+    ]
+    code = new_code_cell(one.solution.strip(), metadata=slide, id=f"solution-{key}")
+    return [*cells, code]
+
+
+def _deeper(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Return the notebook with paths that lead from copies/students/ to the project."""
+    for cell in notebook.cells:
+        cell.source = re.sub(r"(?<![\w./])\.\./(?!\.)", "../../", cell.source)
+    return notebook
+
+
+def main(names: list[str]) -> int:
+    """Write the copies; return 0, or 2 for an unknown name."""
+    try:
+        paths = find_notebooks(names)
+    except FileNotFoundError as error:
+        print(error)
+        return 2
+    for path in paths:
+        try:
+            known = exercises(path.stem[:2])
+        except ModuleNotFoundError:
+            print(f"{path.name}: no exercises in the collection, no copies")
+            continue
+        notebook = nbformat.read(path, as_version=4)
+        made = {"students": for_students(notebook), "instructors": for_instructors(notebook, known)}
+        for folder, copy in made.items():
+            (COPIES / folder).mkdir(parents=True, exist_ok=True)
+            nbformat.write(_deeper(copy), COPIES / folder / path.name)
+        print(f"{path.name}: {len(known)} exercises, in {_short(COPIES)}/{', '.join(made)}")
+    return 0
+
+
+def _short(path: Path) -> Path:
+    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

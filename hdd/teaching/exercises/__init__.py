@@ -1,0 +1,120 @@
+"""Exercises: a stub in the notebook, a check that says what is wrong, hints, a solution.
+
+check("02.1", mix_tokens)
+hints("02.1")
+"""
+
+import html
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from hdd.teaching.exercises.diagnosis import Unanswered, Wrong
+from hdd.teaching.exercises.exercise import Exercise, find
+from hdd.teaching.language import by_language, display_html, split, to_html
+
+_NOTHING = object()
+
+
+def check(number: str, answer: Any, expected: Any = _NOTHING, tolerance: float = 1e-5) -> None:
+    """Say whether an answer is right and, if not, what is wrong; never the answer itself.
+
+    Whatever the student's code does, nothing is raised: the checks after this one run, too.
+
+    Args:
+        number: of the exercise, such as "02.1".
+        answer: what the student gave: a number, a tensor, a function or a class.
+        expected: for an exercise outside the collection: a number or tensor, or a function without
+            arguments that computes it; `answer` may then be such a function, too.
+        tolerance: with `expected`: largest absolute difference that counts as equal.
+    """
+    if expected is not _NOTHING:
+        _check_value(number, answer, expected, tolerance)
+        return
+    exercise = find(number)
+    mark, message = verdict(exercise, answer)
+    title = split(exercise.title)
+    texts = [
+        f"{word} {number} {name}{colon}{text}"
+        for word, colon, name, text in zip(
+            ("练习", "Exercise"), ("：", ": "), title, split(message), strict=True
+        )
+    ]
+    _tell(mark, *texts)
+
+
+def verdict(exercise: Exercise, answer: Any) -> tuple[str, str]:
+    """Return a mark (✓, ✗, or … for not answered) and "中文 | English"; raise nothing.
+
+    Random numbers that the test draws are new each time, and the notebook's stay what they were.
+    """
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.seed()
+            message = exercise.test(answer)
+    except Unanswered as nothing:
+        return "…", str(nothing)
+    except Wrong as wrong:
+        message = str(wrong)
+    except Exception as error:  # the test itself did not expect such an answer
+        kind = type(error).__name__
+        message = f"这个答案无法检查（{kind}） | this answer cannot be checked ({kind})"
+    return ("✗", message) if message else ("✓", "正确 | correct")
+
+
+def _tell(mark: str, chinese: str, english: str) -> None:
+    """Display a verdict in both languages."""
+    color = {"✓": "#00704F", "✗": "#B33A00"}.get(mark, "#555555")
+    lines = [f'<b style="color: {color}">{mark}</b> {to_html(t)}' for t in (chinese, english)]
+    plain = f"{mark} {chinese}\n{mark} {english}"
+    display_html(by_language(*lines), plain)
+
+
+def hints(number: str, solution: bool = True) -> None:
+    """Display the hints of an exercise, one inside the other, and the solution as the last.
+
+    Args:
+        number: of the exercise.
+        solution: whether to end with the solution; the students' copies leave it out.
+    """
+    texts = [split(hint) for hint in find(number).hints]
+    plain = "\n".join(f"{n}. {zh}\n   {en}" for n, (zh, en) in enumerate(texts, 1))
+    display_html(hints_html(number, solution), plain)
+
+
+def hints_html(number: str, solution: bool) -> str:
+    """Return what `hints` displays; folded parts open without a script."""
+    exercise, pages = find(number), []
+    for index, (hint, answer) in enumerate((("提示", "参考答案"), ("Hint", "Solution"))):
+        page = ""
+        if solution:
+            code = html.escape(exercise.solution.strip())
+            page = f"<details><summary>{answer}</summary><pre><code>{code}</code></pre></details>"
+        for place in range(len(exercise.hints), 0, -1):
+            text = to_html(split(exercise.hints[place - 1])[index])
+            name = f"{hint} {place}" if place > 1 else f"{number} {hint} 1"
+            page = f"<details><summary>{name}</summary><p>{text}</p>{page}</details>"
+        pages.append(page)
+    return by_language(*pages)
+
+
+def _check_value(name: str, answer: Any, expected: Any, tolerance: float) -> None:
+    """Check a value of a notebook that is not in the collection yet."""
+    value = answer() if isinstance(answer, Callable) else answer
+    if value is None:
+        print(f"{name}: 还没有作答 / not answered yet")
+        return
+    target = torch.as_tensor(expected() if isinstance(expected, Callable) else expected)
+    try:
+        value = torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError):
+        print(f"{name}: ✗ 需要数字或张量 / a number or a tensor is needed, got {type(value)}")
+        return
+    if value.shape != target.shape:
+        shapes = f"{tuple(value.shape)}, {tuple(target.shape)}"
+        print(f"{name}: ✗ 形状不对 / wrong shape (yours, wanted): {shapes}")
+    elif (value.double() - target.double()).abs().max() <= tolerance:
+        print(f"{name}: ✓ 正确 / correct")
+    else:
+        print(f"{name}: ✗ 再想想 / not yet, think again")

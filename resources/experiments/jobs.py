@@ -1,0 +1,55 @@
+"""Experiments of many short trainings: each result is kept as soon as it is there.
+
+A script calls `finished` with its jobs. Results go to `runs/experiments/` (not committed); a run
+that is interrupted goes on where it stopped, and `--share 1/3` leaves jobs to other processes.
+`--so-far` does no job, and lets a script write its record from the results that are there: the
+record says how many each figure rests on.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+FOLDER = Path(__file__).parents[2] / "runs" / "experiments"
+
+
+def finished(name: str, jobs: Sequence[tuple], work: Callable[..., Any]) -> dict[tuple, Any] | None:
+    """Do what is missing; return the results by job, or None while other processes have some to do.
+
+    Args:
+        name: of the experiment; its results are in FOLDER.
+        jobs: the arguments of `work`, numbers and strings.
+        work: returns what JSON can hold.
+    """
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--share", default="1/1", help="which part of the jobs, such as 1/3")
+    parser.add_argument("--so-far", action="store_true", help="do nothing, take what is there")
+    options = parser.parse_args()
+    part, parts = map(int, options.share.split("/"))
+    torch.set_num_threads(1)  # so that a record does not depend on the machine's cores
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for job in [] if options.so_far else jobs[part - 1 :: parts]:
+        if job not in _results(name):
+            result = work(*job)
+            with (FOLDER / f"{name}.{part}.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps([job, result]) + "\n")
+            print(*job, result, flush=True)
+    results = _results(name)
+    missing = [job for job in jobs if job not in results]
+    print(f"{len(missing)} of {len(jobs)} jobs are missing")
+    if missing and not options.so_far:
+        return None
+    return {job: results[job] for job in jobs if job in results}
+
+
+def _results(name: str) -> dict[tuple, Any]:
+    lines = [
+        json.loads(line)
+        for path in sorted(FOLDER.glob(f"{name}.*.jsonl"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
+    return {tuple(job): result for job, result in lines}

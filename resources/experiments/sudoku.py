@@ -1,0 +1,300 @@
+"""Train recursive networks on 6 x 6 Sudoku and make the records 16_sudoku*.json.
+
+    python resources/experiments/sudoku.py train token-mlp --seeds 0 1 2 --lr 0.005
+    python resources/experiments/sudoku.py record
+    python resources/experiments/sudoku.py keep 0
+
+`train` leaves a file for each run in `runs/sudoku/` (not committed) and passes over those that are
+there; `record` gathers them; `keep` takes over the weights of a seed of the chosen recipe. Choices
+are made on validation puzzles; the test puzzles are seen once a run, at its end.
+"""
+
+import argparse
+import json
+import math
+import statistics
+import time
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hdd.models.learned_weights import effective_mixing
+from hdd.models.nn_utils import count_trainable_parameter
+from hdd.tasks.recursive_mixer import KINDS, RecursiveNet, Training, rules, solved, train
+from hdd.tasks.sudoku import (
+    CELLS,
+    EMPTY,
+    LEVELS,
+    Puzzles,
+    difficulty,
+    disguised,
+    generate,
+    rounds_of_singles,
+)
+from hdd.train.checkpoint import save_weights
+from hdd.train.records import CHECKPOINTS, RUNS, load_weights, save_run
+
+FOLDER = RUNS.parents[1] / "runs" / "sudoku"
+POOL, VALIDATION, TEST, FEW = 4000, 250, 1000, 10  # puzzles, and the givens of the harder ones
+RECURSIONS = 6  # in training
+ANSWER, MOST = 8, 16  # recursions at test: when the answer is read, and how far it is watched
+PASSED = 0.99
+TRAINED_ON = (11, 12, 13, 14)  # givens: fewer than the 13 and 14 at test, so more are hard
+
+
+def puzzle_sets() -> dict[str, Puzzles]:
+    """Return the puzzles of all runs, the same for every seed."""
+    return {
+        "training": generate(POOL, "training", givens=TRAINED_ON, seed=100),
+        "validation": generate(VALIDATION, "validation", seed=200),
+        "test": generate(TEST, "test", seed=300),
+        "few givens": generate(TEST // 2, "test", givens=(FEW,), seed=400),
+    }
+
+
+def one_run(kind: str, how: Training, recursions: int, seed: int, sets: dict[str, Puzzles]) -> dict:
+    """Train one network; return how it went and what it can do, and keep its weights."""
+    torch.manual_seed(seed)
+    net, curve = RecursiveNet(kind, recursions=recursions), []
+
+    def watch(step: int) -> None:
+        if step % 50 == 0 or step == how.steps:
+            right = solved(net, sets["validation"], ANSWER)[-1]
+            empty = sets["validation"].givens == EMPTY
+            curve.append([step, share(right.all(dim=1)), share(right[empty])])
+            print(kind, seed, *curve[-1], flush=True)
+
+    begin = time.process_time()
+    losses = train(net, sets["training"], how, seed, watch)
+    seconds = time.process_time() - begin
+    save_weights(FOLDER / f"{name_of(kind, how, recursions, seed)}.safetensors", net)
+    return {
+        "kind": kind,
+        "seed": seed,
+        "recursions": recursions,
+        "training": how._asdict(),
+        "parameters": count_trainable_parameter(net),
+        "validation_puzzles_cells_by_step": curve,
+        "loss_of_the_last_fifty_steps": statistics.mean(losses[-50:]),
+        "cpu_seconds": seconds,
+        **abilities(net, sets),
+    }
+
+
+@torch.no_grad()
+def abilities(net: RecursiveNet, sets: dict[str, Puzzles]) -> dict[str, Any]:
+    """Return what a trained network solves of the test puzzles."""
+    test, few = sets["test"], sets["few givens"]
+    right = solved(net, test, MOST)
+    done = right.all(dim=2)  # (recursions, N)
+    after = ANSWER - 1
+    generator = torch.Generator().manual_seed(0)
+    order = torch.randperm(CELLS, generator=generator)
+    half = test[: TEST // 2]
+    moved = Puzzles(*(field[:, order] for field in half))
+    after_move = solved(net, moved, ANSWER)[-1]
+    on_few = solved(net, few, MOST).all(dim=2)
+    found = {
+        "test_puzzles": share(done[after]),
+        "test_cells": share(right[after][test.givens == EMPTY]),
+        "test_puzzles_by_recursion": done.float().mean(dim=1).tolist(),
+        "test_puzzles_by_rounds": by_group(done[after], rounds_of_singles(test.givens)),
+        "recursions_needed_by_rounds": needed(done, rounds_of_singles(test.givens)),
+        "few_givens_by_recursion": on_few.float().mean(dim=1).tolist(),
+        "few_givens_by_level": by_level(on_few[after], few),
+        "disguised_puzzles": share(solved(net, disguised(half, generator), ANSWER)[-1].all(dim=1)),
+        "relabelled_cells_puzzles": share(after_move.all(dim=1)),
+        "relabelled_cells_cells": share(after_move[moved.givens == EMPTY]),
+    }
+    return found | ({"rules": rules_by_block(net)} if net.kind == "token-mlp" else {})
+
+
+def by_level(done: Tensor, puzzles: Puzzles) -> dict[str, list[float]]:
+    """Return share and number of solved puzzles by what a person needs for them."""
+    groups = by_group(done, difficulty(puzzles.givens))
+    return {LEVELS[int(level)]: value for level, value in groups.items()}
+
+
+def rules_by_block(net: RecursiveNet) -> list[dict[str, float]]:
+    """Return the rules that each block's W2 W1 shows, beside their joint null."""
+    result = []
+    for layer in range(len(net.blocks)):
+        found = rules(effective_mixing(net, layer))
+        null = {"null_mean": float(found.null.mean()), "null_sd": float(found.null.std())}
+        beyond = {"null_largest": float(found.null.max()), "draws": len(found.null)}
+        signs = {"mean_on_peers": found.peers, "mean_on_others": found.others}
+        result.append({"auc": found.auc, **null, **beyond, **signs})
+    return result
+
+
+def share(right: Tensor) -> float:
+    """Return the mean of a mask."""
+    return right.double().mean().item()
+
+
+def by_group(right: Tensor, group: Tensor) -> dict[str, list[float]]:
+    """Return for each group its share and number of right ones."""
+    numbers = group.unique().tolist()
+    return {str(n): [share(right[group == n]), int((group == n).sum())] for n in numbers}
+
+
+def needed(done: Tensor, rounds: Tensor) -> dict[str, float]:
+    """Return for puzzles that take so many rounds the mean recursion that first solves them."""
+    ever = done.any(dim=0)
+    first = done.long().argmax(dim=0) + 1
+    groups = {n: first[ever & (rounds == n)] for n in rounds.unique().tolist()}
+    return {str(n): float(some.double().mean()) for n, some in groups.items() if len(some)}
+
+
+def name_of(kind: str, how: Training, recursions: int, seed: int) -> str:
+    """Return the name of a run's files."""
+    rates = f"{how.optimizer}_{how.lr:g}_{how.adamw_lr:g}_{how.weight_decay:g}"
+    loss = f"r{recursions}_{how.reveal:g}_{how.emphasis:g}"
+    return f"{kind}_{rates}_{how.steps}x{how.batch}_{loss}_seed{seed}"
+
+
+def wilson(successes: float, n: int) -> list[float]:
+    """Return the 95 % interval of a share (Wilson, 1927)."""
+    z, p = 1.96, successes / n
+    centre, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return [(centre - half) / (1 + z * z / n), (centre + half) / (1 + z * z / n)]
+
+
+STUDENT = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)  # 97.5 %, from 1 degree on
+
+
+def mean_interval(values: list[float]) -> list[float] | None:
+    """Return the 95 % interval of the mean of 2 to 10 seeds (Student's t); None for other n."""
+    n = len(values)
+    if not 2 <= n <= len(STUDENT) + 1:
+        return None
+    half = STUDENT[n - 2] * statistics.stdev(values) / math.sqrt(n)
+    return [statistics.mean(values) - half, statistics.mean(values) + half]
+
+
+def summary(runs: list[dict]) -> dict[str, Any]:
+    """Return what the seeds of one recipe say together."""
+    passed = sum(run["test_puzzles"] >= PASSED for run in runs)
+    values = [run["test_puzzles"] for run in runs]
+    kind, seeds = runs[0]["kind"], " ".join(str(run["seed"]) for run in runs)
+    given = " ".join(f"--{k.replace('_', '-')} {v}" for k, v in runs[0]["training"].items())
+    command = f"python resources/experiments/sudoku.py train {kind} --seeds {seeds} {given}"
+    return {
+        "command": f"{command} --recursions {runs[0]['recursions']}",
+        "seeds": [run["seed"] for run in runs],
+        "passed": passed,
+        "share_passed_interval": wilson(passed, len(runs)),
+        "test_puzzles": values,
+        "mean_test_puzzles": statistics.mean(values),
+        "mean_test_puzzles_interval": mean_interval(values),
+        "share_passed_by_step": passed_by_step(runs),
+        **rules_over_seeds(runs),
+        "runs": runs,
+    }
+
+
+def rules_over_seeds(runs: list[dict]) -> dict[str, Any]:
+    """Return the AUC of the better block, by seed, with the interval of its mean."""
+    if "rules" not in runs[0]:
+        return {}
+    best = [max(block["auc"] for block in run["rules"]) for run in runs]
+    return {"auc_of_the_better_block": best, "auc_mean_interval": mean_interval(best)}
+
+
+def passed_by_step(runs: list[dict]) -> list[list[float]]:
+    """Return [step, share of the seeds that solve 99 % of the validation puzzles]."""
+    curves = [run["validation_puzzles_cells_by_step"] for run in runs]
+    steps = [step for step, *_ in curves[0]]
+    return [
+        [step, statistics.mean(curve[i][1] >= PASSED for curve in curves)]
+        for i, step in enumerate(steps)
+    ]
+
+
+def record() -> None:
+    """Write one record for each kind of network: its recipes, each with all its seeds."""
+    kinds: dict[str, dict[str, list[dict]]] = {}
+    for path in sorted(FOLDER.glob("*.json")):
+        run = json.loads(path.read_text(encoding="utf-8"))
+        recipes = kinds.setdefault(run["kind"], {})
+        recipes.setdefault(path.stem.rsplit("_seed", 1)[0], []).append(run)
+    for kind, recipes in kinds.items():
+        content = {
+            "test_n": TEST,
+            "few_givens_n": TEST // 2,
+            "validation_n": VALIDATION,
+            "training_pool": POOL,
+            "training_givens": TRAINED_ON,
+            "answer_after": ANSWER,
+            "recipes": [summary(sorted(r, key=lambda run: run["seed"])) for r in recipes.values()],
+        }
+        save_run(f"16_sudoku_{kind}", content, "cpu")
+
+
+def keep(seed: int) -> None:
+    """Copy the weights of the chosen recipe's run to resources/checkpoints; record an example."""
+    weights = FOLDER / f"{name_of(KINDS[0], Training(), RECURSIONS, seed)}.safetensors"
+    target = CHECKPOINTS / "16_sudoku" / f"token-mlp_seed{seed}.safetensors"
+    target.parent.mkdir(exist_ok=True)
+    target.write_bytes(weights.read_bytes())
+    net = RecursiveNet(recursions=RECURSIONS)
+    net.load_state_dict(load_weights(f"16_sudoku/{target.stem}"))
+    save_run("16_sudoku_example", {"weights": target.name, **time_course(net)}, "cpu")
+
+
+@torch.no_grad()
+def time_course(net: RecursiveNet) -> dict[str, Any]:
+    """Return what the network thinks after each recursion of a test puzzle that takes long."""
+    test = generate(TEST, "test", seed=300)
+    rounds = rounds_of_singles(test.givens)
+    chosen = int(rounds.argmax())
+    answers = net(test.givens[chosen][None], ANSWER)[:, 0].softmax(dim=2)  # (ANSWER, 36, 6)
+    certainty, digits = answers.max(dim=2)
+    return {
+        "rounds": int(rounds[chosen]),
+        "givens": test.givens[chosen].tolist(),
+        "solution": test.solutions[chosen].tolist(),
+        "digits_by_recursion": digits.tolist(),
+        "probability_by_recursion": [[round(p, 4) for p in row] for row in certainty.tolist()],
+    }
+
+
+def parse() -> argparse.Namespace:
+    """Return the command line's options."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    actions = parser.add_subparsers(dest="action", required=True)
+    training = actions.add_parser("train")
+    training.add_argument("kind", choices=KINDS)
+    training.add_argument("--seeds", type=int, nargs="+", default=[0])
+    training.add_argument("--recursions", type=int, default=RECURSIONS)
+    for name, value in Training()._asdict().items():
+        option = f"--{name.replace('_', '-')}"
+        training.add_argument(option, type=type(value), default=value)
+    actions.add_parser("record")
+    keeping = actions.add_parser("keep")
+    keeping.add_argument("seed", type=int)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Train, record or keep, as asked."""
+    options = parse()
+    if options.action == "record":
+        record()
+    elif options.action == "keep":
+        keep(options.seed)
+    else:
+        how = Training(**{name: getattr(options, name) for name in Training._fields})
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        sets = puzzle_sets()
+        for seed in options.seeds:
+            path = FOLDER / f"{name_of(options.kind, how, options.recursions, seed)}.json"
+            if not path.exists():
+                run = one_run(options.kind, how, options.recursions, seed, sets)
+                path.write_text(json.dumps(run, indent=1), encoding="utf-8")
+                print(path.stem, f"{run['test_puzzles']:.3f}", run.get("rules"), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+import pytest
+import torch
+
+from hdd.tasks.routing import TokenMixingOnly, routing, routing_matrix, routing_score, train_routing
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_each_optimizer_finds_the_routing(optimizer):
+    torch.manual_seed(0)
+    source, net = routing("mirror", (3, 4)), TokenMixingOnly(12, 24)
+    losses = train_routing(net, source, optimizer=optimizer, steps=150, images=16)
+    assert len(losses) == 150
+    assert losses[0] > 0.8
+    assert losses[-1] < 0.3
+    assert routing_score(routing_matrix(net), source) == 1.0
+
+
+def test_the_seed_decides_the_samples():
+    def last(seed):
+        torch.manual_seed(0)
+        return train_routing(TokenMixingOnly(4, 4), routing("shift", (2, 2)), steps=3, seed=seed)
+
+    assert last(1) == last(1) != last(2)
+
+
+def test_unknown_names():
+    with pytest.raises(ValueError, match=r"'spiral'.*Fix: one of"):
+        routing("spiral", (2, 2))
+    with pytest.raises(ValueError, match=r"'sgd'.*Fix: 'adam' or 'muon'"):
+        train_routing(TokenMixingOnly(4, 4), routing("shift", (2, 2)), optimizer="sgd")

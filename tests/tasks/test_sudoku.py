@@ -1,0 +1,187 @@
+import itertools
+
+import pytest
+import torch
+
+from hdd.tasks import sudoku
+from hdd.tasks.sudoku import CELLS, EMPTY, SIDE, Puzzles
+
+UNITS = (
+    [[6 * r + c for c in range(6)] for r in range(6)]
+    + [[6 * r + c for r in range(6)] for c in range(6)]
+    + [[6 * (r + i) + c + j for i in (0, 1) for j in (0, 1, 2)] for r in (0, 2, 4) for c in (0, 3)]
+)
+
+
+def solutions_by_brute_force(puzzle):
+    """Return all solutions, cell by cell in reading order: slow, and nothing to get wrong."""
+    found = []
+
+    def fill(cells):
+        if EMPTY not in cells:
+            found.append(cells)
+            return
+        cell = cells.index(EMPTY)
+        seen = {cells[other] for unit in UNITS if cell in unit for other in unit}
+        for digit in set(range(SIDE)) - seen:
+            fill([*cells[:cell], digit, *cells[cell + 1 :]])
+
+    fill(puzzle.tolist())
+    return found
+
+
+@pytest.fixture(scope="module")
+def puzzles():
+    return sudoku.generate(120, "test", seed=1)
+
+
+def test_units_and_peers_are_those_of_the_rules():
+    assert sorted(sudoku.units().nonzero().tolist()) == sorted(
+        [i, cell] for i, unit in enumerate(UNITS) for cell in unit
+    )
+    for cell, others in enumerate(sudoku.peers().tolist()):
+        expected = {other for unit in UNITS if cell in unit for other in unit} - {cell}
+        assert {i for i, peer in enumerate(others) if peer} == expected
+        assert len(expected) == 12
+
+
+def test_there_are_28200960_grids_in_49_classes():
+    grids, classes = sudoku.grids(), sudoku.classes()
+    assert len(grids) * 720 == 28_200_960  # known from the literature, as is 49
+    assert classes.unique().tolist() == list(range(49))
+    assert len(grids.unique(dim=0)) == len(grids)
+    for unit in UNITS:
+        assert (grids[:, unit].sort(dim=1)[0] == torch.arange(SIDE)).all()
+
+
+def test_symmetries_map_units_to_units_and_are_all_different():
+    symmetries = sudoku.symmetries()
+    assert len(symmetries.unique(dim=0)) == 3456
+    units = {frozenset(unit) for unit in UNITS}
+    for symmetry in symmetries[::97].tolist():
+        assert {frozenset(symmetry[cell] for cell in unit) for unit in UNITS} == units
+
+
+def first_row_in_order(grid):
+    return tuple(grid[:SIDE].tolist().index(digit) for digit in grid.tolist())
+
+
+def test_a_disguise_stays_in_its_class():
+    """So a test puzzle can't be a training puzzle with other digits or permuted lines."""
+    number = {tuple(grid): i for i, grid in enumerate(sudoku.grids().tolist())}
+    pool = sudoku.grids()[::1000]
+    for k in (0, 1, 50, 100, 1000, 3455):
+        for i, grid in enumerate(pool[:, sudoku.symmetries()[k]]):
+            other = number[first_row_in_order(grid)]
+            assert sudoku.classes()[other] == sudoku.classes()[1000 * i]
+
+
+def test_splits_share_no_class_and_leave_none_out():
+    parts = [set(sudoku.split_of_classes(split).tolist()) for split in sudoku.SPLITS]
+    assert set.union(*parts) == set(range(49))
+    assert all(not a & b for a, b in itertools.combinations(parts, 2))
+    assert [len(part) for part in parts] == [29, 10, 10]
+    with pytest.raises(ValueError, match="'training'"):
+        sudoku.split_of_classes("train")
+
+
+def test_puzzles_come_from_their_split_and_have_the_wanted_givens(puzzles):
+    number = {tuple(grid): i for i, grid in enumerate(sudoku.grids().tolist())}
+    chosen = set(sudoku.split_of_classes("test").tolist())
+    for grid in puzzles.solutions:
+        assert int(sudoku.classes()[number[first_row_in_order(grid)]]) in chosen
+    assert {13, 14} == set((puzzles.givens != EMPTY).sum(dim=1).tolist())
+    given = puzzles.givens != EMPTY
+    assert torch.equal(puzzles.givens[given], puzzles.solutions[given])
+
+
+def test_every_puzzle_has_exactly_its_solution(puzzles):
+    for givens, solution in zip(*puzzles, strict=True):
+        assert solutions_by_brute_force(givens) == [solution.tolist()]
+
+
+def test_hard_puzzles_have_one_solution_too():
+    few = sudoku.generate(20, "validation", givens=(10,), seed=3)
+    assert sudoku.difficulty(few.givens).max() == 2  # the generator had to search
+    for givens, solution in zip(*few, strict=True):
+        assert solutions_by_brute_force(givens) == [solution.tolist()]
+
+
+def test_the_seed_decides(puzzles):
+    again, other = (sudoku.generate(120, "test", seed=seed) for seed in (1, 2))
+    assert torch.equal(again.givens, puzzles.givens)
+    assert not torch.equal(other.givens, puzzles.givens)
+
+
+def test_disguises_keep_solution_and_difficulty(puzzles):
+    disguised = sudoku.disguised(puzzles, torch.Generator().manual_seed(0))
+    assert not torch.equal(disguised.givens, puzzles.givens)
+    assert torch.equal(sudoku.difficulty(disguised.givens), sudoku.difficulty(puzzles.givens))
+    for givens, solution in zip(*disguised[:20], strict=True):
+        assert solutions_by_brute_force(givens) == [solution.tolist()]
+
+
+def test_the_solver_counts_like_brute_force():
+    generator = torch.Generator().manual_seed(0)
+    kept = torch.rand(40, CELLS, generator=generator) < torch.linspace(0.25, 0.6, 40)[:, None]
+    some = torch.where(kept, sudoku.grids()[:40], EMPTY)
+    counts = [len(solutions_by_brute_force(puzzle)) for puzzle in some]
+    assert min(counts) == 1
+    assert max(counts) > 2
+    for puzzle, count in zip(some, counts, strict=True):
+        assert sudoku.count_solutions(puzzle, limit=10**9) == count
+        assert sudoku.count_solutions(puzzle) == min(count, 2)
+
+
+def test_the_solver_sees_contradictions_and_bad_input(puzzles):
+    twice = puzzles.solutions[0].clone()
+    twice[0] = twice[1]
+    assert sudoku.count_solutions(twice) == 0
+    stuck = torch.full((CELLS,), EMPTY)
+    stuck[[0, 1, 2, 9, 10]] = torch.arange(5)  # cell 3 can only hold 5,
+    stuck[33] = 5  # which its column has
+    assert sudoku.count_solutions(stuck) == 0
+    with pytest.raises(ValueError, match="Fix: row by row"):
+        sudoku.count_solutions(torch.zeros(81))
+    with pytest.raises(ValueError, match=r"0 \.\.\. 6"):
+        sudoku.count_solutions(torch.full((CELLS,), 7))
+
+
+def test_difficulty_is_what_is_needed():
+    """One cell empty: naked. A digit that all other cells of a row exclude: hidden. Bare: guess."""
+    grid = sudoku.grids()[0]
+    easy = grid.clone()
+    easy[7] = EMPTY
+    bare = torch.full((CELLS,), EMPTY, dtype=torch.uint8)
+    assert sudoku.difficulty(torch.stack([easy, bare])).tolist() == [0, 2]
+    some = sudoku.generate(60, "training", givens=(10,), seed=0).givens
+    level = sudoku.difficulty(some)
+    assert {0, 1, 2} >= set(level.tolist())
+    assert torch.equal(level < 2, sudoku.rounds_of_singles(some) >= 0)
+    assert torch.equal(level < 1, sudoku.rounds_of_singles(some, hidden=False) >= 0)
+
+
+def test_rounds_count_how_often_singles_are_needed(puzzles):
+    rounds = sudoku.rounds_of_singles(puzzles.givens)
+    assert rounds.max() > 3
+    for number in rounds[rounds > 0].unique().tolist():
+        possible = sudoku.candidates(puzzles.givens[rounds == number])
+        for _ in range(number):
+            assert (possible.sum(dim=2) > 1).any(dim=1).all()  # none is done earlier
+            possible = sudoku.eliminate(possible)
+        solutions = puzzles.solutions[rounds == number].long()
+        assert torch.equal(possible.long().argmax(dim=2), solutions)
+    full = sudoku.grids()[:2].clone()
+    full[1, :2] = full[1, :2].flip(0)  # twice in a column
+    assert sudoku.rounds_of_singles(full).tolist() == [0, sudoku.STUCK]
+
+
+@pytest.mark.parametrize("wrong", [{"count": 0}, {"givens": (3,)}, {"givens": ()}])
+def test_generate_refuses_nonsense(wrong):
+    with pytest.raises(ValueError, match="Fix: count=1000"):
+        sudoku.generate(**{"count": 5, "split": "test"} | wrong)
+
+
+def test_an_index_selects_puzzles(puzzles):
+    assert isinstance(puzzles[:3], Puzzles)
+    assert puzzles[:3].givens.shape == puzzles[:3].solutions.shape == (3, CELLS)

@@ -1,0 +1,58 @@
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from hdd.teaching import colab, execute
+
+
+def test_the_address_stands_in_pyproject(tmp_path):
+    project = tmp_path / "pyproject.toml"
+    project.write_text("[project]\nname = 'x'\n")
+    with pytest.raises(ValueError, match=r"Fix: write \[project\.urls\]"):
+        colab.repository(tmp_path)
+    project.write_text('[project.urls]\nHomepage = "x"\nRepository = "https://github.com/a/b/"\n')
+    assert colab.repository(tmp_path) == "https://github.com/a/b"
+
+
+def test_a_link_leads_to_the_copy():
+    link = colab.link("https://github.com/a/b", "00_x.ipynb")
+    assert link == "https://colab.research.google.com/github/a/b/blob/main/colab/00_x.ipynb"
+
+
+def test_the_cell_fetches_and_installs_only_where_hdd_is_missing(tmp_path, monkeypatch):
+    before = new_notebook(cells=[new_markdown_cell("text"), new_code_cell("import hdd")])
+    copy = colab.self_installing(before, "https://example.invalid/course")
+    nbformat.validate(copy)
+    assert [cell.cell_type for cell in copy.cells] == ["markdown", "code", "code"]
+    assert len(before.cells) == 2
+    commands = []
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: commands.append(command))
+    exec(copy.cells[1].source, {})
+    assert commands == []  # hdd is here
+    (tmp_path / "course" / "notebooks").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(sys, "path", [])
+    exec(copy.cells[1].source, {})
+    clone, install = commands
+    assert clone[-2:] == ["https://example.invalid/course", "course"]
+    assert {"--editable", "course", "timm"} <= set(install)
+    assert sys.path == [str(tmp_path / "course")]
+
+
+def test_copies_and_links(tmp_path, monkeypatch, capsys):
+    notebooks = tmp_path / "notebooks"
+    notebooks.mkdir()
+    nbformat.write(new_notebook(cells=[new_code_cell("1")]), notebooks / "00_x.ipynb")
+    monkeypatch.setattr(colab, "NOTEBOOKS", notebooks)
+    monkeypatch.setattr(execute, "NOTEBOOKS", notebooks)
+    monkeypatch.setattr(colab, "TARGET", tmp_path / "colab")
+    monkeypatch.setattr(colab, "repository", lambda: "https://github.com/a/b")
+    assert colab.main([]) == 0
+    assert "/colab/00_x.ipynb" in capsys.readouterr().out
+    assert "github.com/a/b" in (tmp_path / "colab" / "00_x.ipynb").read_text()
+    assert colab.main(["07"]) == 2
+    assert "Fix:" in capsys.readouterr().err

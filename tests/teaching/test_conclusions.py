@@ -1,0 +1,72 @@
+"""Conclusions that check themselves, and the command that runs notebooks with other seeds."""
+
+import nbformat
+import pytest
+import torch
+from nbformat.v4 import new_code_cell, new_notebook
+
+from hdd.teaching import execute, seeds
+from hdd.teaching.conclusions import conclusions_in, holds
+
+
+def test_what_is_printed_can_be_read_back(capsys):
+    assert holds("stretched above block-diagonal: 75 > 72", 75 > 72) is True
+    assert holds("Mixer always right", torch.tensor(0.97) == 1) is False
+    text = capsys.readouterr().out
+    first, second = text.splitlines()
+    assert "holds" in first
+    assert "does not hold in this run" in second
+    assert conclusions_in(["loss 0.1\n", text]) == {
+        "stretched above block-diagonal: 75 > 72": True,
+        "Mixer always right": False,
+    }
+
+
+@pytest.mark.parametrize("name", ["", "  ", "two\nlines"])
+def test_a_conclusion_is_one_line(name):
+    with pytest.raises(ValueError, match="one line"):
+        holds(name, True)
+
+
+SOURCE = """from hdd.teaching.conclusions import holds
+holds("seed is odd", SEED % 2 == 1)
+holds("seed is positive", SEED > 0)"""
+
+
+def notebook(*sources):
+    cells = [new_code_cell(source) for source in sources]
+    cells[0].metadata["tags"] = ["parameters"]
+    return new_notebook(cells=cells)
+
+
+@pytest.fixture
+def folder(monkeypatch, tmp_path):
+    monkeypatch.setattr(execute, "NOTEBOOKS", tmp_path)
+    nbformat.write(notebook("SEED = 0  # of all\nSTEPS = 3", SOURCE), tmp_path / "06_weights.ipynb")
+    nbformat.write(notebook("SIZE = 3", "print(SIZE)"), tmp_path / "07_no_seed.ipynb")
+    return tmp_path
+
+
+def test_seeds_says_how_often_each_conclusion_holds(folder, capsys):
+    before = (folder / "06_weights.ipynb").read_bytes()
+    assert seeds.main(["7", "8"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "! 1 of 2  06: seed is odd   not with seed 8" in lines
+    assert "  2 of 2  06: seed is positive" in lines
+    assert (folder / "06_weights.ipynb").read_bytes() == before
+    assert not any("07_no_seed" in line for line in lines)
+
+
+def test_seeds_goes_on_after_a_notebook_that_fails(folder, capsys):
+    broken = notebook("SEED = 0", "raise RuntimeError('oh dear')")
+    nbformat.write(broken, folder / "05_broken.ipynb")
+    assert seeds.main(["7"]) == 1
+    printed = capsys.readouterr().out
+    assert "05_broken failed with seed 7" in printed
+    assert "oh dear" in printed
+    assert "1 of 1  06: seed is odd" in printed
+
+
+def test_a_name_that_no_notebook_has(folder, capsys):
+    assert seeds.main(["7", "--notebooks", "99"]) == 2
+    assert "Fix: one of" in capsys.readouterr().err

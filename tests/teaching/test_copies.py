@@ -1,0 +1,77 @@
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from hdd.teaching import copies
+from hdd.teaching.exercises import check, hints_html
+from hdd.teaching.exercises.exercise import find
+
+ONE, TWO = find("02.1"), find("02.4")
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch, capsys):
+    """Make copies of a notebook with two exercises; return (students', instructors', printed)."""
+    answers = new_code_cell(
+        'check("02.1", mix_tokens)\nhints("02.1")\nhints("02.4")',
+        outputs=[
+            new_output("display_data", {"text/html": hints_html(n, solution=True)})
+            for n in ("02.1", "02.4")
+        ],
+        id="answers",
+    )
+    stubs = [new_code_cell(one.stub.strip(), id=f"stub-{one.id[-1]}") for one in (ONE, TWO)]
+    text = new_markdown_cell("![a](../resources/a.png) [b](03_b.ipynb) a/../b", id="text")
+    notebook = new_notebook(cells=[text, *stubs, answers])
+    source = tmp_path / "notebooks" / "02_x.ipynb"
+    source.parent.mkdir()
+    nbformat.write(notebook, source)
+    monkeypatch.setattr(copies, "find_notebooks", lambda names: [source])
+    monkeypatch.setattr(copies, "COPIES", tmp_path / "copies")
+    assert copies.main([]) == 0
+    folders = [tmp_path / "copies" / name / source.name for name in ("students", "instructors")]
+    return *(nbformat.read(path, as_version=4) for path in folders), capsys.readouterr().out
+
+
+def test_students_get_no_solution_neither_in_code_nor_in_outputs(made):
+    students, _, printed = made
+    text = nbformat.writes(students)
+    assert "ts,bsc->btc" not in text
+    assert "64**2" not in text
+    assert "参考答案" not in text
+    assert students.cells[-1].source.splitlines()[1:] == [
+        'hints("02.1", solution=False)',
+        'hints("02.4", solution=False)',
+    ]
+    assert "提示 3" in text
+    assert "02_x.ipynb: 4 exercises" in printed
+
+
+def test_instructors_get_solution_and_note_after_each_stub(made):
+    _, instructors, _ = made
+    nbformat.validate(instructors)
+    ids = [cell.id for cell in instructors.cells]
+    assert ids == [
+        *("text", "stub-1", "note-zh-02-1", "note-en-02-1", "solution-02-1"),
+        *("stub-4", "note-zh-02-4", "note-en-02-4", "solution-02-4", "answers"),
+    ]
+    assert instructors.cells[4].source == ONE.solution.strip()
+    assert "很多人写 `w @ x`" in instructors.cells[2].source
+    assert instructors.cells[3].source.startswith('<span lang="en"></span>\n\n**For the lecturer')
+
+
+def test_copies_lead_to_the_project_s_files(made):
+    for copy in made[:2]:
+        assert copy.cells[0].source == "![a](../../resources/a.png) [b](03_b.ipynb) a/../b"
+
+
+def test_an_unknown_notebook_is_an_error(capsys):
+    assert copies.main(["no_such"]) == 2
+    assert "Fix:" in capsys.readouterr().out
+
+
+def test_a_solution_in_an_instructor_s_copy_passes_the_check_below_it(made, capsys):
+    names = {}
+    exec("import torch\n" + made[1].cells[4].source, names)
+    check("02.1", names["mix_tokens"])
+    assert "correct" in capsys.readouterr().out

@@ -1,0 +1,351 @@
+import io
+import re
+import sys
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+import hdd.teaching.exercises as module
+from hdd.teaching.exercises import check, hints, hints_html, verdict
+from hdd.teaching.exercises.diagnosis import (
+    Unanswered,
+    Wrong,
+    build,
+    call,
+    close,
+    copy_parameters,
+    every_parameter_learns,
+    same_gradients,
+)
+from hdd.teaching.exercises.exercise import Exercise, exercises, find
+from hdd.teaching.language import split
+
+NUMBERS = sorted(path.stem[2:] for path in Path(module.__file__).parent.glob("nb[0-9][0-9].py"))
+ALL = [one for number in NUMBERS for one in exercises(number)]
+# One whose answer is a function, for what the check itself does.
+ONE = next(one for one in ALL if one.stub.strip().startswith("def "))
+
+
+def answer_of(one, source):
+    """Run code as a student would and return what it defines."""
+    names = {"torch": torch, "nn": nn, "functional": functional}
+    exec(one.given, names)
+    exec(source, names)
+    return names[one.name]
+
+
+# ------------------------------------------------------- every exercise of the collection, for CI
+@pytest.mark.parametrize("one", ALL, ids=lambda one: one.id)
+class TestEveryExercise:
+    def test_the_solution_passes(self, one):
+        for _ in range(3):  # each check draws fresh input
+            assert verdict(one, answer_of(one, one.solution))[0] == "✓"
+
+    def test_the_stub_fails_politely(self, one):
+        mark, message = verdict(one, answer_of(one, one.stub))
+        assert mark == "…", message
+        assert "还没有作答" in message
+        assert "not answered yet" in message
+
+    def test_typical_mistakes_get_their_diagnosis(self, one):
+        assert len(one.wrong) >= 3
+        for name, (source, chinese, english) in one.wrong.items():
+            mark, message = verdict(one, answer_of(one, source))
+            assert mark == "✗", name
+            zh, en = split(message)
+            assert chinese in zh, f"{name}: {zh}"
+            assert english in en, f"{name}: {en}"
+
+    def test_texts_are_in_both_languages(self, one):
+        assert len(one.hints) == 3
+        for text in (one.title, one.note, *one.hints):
+            zh, en = split(text)
+            assert re.search(r"[\u4e00-\u9fff]", zh), text
+            assert not re.search(r"[\u4e00-\u9fff]", en), text
+
+    def test_numbers_follow_each_other(self, one):
+        ids = [other.id for other in exercises(one.id[:2])]
+        assert ids == [f"{one.id[:2]}.{place + 1}" for place in range(len(ids))]
+
+
+# --------------------------------------------------------------------------------- diagnosis
+def wrong(function, *args, **kwargs):
+    with pytest.raises(Wrong) as caught:
+        function(*args, **kwargs)
+    return split(str(caught.value))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(16, 16.0, Fraction(16), Decimal("16.0"), 16 + 0j, [16], (16,), [[16.0]], True * 16),
+        *(np.int32(16), np.array([16]), np.float32(16), torch.tensor(16), torch.tensor([[16.0]])),
+        *(torch.tensor(16.0, requires_grad=True), nn.Parameter(torch.tensor(16.0))),
+    ],
+    ids=repr,
+)
+def test_equivalent_numbers_are_right(answer):
+    close(answer, 16)
+
+
+def test_equivalent_collections_are_right():
+    for answer in (
+        [64, Fraction(4096)],
+        (64.0, 4096),
+        np.array([64, 4096]),
+        torch.tensor([64, 4096]),
+    ):
+        close(answer, (64, 4096))
+
+
+@pytest.mark.parametrize("answer", ["16", {16}, {"n": 16}, object(), nn.Linear(1, 1), [1, [2, 3]]])
+def test_what_is_no_number_is_named(answer):
+    zh, en = wrong(close, answer, 16)
+    assert "需要" in zh
+    assert "needed" in en
+
+
+@pytest.mark.parametrize(
+    ("answer", "chinese", "english"),
+    [
+        (-0.7134, "符号", "sign"),
+        (71.34, "百分数", "percentage"),
+        (1.4268, "倍数", "factor"),
+        (0.72, "允许的误差是 0.001", "the tolerance is 0.001"),
+        (100.0, "数量级", "order of magnitude"),
+        (1.2, "还不对", "not yet"),
+        (float("nan"), "NaN", "NaN"),
+        ([0.7134, 1], "一个数", "one number"),
+    ],
+)
+def test_a_wrong_number_is_described_without_the_right_one(answer, chinese, english):
+    zh, en = wrong(close, answer, 0.7134, 0.001)
+    assert chinese in zh
+    assert english in en
+    assert "7134" not in zh + en
+
+
+X = torch.randn(2, 6, 5, generator=torch.Generator().manual_seed(0)).double()
+SQUARE = torch.randn(4, 4, generator=torch.Generator().manual_seed(1)).double()
+
+
+@pytest.mark.parametrize(
+    ("answer", "target", "axes", "chinese", "english"),
+    [
+        (X.transpose(1, 2), X, "B S C", "S 与 C 两个轴互换", "axes S and C are swapped"),
+        (X[:1], X, "B S C", "(B, S, C) = (2, 6, 5)", "the shape is (1, 6, 5)"),
+        (X[:, None], X, "B S C", "长度为 1 的轴", "an axis of length 1"),
+        (-X, X, "B S C", "符号反了", "the sign"),
+        (X.abs(), X, "B S C", "有些数值的符号", "some values have the wrong sign"),
+        (2 * X, X, "B S C", "倍数：B", "factor: B"),
+        (X / 6, X, "B S C", "1/S", "1/S"),
+        (X * 5**0.5, X, "B S C", "√C", "√C"),
+        (SQUARE.T, SQUARE, "t s", "t 与 s 两个轴互换", "transposed: axes t and s"),
+        (X + 0.3, X, "B S C", "同一个常数", "a bias missing"),
+        (X + torch.arange(5), X, "B S C", "只取决于 C", "depends on C alone"),
+        (X.flip(1), X, "B S C", "次序不对", "their order is not"),
+        (X + (X > 0.5) * X, X, "B S C", "第一个在 (B, S, C)", "the first at (B, S, C)"),
+        (X * float("inf"), X, "B S C", "无穷大", "infinity"),
+        (3.0, X, "B S C", "60 个数", "60 numbers"),
+    ],
+)
+def test_wrong_tensors_are_diagnosed(answer, target, axes, chinese, english):
+    zh, en = wrong(close, answer, target, axes=axes)
+    assert chinese in zh
+    assert english in en
+
+
+def test_known_mistakes_come_first():
+    mistakes = {"少了归一化 | no normalisation": 2 * X, "无害 | harmless": X}
+    assert wrong(close, 2 * X, X, mistakes=mistakes) == ("少了归一化", "no normalisation")
+    close(X, X, mistakes=mistakes)
+
+
+def test_an_error_shows_the_student_s_own_line():
+    def student(x):
+        y = x.double()
+        return functional.linear(y, torch.zeros(3, 7))  # the mistake
+
+    zh, en = wrong(call, student, torch.zeros(2, 5))
+    for text in (zh, en):
+        assert "`return functional.linear(y, torch.zeros(3, 7))  # the mistake`" in text
+        assert "RuntimeError" in text
+
+
+def test_what_else_student_s_code_may_do():
+    assert "return" in wrong(call, lambda x: None, 1)[1]
+    assert "without parentheses" in wrong(call, 3.0, 1)[1]
+    assert "in place" in wrong(call, lambda x: x.add_(1), torch.zeros(2))[1]
+    assert "TypeError" in wrong(call, lambda: 1, torch.zeros(2))[1]
+    assert "ZeroDivisionError" in wrong(call, lambda x: 1 / 0, 1)[1]
+
+    def unfinished(x):
+        raise NotImplementedError
+
+    for function in (..., None, lambda x: ..., unfinished):
+        with pytest.raises(Unanswered):
+            call(function, 1)
+
+
+class Reference(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.one, self.two = nn.Linear(width, 3), nn.Linear(3, width)
+
+    def forward(self, x):
+        return self.two(functional.gelu(self.one(x)))
+
+
+def test_modules_are_compared_parameter_by_parameter():
+    class Skips(Reference):
+        def forward(self, x):
+            return self.one(x) @ self.two.weight.T
+
+    class Narrow(nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            self.one, self.two = nn.Linear(width, 2), nn.Linear(2, width)
+
+    reference, mine = Reference(4), build(Reference, 4)
+    x = torch.randn(5, 4)
+    copy_parameters(reference, mine)
+    close(call(mine, x), reference(x), axes="S C")
+    every_parameter_learns(mine, x)
+    assert "two.bias" in wrong(every_parameter_learns, build(Skips, 4), x)[1]
+    assert "one.weight has shape (2, 4)" in wrong(copy_parameters, reference, build(Narrow, 4))[1]
+    assert "number of parameter tensors" in wrong(copy_parameters, reference, nn.Linear(4, 4))[1]
+    assert "nn.Module" in wrong(build, dict)[1]
+    with pytest.raises(Unanswered):
+        copy_parameters(reference, nn.Identity())
+
+
+def test_gradients_are_compared():
+    x = torch.randn(4, 3)
+    same_gradients(lambda x: x * x, lambda x: x**2, x)
+    straight = wrong(same_gradients, lambda x: x + (x * x - x).detach(), lambda x: x**2, x)
+    assert "gradient for input 1" in straight[1]
+    assert "has no gradient" in wrong(same_gradients, lambda x: x.detach() ** 2, torch.square, x)[1]
+
+
+# ------------------------------------------------------------------------------------- check
+def exercise(test, **changes):
+    texts = {"title": "题 | title", "note": "注 | note", "solution": "answer = 42", "wrong": {}}
+    fields = {"id": "99.1", "name": "answer", "stub": "answer = ...", "test": test, "given": ""}
+    return Exercise(**fields, hints=("一 | first", "二 | second", "三 | third"), **texts | changes)
+
+
+def test_a_check_leaves_the_random_numbers_of_the_notebook_alone():
+    drawn = []
+    one = exercise(lambda answer: drawn.append(torch.rand(1).item()))
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    for _ in range(2):
+        assert verdict(one, 1) == ("✓", "正确 | correct")
+    assert torch.equal(torch.rand(3), expected)
+    assert drawn[0] != drawn[1]
+
+
+def test_a_check_survives_whatever_it_gets():
+    one = exercise(lambda answer: answer.shape[7])
+    assert verdict(one, torch.zeros(2)) == (
+        "✗",
+        "这个答案无法检查（IndexError） | this answer cannot be checked (IndexError)",
+    )
+    assert verdict(exercise(lambda answer: "不对 | no"), 1) == ("✗", "不对 | no")
+
+
+def test_check_prints_on_a_console_that_lacks_characters(monkeypatch):
+    console = io.TextIOWrapper(io.BytesIO(), encoding="gbk", newline="")
+    monkeypatch.setattr(sys, "stdout", console)
+    check("02.1", ...)
+    check("02.4", (8192**2, 20480))
+    hints("02.1")
+    console.flush()
+    text = console.buffer.getvalue().decode("gbk")
+    assert ONE.id in text
+    for words in ("还没有作答", "not answered yet", "正确", "correct", "1. " + ONE.hints[0][:5]):
+        assert words in text
+
+
+def test_checks_speak_both_languages_in_a_notebook(run_cells):
+    name = ONE.name
+    _, cell = run_cells(
+        f"def {name}(*inputs):\n    return missing_name",
+        f"from hdd.teaching.exercises import check, hints\ncheck('{ONE.id}', {name})\n"
+        f"check('{ONE.id}', ...)\nhints('{ONE.id}')",
+    )
+    first, second, third = (output.data["text/html"] for output in cell.outputs)
+    halves = dict(re.findall(r'<div lang="(zh|en)">(.*?)</div>', first, flags=re.S))
+    assert "第 2 行出错：<code>return missing_name</code> → NameError" in halves["zh"]
+    assert "line 2 raises an error: <code>return missing_name</code>" in halves["en"]
+    assert "还没有作答" in second  # the checks after a failing one still run
+    assert "not answered yet" in second
+    assert third.count("<details>") == 8
+
+
+def test_hints_open_one_inside_the_other_and_the_solution_can_be_withheld(monkeypatch):
+    monkeypatch.setattr(module, "find", lambda number: exercise(lambda answer: None))
+    full, withheld = hints_html("99.1", solution=True), hints_html("99.1", solution=False)
+    for page in (full, withheld):
+        order = [page.index(f"{word} {n}<") for word in ("提示", "Hint") for n in (1, 2, 3)]
+        assert order == sorted(order)
+        assert re.search("first.*<details>.*second.*<details>.*third", page)
+    assert full.count("answer = 42") == 2
+    assert "answer = 42" not in withheld
+    shown = []
+    monkeypatch.setattr(module, "display_html", lambda page, plain: shown.append(page))
+    hints("99.1")
+    hints("99.1", solution=False)
+    assert shown == [full, withheld]
+
+
+@pytest.mark.parametrize("number", ["02.99", "55.1"])
+def test_an_unknown_exercise_is_an_error_that_names_the_known(number):
+    with pytest.raises(KeyError, match=r"Fix: one of (02\.1, |none)"):
+        find(number)
+
+
+# ---------------------------------------- exercises of notebooks that are not in the collection
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        (None, "not answered"),
+        (lambda: None, "not answered"),
+        (41.75, "✓"),
+        (lambda: torch.tensor(41.75), "✓"),
+        (41.750001, "✓"),
+        (41.76, "✗"),
+        (float("nan"), "✗"),
+        ([41.75], "wrong shape"),
+        (torch.zeros(2, 2), "wrong shape"),
+        ("a word", "✗"),
+        (object(), "✗"),
+    ],
+)
+@pytest.mark.parametrize("expected", [41.75, lambda: torch.tensor(41.75)])
+def test_check_judges_without_giving_the_solution_away(capsys, answer, verdict, expected):
+    check("Exercise 1", answer, expected)
+    out = capsys.readouterr().out
+    assert out.startswith("Exercise 1: ")
+    assert out.count("\n") == 1
+    assert verdict in out
+    assert ("✓" in out) == (verdict == "✓")
+    assert "41.75" not in out
+
+
+def test_check_names_both_shapes(capsys):
+    check("E", torch.zeros(3, 2), torch.zeros(2, 3))
+    assert "(3, 2), (2, 3)" in capsys.readouterr().out
+
+
+def test_check_tolerance(capsys):
+    check("E", 1.05, 1.0, tolerance=0.1)
+    check("E", 1.05, 1.0, tolerance=0.01)
+    assert re.findall("[✓✗]", capsys.readouterr().out) == ["✓", "✗"]

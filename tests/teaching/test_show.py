@@ -1,0 +1,213 @@
+import base64
+import io
+import logging
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.text import Text
+from PIL import Image
+
+from hdd.teaching import show as module
+from hdd.teaching.show import show, show_frames, show_table
+from hdd.visualization.style import use_style
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """Collect what is displayed; a label with a glyph that no font has fails the test."""
+    bundles = []
+    kinds = ("text/html", "text/plain")
+    monkeypatch.setattr(
+        module, "display_html", lambda *texts: bundles.append(dict(zip(kinds, texts, strict=True)))
+    )
+    with plt.rc_context():
+        use_style()
+        yield bundles
+    plt.close("all")
+
+
+def images(page):
+    return re.findall(r'<div lang="(zh|en)">.*?base64,([^"]*)" alt="([^"]*)"', page, flags=re.S)
+
+
+def pixels(data):
+    return Image.open(io.BytesIO(base64.b64decode(data)))
+
+
+def drawn_texts(figure, monkeypatch):
+    """Return the texts that each language's picture contains."""
+    pages, current = [], []
+    original = Text.draw
+
+    def draw(self, renderer):
+        if self.get_visible() and self.get_text():
+            current.append(self.get_text())
+        return original(self, renderer)
+
+    monkeypatch.setattr(Text, "draw", draw)
+    savefig = type(figure).savefig
+
+    def save(self, *args, **kwargs):
+        current.clear()
+        savefig(self, *args, **kwargs)
+        pages.append(set(current))
+
+    monkeypatch.setattr(type(figure), "savefig", save)
+    show(figure, alt="图中有线和条 | lines and bars")
+    return pages
+
+
+def speaking_figure():
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 4))
+    left.plot([1, 2, 3], label="第 1 层 | layer 1")
+    left.set(xlabel="轮 | epoch", ylabel="$W_2W_1$ 的秩 | rank of $W_2W_1$", title="左 | left")
+    left.legend(title="层 | layer")
+    left.set_xticks([0, 1], labels=["始 | start", "末 | end"])
+    left.annotate("看 | look", (1, 2))
+    right.bar(["混合 | mixing", "C"], [1, 2])
+    image = right.imshow([[0, 1]], aspect="auto")
+    figure.colorbar(image, ax=right, label="权重 | weight")
+    figure.suptitle("总题 | whole")
+    return figure
+
+
+def test_every_text_of_a_figure_speaks_the_page_s_language(shown, monkeypatch):
+    chinese, english = drawn_texts(speaking_figure(), monkeypatch)
+    expected = {
+        *("第 1 层=layer 1", "轮=epoch", "$W_2W_1$ 的秩=rank of $W_2W_1$", "左=left", "层=layer"),
+        *("始=start", "末=end", "看=look", "混合=mixing", "权重=weight", "总题=whole"),
+    }
+    for pair in expected:
+        zh, en = pair.split("=")
+        assert zh in chinese
+        assert en in english
+        assert en not in chinese
+        assert zh not in english
+    assert "C" in chinese & english
+    assert not any(" | " in text for text in chinese | english)
+
+
+def small_figure():
+    figure, axes = plt.subplots(figsize=(4, 2))
+    axes.set(title="左 | left", xticks=[], yticks=[])
+    return figure
+
+
+def test_a_figure_keeps_its_texts_after_it_was_shown(shown):
+    figure = small_figure()
+    show(figure, alt="图 | figure")
+    assert figure.axes[0].get_title() == "左 | left"
+    assert Text(0, 0, "甲 | a").get_text() == "甲 | a"
+
+
+def test_show_gives_a_small_picture_a_language_with_alt_text_and_closes(shown):
+    figure = small_figure()
+    show(figure, alt='线与 "条" | lines & bars')
+    (bundle,) = shown
+    assert bundle["text/plain"] == '线与 "条"\nlines & bars'
+    (zh, first, alt_zh), (en, second, alt_en) = images(bundle["text/html"])
+    assert (zh, en) == ("zh", "en")
+    assert (alt_zh, alt_en) == ("线与 &quot;条&quot;", "lines &amp; bars")
+    assert first != second
+    for data in (first, second):
+        assert pixels(data).mode == "P"  # palette
+        assert pixels(data).width == 4 * module.DPI
+        assert len(data) < 8_000
+    assert not plt.fignum_exists(figure.number)
+
+
+def test_the_same_figure_gives_the_same_bytes(shown):
+    for _ in range(2):
+        show(small_figure(), alt="图 | figure")
+    assert shown[0] == shown[1]
+
+
+def test_chinese_with_a_formula_has_no_empty_boxes(shown, caplog, recwarn):
+    figure, axes = plt.subplots(figsize=(6, 3))
+    axes.set_title("验证准确率 ≥ 90 %：$\\sigma_1^2$ 与 “引号” | validation ≥ 90 %: $\\sigma_1^2$")
+    axes.set_xlabel("−3 × 轮 → ✓ σ² | −3 × epoch → ✓ σ²")
+    with caplog.at_level(logging.WARNING):
+        show(figure, alt="标题 | a title")
+    assert not caplog.records
+    assert not [warning for warning in recwarn if "lyph" in str(warning.message)]
+
+
+def test_small_text_is_refused(shown):
+    figure, axes = plt.subplots(figsize=(8, 3))
+    axes.set_title("看不清 | too small", fontsize=6)
+    with pytest.raises(ValueError, match=r"'看不清 \| too small' is 6.9 pt.*Fix:"):
+        show(figure, alt="图 | figure")
+    figure, axes = plt.subplots(figsize=(14, 3))  # shrinks to the page's width
+    axes.set_title("宽 | wide")
+    with pytest.raises(ValueError, match="inches wide"):
+        show(figure, alt="图 | figure")
+
+
+@pytest.mark.parametrize("alt", ["only English", ""])
+def test_alt_text_is_needed_in_both_languages(shown, alt):
+    figure, _ = plt.subplots(figsize=(4, 3))
+    with pytest.raises(ValueError, match="Fix: write"):
+        show(figure, alt=alt)
+
+
+def test_frames_have_a_slider_a_language_and_alt_texts(shown):
+    figures = [small_figure() for _ in range(3)]
+    show_frames(figures, ["第 0 轮 | epoch 0", "第 1 轮 | epoch 1", 2], alt="变化 | change")
+    page = shown[0]["text/html"]
+    alts = re.findall(r'<img [^>]*alt="([^"]*)"', page)
+    assert alts == [f"变化: {name}" for name in ("第 0 轮", "第 1 轮", "2")] + [
+        f"change: {name}" for name in ("epoch 0", "epoch 1", "2")
+    ]
+    assert re.findall(r'<input type="range" min="0" max="(\d)" [^>]*aria-label="(\w+)"', page) == [
+        ("2", "变化"),
+        ("2", "change"),
+    ]
+    assert plt.get_fignums() == []
+
+
+TABLE = [
+    {"模型 | model": "我们的 | ours", "参数 | parameters": 1099146, "准确率 | accuracy": 0.8123},
+    {"模型 | model": "ResNet <18>", "参数 | parameters": 272474, "准确率 | accuracy": None},
+]
+
+
+def cells(table):
+    rows = re.findall(r"<tr>(.*?)</tr>", table)
+    return [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in rows]
+
+
+def test_a_table_comes_in_both_languages(shown):
+    show_table(TABLE, "比较 | Comparison", digits={"准确率 | accuracy": ".1%"})
+    page, plain = shown[0]["text/html"], shown[0]["text/plain"]
+    halves = dict(re.findall(r'<div lang="(zh|en)">(.*?)</div>', page, flags=re.S))
+    for language, words in {
+        "zh": ["比较", "模型", "参数", "准确率", "我们的"],
+        "en": ["Comparison", "model", "parameters", "accuracy", "ours"],
+    }.items():
+        assert cells(halves[language]) == [
+            words[1:4],
+            [words[4], "1,099,146", "81.2%"],
+            ["ResNet &lt;18&gt;", "272,474", "–"],
+        ]
+        assert f"<caption>{words[0]}</caption>" in halves[language]
+        assert all(word in plain for word in words)
+    assert len(re.findall('<th scope="col"', page)) == 6
+    assert len(re.findall('<th scope="row"', page)) == 4
+    assert len(re.findall('<td style="text-align: right">', page)) == 8
+
+
+def test_a_data_frame_keeps_an_index_with_names(shown):
+    index = pd.Index(["甲 | first", "乙 | second"], name="行 | row")
+    show_table(pd.DataFrame({"n": [1, 2], "x": [0.5, np.nan]}, index=index), "表 | table", digits=3)
+    plain = shown[0]["text/plain"]
+    assert plain == (
+        "表\n行\tn\tx\n甲\t1\t0.500\n乙\t2\t–\n\ntable\nrow\tn\tx\nfirst\t1\t0.500\nsecond\t2\t–"
+    )
+
+
+def test_a_table_needs_its_caption_in_both_languages(shown):
+    with pytest.raises(ValueError, match="caption="):
+        show_table(TABLE, "Comparison")

@@ -1,0 +1,381 @@
+"""run.py: what it makes of the Pythons, environments and settings that people have."""
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+
+import fake_project
+import pytest
+
+ROOT = Path(__file__).parents[1]
+STAND_IN = ("python", "-m", "jupyterlab")  # prints what it was started with
+needs_posix = pytest.mark.skipif(os.name == "nt", reason="links and signals of POSIX")
+
+
+@pytest.fixture
+def run_py(monkeypatch, tmp_path):
+    """Import run.py with its folder moved to an empty one, so that no test touches .venv."""
+    spec = importlib.util.spec_from_file_location("run", ROOT / "run.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for name, path in {
+        "ROOT": tmp_path,
+        "VENV": tmp_path / ".venv",
+        "PYTHON": tmp_path / ".venv" / "python",
+        "STAMP": tmp_path / ".venv" / "installed-from",
+        "UNFINISHED": tmp_path / ".venv" / "unfinished",
+        "LOCK": tmp_path / ".venv.lock",
+    }.items():
+        monkeypatch.setattr(module, name, path)
+    (tmp_path / "pyproject.toml").write_text('[project]\n"torch>=2.9",\n', encoding="utf-8")
+    (tmp_path / "constraints.txt").write_text("torch==2.14.1\n", encoding="utf-8")
+    return module
+
+
+def start(folder, *arguments, **environment):
+    """Run run.py in `folder` to its end."""
+    command = [sys.executable, str(folder / "run.py"), *arguments]
+    options = {"capture_output": True, "encoding": "utf-8", "errors": "replace", "cwd": folder}
+    settings = os.environ | {"PYTHONIOENCODING": "utf-8"} | environment
+    return subprocess.run(command, env=settings, check=False, **options)
+
+
+def printed(done):
+    """Return what the stand-in for JupyterLab printed."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """Set up once for all, with variables that would lead pip, Python and pictures elsewhere."""
+    folder = fake_project.make(tmp_path_factory.mktemp("课 程") / "a b")
+    interrupted = interrupt(folder) if os.name != "nt" else None
+    foreign = {"PIP_USER": "1", "PIP_PREFIX": "elsewhere", "PIP_TARGET": "elsewhere"}
+    foreign |= {"PYTHONPATH": "elsewhere", "MPLBACKEND": "Agg", "JUPYTER_PATH": "theirs"}
+    done = start(folder, "--mirror=wheels", *STAND_IN, LC_ALL="zh_CN.UTF-8", **foreign)
+    return folder, done, interrupted
+
+
+def interrupt(folder):
+    """Start a set-up and press Ctrl-C; return its exit code and what it said."""
+    command = [sys.executable, str(folder / "run.py"), "--mirror=wheels", "setup"]
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+    while not (folder / ".venv" / "unfinished").exists() and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    return process.communicate()[1], process.returncode
+
+
+@needs_posix
+def test_an_interrupted_set_up_ends_in_a_line_and_can_start_at_once_again(project):
+    _, done, (said, code) = project
+    assert code == 130
+    assert "Traceback" not in said
+    assert "Fix: the same command" in said
+    assert "interrupted; it is made anew" in done.stdout
+    assert printed(done)["torch"] == "2.14.1"
+
+
+def test_foreign_settings_are_ignored(project):
+    folder, done, _ = project
+    lab = printed(done)
+    assert Path(lab["prefix"]) == folder / ".venv"
+    assert lab["torch"] == "2.14.1"
+    assert not {"MPLBACKEND", "PYTHONPATH", "PIP_PREFIX", "PIP_TARGET"} & set(lab["environ"])
+    # The kernel of .venv is found before another of the same name.
+    paths = lab["environ"]["JUPYTER_PATH"].split(os.pathsep)
+    assert paths == [str(folder / ".venv" / "share" / "jupyter"), "theirs"]
+    assert not (folder / "elsewhere").exists()
+
+
+def test_what_will_be_downloaded_is_said_before(project):
+    folder, done, _ = project
+    said = done.stdout.split("{")[0]
+    assert "GB" in said
+    assert str(folder / ".venv") in said
+    assert str(folder / "wheels") in said
+
+
+def test_a_second_start_sets_nothing_up(project):
+    folder, *_ = project
+    assert start(folder, *STAND_IN).stdout.startswith(
+        "{"
+    )  # without --mirror, too: it is remembered
+
+
+def test_jupyterlab_opens_in_the_language_of_the_system(project):
+    folder, *_ = project
+    setting = folder / ".venv" / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
+    for language, locale in (("zh_CN.UTF-8", "zh_CN"), ("de_DE.UTF-8", "default")):
+        start(folder, "lab", LC_ALL=language)
+        content = json.loads(setting.read_text(encoding="utf-8"))
+        assert content["@jupyterlab/translation-extension:plugin"]["locale"] == locale
+
+
+@needs_posix
+def test_the_environment_links_to_its_python(project):
+    # A copy of a Python that finds its library beside itself does not start.
+    folder, *_ = project
+    assert (folder / ".venv" / "bin" / "python").is_symlink()
+
+
+@needs_posix
+def test_damage_and_two_starts_at_once(project):
+    folder, *_ = project
+    python = folder / ".venv" / "bin" / "python"
+    python.unlink()
+    python.symlink_to("python-that-is-gone")
+    command = [sys.executable, str(folder / "run.py"), *STAND_IN]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sum("made anew" in text for text in said) == 1
+    for text in said:
+        assert json.loads(text.splitlines()[-1])["torch"] == "2.14.1"
+
+
+def call_run_py(*arguments):
+    return start(ROOT, *arguments)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], []])
+def test_help_names_the_commands(arguments):
+    done = call_run_py(*arguments)
+    assert done.returncode == 0
+    for action in ("lab", "test", "execute", "setup"):
+        assert f"run.py {action}" in done.stdout
+    for option in ("--cpu", "--mirror", "--tested"):
+        assert option in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["frobnicate"], ["'frobnicate'", "lab", "test", "execute"]),
+        (["--frobnicate", "lab"], ["--frobnicate", "--mirror"]),
+        (["--tested=1", "lab"], ["--tested"]),
+        (["--cpu", "lab"], ["--cpu", "pytorch.org", "HDD_CPU_INDEX"]),
+        (["--cpu=wheels", "lab"], ["--cpu=wheels", "HDD_CPU_INDEX"]),
+        (["--mirror=no/such/folder", "lab"], ["no/such/folder", "HDD_MIRROR"]),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_command_line_is_told_in_words(arguments, words):
+    done = start(ROOT, *arguments, HDD_CPU_INDEX="", HDD_MIRROR="")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    for word in [*words, "Fix:"]:
+        assert word in done.stderr
+
+
+def test_addresses_come_from_variables_too(run_py, monkeypatch, tmp_path):
+    monkeypatch.setenv("HDD_CPU_INDEX", "https://cpu.example/")
+    choices, rest = run_py.read_choices(["--cpu", f"--mirror={tmp_path}", "--tested", "lab", "--x"])
+    assert choices == {"cpu": "https://cpu.example/", "mirror": str(tmp_path), "tested": True}
+    assert rest == ["lab", "--x"]
+
+
+@pytest.fixture
+def installs(run_py, monkeypatch):
+    """Record pip's command lines instead of running them; `installs.answer` is pip's."""
+
+    class Calls(list):
+        answer = (0, "")
+        environments = 0
+
+    calls = Calls()
+
+    def make():
+        calls.environments += 1
+        run_py.VENV.mkdir(exist_ok=True)
+        run_py.PYTHON.touch()
+        run_py.UNFINISHED.touch()
+
+    def pip(*arguments):
+        calls.append(list(arguments))
+        return calls.answer
+
+    monkeypatch.setattr(run_py, "make_environment", make)
+    monkeypatch.setattr(run_py, "pip", pip)
+    monkeypatch.setattr(run_py, "runs", lambda code: run_py.PYTHON.exists())
+    monkeypatch.setattr(run_py, "explain", lambda said, choices: "Fix: another index")
+    return calls
+
+
+def test_the_fingerprint_follows_what_is_installed_only(run_py, installs, tmp_path):
+    run_py.prepare({})
+    run_py.prepare({})
+    assert len(installs) == 1
+    assert ".[dev]" in installs[0]
+    project = tmp_path / "pyproject.toml"
+    project.write_text(project.read_text() + "\n[tool.ruff]\nline-length = 1\n")
+    run_py.prepare({})
+    assert len(installs) == 1
+    project.write_text("[project]\nversion = '2'\n")
+    run_py.prepare({})
+    assert (len(installs), installs.environments) == (2, 1)
+
+
+def test_choices_reach_pip_and_are_remembered(run_py, installs, tmp_path):
+    run_py.prepare({"mirror": "https://near.example/simple", "tested": True})
+    (arguments,) = installs
+    assert arguments[arguments.index("--index-url") + 1] == "https://near.example/simple"
+    assert arguments[arguments.index("--constraint") + 1] == "constraints.txt"
+    (tmp_path / "pyproject.toml").write_text("[project]\nversion = '2'\n")
+    run_py.prepare({})
+    assert installs[1] == installs[0]
+
+
+def test_a_cpu_build_comes_first_and_from_its_own_index(run_py, installs):
+    run_py.prepare({"cpu": "https://cpu.example/"})
+    torch, rest = installs
+    assert torch == ["install", "--index-url", "https://cpu.example/", "torch>=2.9"]
+    assert "--index-url" not in rest
+    # The other build lies there now: a change of mind takes a new environment.
+    run_py.prepare({"cpu": "https://other.example/"})
+    assert installs.environments == 2
+
+
+def test_a_folder_of_wheels_needs_no_network(run_py, installs, tmp_path):
+    run_py.prepare({"mirror": str(tmp_path)})
+    assert {"--no-index", str(tmp_path)} <= set(installs[0])
+
+
+COMPLAINTS = [
+    ("OSError: [Errno 28] No space left on device", "disk is full"),
+    ("WARNING: Retrying (Retry(total=4)) after connection broken by 'NewConnectionError'", "index"),
+    ("ERROR: HTTP error 403 while getting https://x", "index"),
+    ("PermissionError: [Errno 13] Permission denied: '/x'", "may not write"),
+    ("[WinError 32] The process cannot access the file because it is being used", "may not write"),
+    ("ERROR: No matching distribution found for torch>=2.9", "No package fits Python 3"),
+    ("ERROR: torch-1-cp39.whl is not a supported wheel on this platform.", "No package fits"),
+    ("something else", "message is above"),
+]
+
+
+@pytest.mark.parametrize(("said", "meaning"), COMPLAINTS, ids=[m for _, m in COMPLAINTS])
+def test_what_pip_says_is_explained(run_py, monkeypatch, said, meaning):
+    monkeypatch.setattr(run_py, "PYTHON", Path(sys.executable))  # it is asked for its name
+    told = run_py.explain(said, {})
+    assert meaning in told
+    assert "Fix:" in told
+
+
+def test_the_python_without_a_wheel_is_named(run_py, monkeypatch):
+    monkeypatch.setattr(run_py, "PYTHON", Path(sys.executable))
+    told = run_py.explain("No matching distribution found for torch", {})
+    assert sys.version.split()[0] in told
+    assert sysconfig.get_platform() in told
+
+
+def test_a_first_set_up_that_failed_begins_anew(run_py, installs):
+    installs.answer = (1, "x")
+    with pytest.raises(SystemExit):
+        run_py.prepare({})
+    installs.answer = (0, "")
+    run_py.prepare({})
+    assert installs.environments == 2
+
+
+def test_an_environment_that_worked_survives_a_failed_update(run_py, installs, tmp_path):
+    run_py.prepare({})
+    (tmp_path / "pyproject.toml").write_text("[project]\nversion = '2'\n")
+    installs.answer = (1, "Retrying")
+    with pytest.raises(SystemExit):
+        run_py.prepare({})
+    installs.answer = (0, "")
+    run_py.prepare({})
+    assert installs.environments == 1
+
+
+def test_what_was_deleted_is_noticed(run_py, installs, monkeypatch):
+    packages = run_py.VENV / "lib" / "python3.12" / "site-packages"
+    run_py.prepare({})
+    for name in ("torch", "torch-2.14.1.dist-info", "numpy"):
+        (packages / name).mkdir(parents=True)
+    run_py.STAMP.write_text(
+        json.dumps(run_py.read_stamp() | {"holds": run_py.installed_names()}), encoding="utf-8"
+    )
+    (packages / "torch-2.14.1.dist-info").rename(packages / "torch-2.14.2.dist-info")  # an upgrade
+    run_py.prepare({})
+    assert installs.environments == 1
+    (packages / "numpy").rmdir()
+    run_py.prepare({})
+    assert installs.environments == 2
+
+
+@pytest.mark.parametrize("content", ["", "[]", "null", "0123abcd", '{"from": '])
+def test_a_stamp_of_other_content_only_installs_again(run_py, installs, content):
+    run_py.prepare({})
+    run_py.STAMP.write_text(content, encoding="utf-8")
+    run_py.prepare({})
+    assert (len(installs), installs.environments) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (subprocess.CalledProcessError(1, "ensurepip"), "python3-venv"),
+        (ImportError("No module named 'ensurepip'"), "python3-venv"),
+        (PermissionError(13, "Permission denied"), "of your own"),
+        (OSError(28, "No space left on device"), "free some disk space"),
+        (ValueError("Refusing to create a venv in a:b"), "copy the project"),
+    ],
+    ids=["no ensurepip", "no module", "read-only", "full", "colon"],
+)
+def test_where_no_environment_can_be_made_the_reason_is_told(run_py, monkeypatch, error, advice):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("venv.EnvBuilder.create", fail)
+    with pytest.raises(SystemExit) as stop:
+        run_py.prepare({})
+    assert advice in str(stop.value)
+    assert "Fix:" in str(stop.value)
+
+
+def test_an_installation_elsewhere_is_noticed(run_py, installs, monkeypatch):
+    monkeypatch.setattr(run_py, "runs", lambda code: "jupyterlab" not in code)
+    with pytest.raises(SystemExit, match=r"elsewhere.*Fix: set PIP_CONFIG_FILE"):
+        run_py.prepare({})
+
+
+def test_without_a_gpu_the_small_build_is_offered(run_py, monkeypatch, capsys):
+    monkeypatch.setattr(run_py.sys, "platform", "linux")
+    for card, offered in ((None, True), ("/usr/bin/nvidia-smi", False)):
+        monkeypatch.setattr(run_py.shutil, "which", lambda name, card=card: card)
+        run_py.announce({}, "")
+        assert ("--cpu" in capsys.readouterr().out) == offered
+    run_py.announce({"cpu": "https://cpu.example/"}, "")
+    assert "--cpu" not in capsys.readouterr().out
+
+
+def test_lab_opens_the_first_notebook_and_hands_options_on(run_py):
+    command = run_py.command("lab", ["--no-browser"])
+    assert command[:2] == ["-m", run_py.MODULES["lab"]]
+    assert any(word.endswith("notebooks/00_overview.ipynb") for word in command)
+    assert command[-1] == "--no-browser"
+    assert run_py.command("test", ["-x"]) == ["-m", "pytest", "-x"]
+    assert run_py.command("execute", ["02"]) == ["-m", "hdd.teaching.execute", "02"]
+    assert run_py.command("python", ["-m", "hdd.train"]) == ["-m", "hdd.train"]
+
+
+@needs_posix
+def test_a_console_that_lacks_letters_stops_nothing(tmp_path):
+    # As a console in western Europe, with a folder that has a Chinese name.
+    folder = tmp_path / "课程"
+    folder.mkdir()
+    shutil.copy(ROOT / "run.py", folder)
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    (folder / ".venv").touch()  # a file: so that it fails after having spoken
+    done = start(folder, "setup", PYTHONIOENCODING="latin-1")
+    assert "UnicodeEncodeError" not in done.stderr
+    assert "Fix:" in done.stderr
