@@ -32,7 +32,10 @@ MACHINE_FOLDERS = [f"/{name}/" for name in ("work", "root")]
 
 
 def requirement_names(requirements):
-    return {re.match(r"[\w-]+", requirement)[0].lower() for requirement in requirements}
+    return {
+        re.match(r"[\w-]+", requirement)[0].lower().replace("_", "-")
+        for requirement in requirements
+    }
 
 
 DIRECT = requirement_names(PROJECT["dependencies"])
@@ -67,6 +70,114 @@ def test_lower_bound_of_torch_has_muon():
     (torch_bound,) = (r for r in PROJECT["dependencies"] if r.startswith("torch>"))
     major, minor = map(int, torch_bound.split(">=")[1].split(".")[:2])
     assert (major, minor) >= (2, 9)
+
+
+CONSTRAINTS = dict(
+    re.match(r"([\w.-]+)==([\w.]+)", line).groups()
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    if not line.startswith("#")
+)
+
+
+def numbers(version):
+    return [int(part) for part in re.findall(r"\d+", version)]
+
+
+def test_every_dependency_has_a_tested_version_that_its_bound_allows():
+    for requirement in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]:
+        name, bound = requirement.lower().replace("_", "-").split(">=")
+        assert numbers(CONSTRAINTS[name]) >= numbers(bound), requirement
+
+
+def test_tested_versions_name_no_address():
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    assert not re.search("://|@|^-", text, flags=re.M)
+
+
+def test_one_version_and_one_date():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    version = re.search(r"^version: (\S+)$", citation, flags=re.M)[1]
+    date = re.search(r'^date-released: "(\S+)"$', citation, flags=re.M)[1]
+    assert version == PROJECT["version"]
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## (.*)$", changes, flags=re.M)[1]
+    assert newest == f"{version} · {date}"
+
+
+COMMANDS = re.findall(r"^    python3 run\.py (\w+)", (ROOT / "run.py").read_text("utf-8"), re.M)
+OPTIONS = r"(?:\"\$\{options\[@\]\}\" |\$\{HDD_CPU_INDEX:\+--cpu\} |--\w+(?:=\S+)? )*"
+PLACES = [
+    *(ROOT / ".github" / "workflows").glob("*.yml"),
+    *[ROOT / name for name in ("README.md", "CONTRIBUTING.md", ".devcontainer/devcontainer.json")],
+]
+
+
+@pytest.mark.parametrize("path", PLACES, ids=lambda path: path.name)
+def test_commands_that_are_named_exist(path):
+    text = path.read_text(encoding="utf-8")
+    named = re.findall(rf"python3? run\.py {OPTIONS}(\w+)", text)
+    assert named
+    # The site is built only if the help names it: see the step before.
+    assert set(named) <= {*COMMANDS, *(["site"] if path.name == "pages.yml" else [])}
+
+
+def test_workflows_cover_systems_pythons_and_versions():
+    text = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
+    for system in ("ubuntu", "macos", "windows"):
+        assert f"{system}-latest" in text
+    oldest = PROJECT["requires-python"].removeprefix(">=")
+    assert f'python: ["{oldest}", "' in text
+    assert "versions: [tested, lowest, newest]" in text
+    # The expression that makes every lower bound the only version finds every dependency.
+    found = re.findall(
+        r'^ *"([A-Za-z_-]+)>=([0-9a-z.]+)",', (ROOT / "pyproject.toml").read_text(), re.M
+    )
+    wanted = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
+    assert [f"{name}>={bound}" for name, bound in found] == wanted
+
+
+def test_a_clone_by_git_for_windows_has_the_same_bytes(tmp_path):
+    committed_files()  # skips outside a checkout
+    git = ["git", "-c", "safe.directory=*", "-c", "core.autocrlf=true"]
+    clone = tmp_path / "clone"
+    subprocess.run([*git, "clone", "-q", "--no-checkout", str(ROOT), str(clone)], check=True)
+    names = [".gitattributes", "tests/data/mlp_mixer_seed.txt", ".ci/run", "run.py"]
+    subprocess.run([*git, "checkout", "-q", "HEAD", "--", *names], cwd=clone, check=True)
+    for name in names[1:]:
+        committed = [*git, "cat-file", "blob", f"HEAD:{name}"]
+        content = subprocess.run(committed, cwd=clone, capture_output=True, check=True).stdout
+        assert (clone / name).read_bytes() == content, name
+
+
+FONTS_AND_LIBRARIES = (".otf", ".ttf", ".woff", ".woff2", ".min.js", ".min.css")
+
+
+def test_whatever_others_made_has_its_licence_named():
+    listed = (ROOT / "resources" / "LICENSES.md").read_text(encoding="utf-8")
+    for path in committed_files():
+        if path.name.endswith(FONTS_AND_LIBRARIES):
+            assert path.name in listed, path
+    for word in ("Fashion-MNIST", "CIFAR-10", "MIT"):
+        assert word in listed
+
+
+def slug(heading):
+    """Return the anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_of_the_front_pages_lead_somewhere(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    anchors = {slug(heading) for heading in re.findall(r"^#+ (.*)$", text, flags=re.M)}
+    for target in re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'src="([^"]+)"', text):
+        place, _, anchor = target.partition("#")
+        if re.match(r"[a-z]+:", target):
+            assert re.fullmatch(r"https://[\w.-]+(/\S*)?", target), target
+        elif place:
+            assert (ROOT / place).exists(), target
+        else:
+            assert anchor in anchors, target
 
 
 def committed_files():
@@ -121,14 +232,16 @@ def test_hdd_imports_direct_dependencies_only():
         allowed = DIRECT | (DEV if optional else set())
         for name in {name.split(".")[0] for name in imported_names(parse(path))}:
             if name not in sys.stdlib_module_names and name != "hdd":
-                providers = {d.lower() for d in distributions.get(name, [])}
+                providers = {d.lower().replace("_", "-") for d in distributions.get(name, [])}
                 assert providers & allowed, f"{path} imports {name}"
 
 
 def test_every_direct_dependency_is_imported():
     imported = {name.split(".")[0] for path in MODULES for name in imported_names(parse(path))}
     distributions = importlib.metadata.packages_distributions()
-    provided = {d.lower() for name in imported for d in distributions.get(name, [])}
+    provided = {
+        d.lower().replace("_", "-") for name in imported for d in distributions.get(name, [])
+    }
     assert provided >= DIRECT
 
 
@@ -250,12 +363,20 @@ def spread(records):
     percent = [100 * record["test_accuracy"] for record in records]
     mean, n = sum(percent) / len(percent), len(percent)
     if n == 1:
-        return f"{mean:.2f} % (n = 1)"
-    return f"{mean:.2f} % ({min(percent):.2f} – {max(percent):.2f}, n = {n})"
+        return f"{mean:.2f}% (n = 1)"
+    return f"{mean:.2f}% ({min(percent):.2f}–{max(percent):.2f}, n = {n})"
 
 
-def test_readme_quotes_the_recorded_results():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8").replace("**", "")
+def readme_in(language):
+    """Return the README's part in one language."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8").replace("**", "")
+    chinese, english = text.split("\n## English\n")
+    return chinese.split("\n## 中文\n")[1] if language == "zh" else english
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_readme_quotes_the_recorded_results(language):
+    readme = readme_in(language)
     for optimizer in ("muon", "adam"):
         assert spread(load_runs(f"04_fashion_mnist_mini_{optimizer}_seed")) in readme
     for size in (2, 4, 8, 16):
@@ -266,22 +387,41 @@ def test_readme_quotes_the_recorded_results():
     assert spread([load_run("cifar10_patch4_60_epochs")]) in readme
 
 
-def test_readme_quotes_the_speed_tables():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    records = [load_run("speed"), load_run("speed_float32")]
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_readme_quotes_the_speed_tables(language):
+    readme, records = readme_in(language), [load_run("speed"), load_run("speed_float32")]
     assert [record["precision"] for record in records] == ["bfloat16", "float32"]
     steps = [record["training_step_seconds"] for record in records]
     assert steps[0].keys() == steps[1].keys()
     for name in steps[0]:
         cells = ""
         for table in steps:
-            seconds, base = table[name]["median"], table["ours"]["median"]
-            cells += f"| {1e3 * seconds:.0f} ms | {seconds / base:.2f} "
+            seconds, timm = table[name]["median"], table["timm"]["median"]
+            cells += f"| {1e3 * seconds:.0f} ms | {timm / seconds:.2f} "
         assert cells + "|" in readme, name
     for rate in records[0]["augmentation_images_per_second"].values():
         assert f"{rate:,.0f}" in readme
-    for seconds in records[1]["muon_step_seconds"].values():
+    for seconds in [*records[1]["muon_step_seconds"].values(), records[0]["proof_seconds"]]:
         assert f"{1e3 * seconds:,.0f} ms" in readme
+
+
+def test_readme_has_the_same_outline_in_both_languages():
+    outlines = []
+    for language in ("zh", "en"):
+        text = re.sub(r"```.*?```", "```", readme_in(language), flags=re.DOTALL)
+        outlines.append(re.findall(r"^(###|```|\| ---.*|!\[)", text, flags=re.MULTILINE))
+    assert outlines[0] == outlines[1]
+    assert len(outlines[0]) > 15
+
+
+def test_each_half_of_the_readme_is_in_its_language():
+    plain = [
+        re.sub(r"```.*?```|`[^`]*`|\([^)]*\)", "", readme_in(x), flags=re.DOTALL)
+        for x in ("zh", "en")
+    ]
+    han = [len(re.findall(r"[\u4e00-\u9fff]", text)) for text in plain]
+    assert han[0] > 1500
+    assert han[1] < 20  # the name of the language button
 
 
 TRAINED = [path.stem for path in RUNS.glob("*.json") if "recipe" in load_run(path.stem)]

@@ -59,9 +59,11 @@ class AxialMean(nn.Module):
 class RecursiveNet(nn.Module):
     """Two blocks, called `recursions` times: puzzles (B, 36) -> logits (recursions, B, 36, 6).
 
-    Each call adds the puzzle's embedding to the state z (B, S, C), which begins at zero, and sends
-    it through the blocks; a head shared by all cells and all calls reads digits off the state. As
-    the calls share their weights, a trained network can be called more often than in training.
+    Each call adds the puzzle's embedding to the state z (B, S, C), which begins at zero, sends it
+    through the blocks and normalises it; a head shared by all cells and all calls reads digits off
+    the state. As the calls share their weights, a trained network can be called more often than in
+    training. Without the norm in the loop the state grows with every call: networks then train
+    more slowly, and some fall apart after the last call that they were trained for.
 
     The token MLP needs no positions, its weights know the cells. The others get a vector for each
     cell, added to the embedding. Their channel MLP is as wide as makes the numbers of parameters
@@ -109,8 +111,8 @@ class RecursiveNet(nn.Module):
             x = x + self.position
         z, answers = torch.zeros_like(x), []
         for _ in range(recursions or self.recursions):
-            z = self.blocks(z + x)  # (B, S, C)
-            answers.append(self.head(self.norm(z)))  # (B, S, 6)
+            z = self.norm(self.blocks(z + x))  # (B, S, C)
+            answers.append(self.head(z))  # (B, S, 6)
         return torch.stack(answers)
 
 
@@ -146,16 +148,18 @@ class Training(NamedTuple):
     `lr` is that of the blocks' matrices under "muon" and of everything under "adamw"; `adamw_lr`
     is that of the other parameters under "muon". `reveal`: of the puzzle's empty cells, a share
     drawn between 0 and this value is filled in for each example; the bound falls to 0 over the
-    training, from easy puzzles to whole ones.
+    training, from easy puzzles to whole ones. `emphasis`: recursion r = 1, 2, ... counts with
+    weight r ** emphasis in the loss, since the first ones cannot know the answer yet.
     """
 
-    steps: int = 600
+    steps: int = 400
     batch: int = 64
     optimizer: str = "muon"
     lr: float = 2e-2
     adamw_lr: float = 5e-3
     weight_decay: float = 0.05
     reveal: float = 0.0
+    emphasis: float = 1.0
 
 
 def train(
@@ -167,8 +171,8 @@ def train(
 ) -> list[float]:
     """Train `net` in place on disguises of `puzzles`; return the last recursion's loss, by step.
 
-    The loss is the cross-entropy of the empty cells, averaged over recursions. Whatever the number
-    of puzzles, no example is seen twice: `disguised` renames digits and permutes lines.
+    The loss is the cross-entropy of the empty cells, averaged over recursions. However few the
+    puzzles, hardly an example is seen twice: `disguised` renames digits and permutes lines.
 
     Args:
         net: from its start.
@@ -185,6 +189,7 @@ def train(
     tops = [group["lr"] for group in optimizer.param_groups]
     # A rise of less than two steps divides by zero, hence 20.
     rate = OneCycleLR(optimizer, tops, max(how.steps, 20), pct_start=0.1, cycle_momentum=False)
+    weights = torch.arange(1, net.recursions + 1) ** how.emphasis  # (recursions,)
     net.train()
     losses = []
     for step in progress(range(how.steps), "Steps"):
@@ -194,7 +199,7 @@ def train(
         givens = _revealed(batch, bound, generator) if bound > 0 else batch.givens
         by_recursion = _losses(net, Puzzles(givens, batch.solutions))
         optimizer.zero_grad()
-        by_recursion.mean().backward()
+        (by_recursion @ (weights / weights.sum())).backward()
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
         rate.step()
@@ -247,18 +252,21 @@ class Rules(NamedTuple):
     """How far a matrix between cells tells peers, which Sudoku's rules connect, from others.
 
     `auc`: the chance that |weight| of a random pair of peers exceeds that of a random other pair;
-    .5 is blind. `null`: the same after random relabellings of the cells (draws,). `peers`,
-    `others`: mean weights with their signs, in units of all pairs' root mean square.
+    0.5 is blind, 1 perfect. `signed_auc`: the same for the weights with their signs, whichever sign
+    peers have. `null`, `signed_null`: both after random relabellings of the cells, (draws,) each.
+    `peers`, `others`: mean weights with their signs, in units of all pairs' root mean square.
     """
 
     auc: float
     null: Tensor
+    signed_auc: float
+    signed_null: Tensor
     peers: float
     others: float
 
 
 def rules(matrix: Tensor, draws: int = 1000, seed: int = 0) -> Rules:
-    """Compare |matrix| (36, 36), such as W2 W1, on peers with other pairs of different cells.
+    """Compare a matrix (36, 36), such as W2 W1, on peers with other pairs of different cells.
 
     The null relabels what is read and what is written alike: rows and columns of the matrix change
     places together, so its diagonal and its spectrum stay.
@@ -268,23 +276,28 @@ def rules(matrix: Tensor, draws: int = 1000, seed: int = 0) -> Rules:
     """
     if matrix.shape != (CELLS, CELLS):
         raise ValueError(f"A matrix {tuple(matrix.shape)} is not one between {CELLS} cells.")
-    different = ~torch.eye(CELLS, dtype=torch.bool)
-    peer = peers()[different]  # (1260,)
     generator = torch.Generator().manual_seed(seed)
-    null = torch.empty(draws)
-    for i in range(draws):
-        order = torch.randperm(CELLS, generator=generator)
-        null[i] = area_under_curve(matrix[order][:, order].abs()[different], peer)
-    weights = matrix[different]
-    scaled = weights / weights.square().mean().sqrt()
-    auc = area_under_curve(weights.abs(), peer)
-    return Rules(auc, null, float(scaled[peer].mean()), float(scaled[~peer].mean()))
+    orders = [torch.arange(CELLS)]  # the true places first
+    orders += [torch.randperm(CELLS, generator=generator) for _ in range(draws)]
+    plain = _areas(matrix.abs(), orders)
+    signed = (_areas(matrix, orders) - 0.5).abs() + 0.5
+    off_diagonal = matrix[~torch.eye(CELLS, dtype=torch.bool)]
+    scaled = matrix / off_diagonal.square().mean().sqrt()
+    other = ~peers() & ~torch.eye(CELLS, dtype=torch.bool)
+    means = float(scaled[peers()].mean()), float(scaled[other].mean())
+    return Rules(float(plain[0]), plain[1:], float(signed[0]), signed[1:], *means)
 
 
-def area_under_curve(scores: Tensor, positive: Tensor) -> float:
-    """Return the share of pairs (positive, negative) that scores (N,) put in order; ties half."""
-    _, group, counts = scores.unique(return_inverse=True, return_counts=True)
-    ranks = counts.cumsum(0).double() - (counts - 1) / 2  # the mean rank of equal scores
-    total, ours = len(scores), int(positive.sum())
-    above = ranks[group][positive].sum() - ours * (ours + 1) / 2
-    return float(above / (ours * (total - ours)))
+def _areas(scores: Tensor, orders: list[Tensor]) -> Tensor:
+    """Return the area under the curve (ROC) of scores (36, 36) for peers, for each relabelling.
+
+    That is the share of pairs (peers, others) that the scores put in order, ties half. It follows
+    from the peers' mean rank, and a relabelling moves the ranks about.
+    """
+    different = ~torch.eye(CELLS, dtype=torch.bool)
+    _, group, counts = scores[different].unique(return_inverse=True, return_counts=True)
+    ranks = torch.zeros(CELLS, CELLS, dtype=torch.float64)
+    ranks[different] = (counts.cumsum(0).double() - (counts - 1) / 2)[group]
+    sums = torch.stack([ranks[order][:, order][peers()].sum() for order in orders])
+    total, ours = len(group), int(peers().sum())
+    return (sums - ours * (ours + 1) / 2) / (ours * (total - ours))

@@ -9,8 +9,10 @@ button. The browser remembers the choice for the next notebook.
 
 import html
 import re
+import sys
 
-from IPython.display import HTML
+from IPython import get_ipython
+from IPython.display import HTML, display
 
 SEPARATOR = " | "
 LANGUAGES = ("zh", "en")
@@ -152,3 +154,12 @@ def by_language(chinese: str, english: str, tag: str = "div") -> str:
 def to_html(text: str) -> str:
     """Return text as HTML: special characters escaped, `code` in backquotes set as code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
+
+
+def display_html(page: str, plain: str) -> None:
+    """Display HTML in a notebook; on a console print `plain`, as far as its encoding goes."""
+    if hasattr(get_ipython(), "kernel"):
+        display({"text/html": page, "text/plain": plain}, raw=True)
+    else:
+        encoding = sys.stdout.encoding or "utf-8"
+        print(plain.encode(encoding, "replace").decode(encoding))

@@ -13,13 +13,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import pandas as pd
-from IPython.display import display
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from hdd.teaching.language import LANGUAGES, by_language, split, to_html
+from hdd.teaching.language import LANGUAGES, by_language, display_html, split, to_html
 
 DPI = 110
 COLORS = 256
@@ -41,7 +40,7 @@ def show(figure: Figure, alt: str) -> None:
     alts = _both(alt, "alt")
     images = [_image(page, text) for page, text in zip(_pages(figure), alts, strict=True)]
     plt.close(figure)
-    _display(by_language(*images), "\n".join(alts))
+    display_html(by_language(*images), "\n".join(alts))
 
 
 def show_frames(figures: Sequence[Figure], labels: Sequence[object], alt: str) -> None:
@@ -68,7 +67,7 @@ def show_frames(figures: Sequence[Figure], labels: Sequence[object], alt: str) -
         for index, strip in enumerate(strips)
     ]
     page = f'<div id="{key}">{by_language(*boxes)}</div>{_SLIDER.replace("KEY", key)}'
-    _display(page, "\n".join(alts))
+    display_html(page, "\n".join(alts))
 
 
 def show_table(
@@ -99,7 +98,7 @@ def show_table(
         numeric = [False] + [pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]
         tables.append(_table(title, head, body, numeric))
         texts.append(_plain(title, head, body))
-    _display(by_language(*tables), "\n\n".join(texts))
+    display_html(by_language(*tables), "\n\n".join(texts))
 
 
 def _both(text: str, name: str) -> tuple[str, str]:
@@ -107,10 +106,6 @@ def _both(text: str, name: str) -> tuple[str, str]:
     if chinese == english:
         raise ValueError(f"{name}={text!r} is in one language. Fix: write '中文 | English'.")
     return chinese, english
-
-
-def _display(page: str, plain: str) -> None:
-    display({"text/html": page, "text/plain": plain}, raw=True)
 
 
 # ---------------------------------------------------------------------------------- figures

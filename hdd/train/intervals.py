@@ -27,17 +27,25 @@ def half_width(values: Sequence[float]) -> float:
 
 
 def summary(values: Sequence[float], digits: int = 2) -> dict[str, Any]:
-    """Return what a record holds of several seeds: n, mean, 95 % interval, and the values."""
-    mean, half = statistics.mean(values), half_width(values)
+    """Return what a record holds of several seeds: n, mean, 95 % interval, and the values.
+
+    One value has no interval: it is None, so that whoever quotes the mean has to say n = 1.
+    """
+    mean, interval = statistics.mean(values), None
+    if len(values) > 1:
+        half = half_width(values)
+        interval = [round(mean - half, digits), round(mean + half, digits)]
+    rounded = [round(value, digits) for value in values]
     return {
         "n": len(values),
         "mean": round(mean, digits),
-        "interval": [round(mean - half, digits), round(mean + half, digits)],
-        "values": [round(value, digits) for value in values],
+        "interval": interval,
+        "values": rounded,
     }
 
 
 def quoted(entry: dict[str, Any], digits: int = 1) -> str:
     """Return "mean [low, high] (n = ...)" of a `summary`."""
-    low, high = entry["interval"]
-    return f"{entry['mean']:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}] (n = {entry['n']})"
+    bounds = ", ".join(f"{bound:.{digits}f}" for bound in entry["interval"] or [])
+    interval = f" [{bounds}]" if bounds else ""
+    return f"{entry['mean']:.{digits}f}{interval} (n = {entry['n']})"

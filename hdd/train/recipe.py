@@ -115,7 +115,10 @@ class Recipe:
     cutmix: float = _knob(0.25, "probability that an image gets a box of another", 0, 1)
     # About the last three epochs of steps; removes the noise of the last ones.
     weight_average: float = _knob(
-        0.999, "highest decay per step of the averaged weights; 0 for none", 0, BELOW_ONE
+        0.999,
+        "decay per step of the averaged weights, less over the first steps; 0 for none",
+        0,
+        BELOW_ONE,
     )
     # Enough to see that a run goes well; choices were made with 0.1.
     validation: float = _knob(0.02, "share of the training images held out", 0, BELOW_ONE)

@@ -156,15 +156,15 @@ def _silent(text: str) -> None:
 def average_of(net: nn.Module, decay: float) -> AveragedModel | None:
     """Return an exponential average of the weights, or None for decay 0.
 
-    The decay grows from a tenth to `decay` over the first steps (as in TensorFlow's moving
-    average), so that the random start is soon forgotten.
+    Over the first steps the decay grows from a tenth of `decay` to all of it (much as in
+    TensorFlow's moving average), so that the random start is soon forgotten.
     """
     if not decay:
         return None
 
     @torch.no_grad()
     def blend(averages: list[Tensor], values: list[Tensor], updates: Tensor | int) -> None:
-        keep = min(decay, (1 + int(updates)) / (10 + int(updates)))
+        keep = decay * (1 + int(updates)) / (10 + int(updates))
         torch._foreach_lerp_(averages, values, 1 - keep)
 
     return AveragedModel(net, multi_avg_fn=blend)

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from hdd.models.learned_weights import (
-    morans_i,
     order_units,
     shuffled,
+    smoothness,
     spatial_frequency,
     structure,
     token_mixing,
@@ -83,7 +83,8 @@ def plot_units(
             maps = (second.T if written else first)[order].unflatten(1, grid)  # (most, h, w)
             limit = limit or float(maps.abs().quantile(0.99))
             image = show_maps(panel, maps, 8, limit)
-            panel.set_title(f"{kind}   Moran's I {morans_i(maps).mean():+.2f}", fontsize=10.5)
+            smooth = smoothness(maps).mean()
+            panel.set_title(f"{kind}   autocorrelation {smooth:+.2f}", fontsize=10.5)
         figure.colorbar(image, ax=row, shrink=0.9, pad=0.01, label="weight")
     figure.suptitle(title)
     return figure
@@ -195,7 +196,7 @@ def plot_evolution(nets: dict[int, nn.Module], layer: int) -> list[Figure]:
         figure, axes = plt.subplots(figsize=(6.4, 3.6))
         image = show_maps(axes, unit_maps(net, layer)[order], 8, limit)
         axes.set_title(
-            f"epoch {epoch}, {_name(net, layer)}: Moran's I {chance.value:+.2f} "
+            f"epoch {epoch}, {_name(net, layer)}: autocorrelation {chance.value:+.2f} "
             f"(chance {chance.null_mean:+.2f} ± {2 * chance.null_sd:.2f}, 2 s)",
             fontsize=10,
         )

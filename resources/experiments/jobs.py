@@ -1,8 +1,9 @@
 """Experiments of many short trainings: each result is kept as soon as it is there.
 
 A script calls `finished` with its jobs. Results go to `runs/experiments/` (not committed); a run
-that is interrupted goes on where it stopped, and `--share 1/3` leaves jobs to other processes. Only
-once all results are there is there anything to write a record from.
+that is interrupted goes on where it stopped, and `--share 1/3` leaves jobs to other processes.
+`--so-far` does no job, and lets a script write its record from the results that are there: the
+record says how many each figure rests on.
 """
 
 import argparse
@@ -17,7 +18,7 @@ FOLDER = Path(__file__).parents[2] / "runs" / "experiments"
 
 
 def finished(name: str, jobs: Sequence[tuple], work: Callable[..., Any]) -> dict[tuple, Any] | None:
-    """Return the result of every job, or None while other processes have some of them to do.
+    """Do what is missing; return the results by job, or None while other processes have some to do.
 
     Args:
         name: of the experiment; its results are in FOLDER.
@@ -26,10 +27,12 @@ def finished(name: str, jobs: Sequence[tuple], work: Callable[..., Any]) -> dict
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("--share", default="1/1", help="which part of the jobs, such as 1/3")
-    part, parts = map(int, parser.parse_args().share.split("/"))
+    parser.add_argument("--so-far", action="store_true", help="do nothing, take what is there")
+    options = parser.parse_args()
+    part, parts = map(int, options.share.split("/"))
     torch.set_num_threads(1)  # so that a record does not depend on the machine's cores
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for job in jobs[part - 1 :: parts]:
+    for job in [] if options.so_far else jobs[part - 1 :: parts]:
         if job not in _results(name):
             result = work(*job)
             with (FOLDER / f"{name}.{part}.jsonl").open("a", encoding="utf-8") as file:
@@ -38,7 +41,9 @@ def finished(name: str, jobs: Sequence[tuple], work: Callable[..., Any]) -> dict
     results = _results(name)
     missing = [job for job in jobs if job not in results]
     print(f"{len(missing)} of {len(jobs)} jobs are missing")
-    return None if missing else {job: results[job] for job in jobs}
+    if missing and not options.so_far:
+        return None
+    return {job: results[job] for job in jobs if job in results}
 
 
 def _results(name: str) -> dict[tuple, Any]:

@@ -31,11 +31,20 @@ NETWORKS = {  # record, epoch, seeds; the grid of tokens is in the result
 }
 
 
+def excess_diagonal(matrix: torch.Tensor) -> float:
+    """Return the share of a matrix's energy by which its mean diagonal differs from the rest."""
+    matrix, size = matrix.double(), len(matrix)
+    others = (matrix.sum() - matrix.trace()) / (size * (size - 1))
+    excess = size * (matrix.diagonal().mean() - others).square()
+    return float(excess / matrix.square().sum())
+
+
 def block_figures(net: torch.nn.Module, layer: int) -> dict[str, float]:
     """Return the statistics of one block."""
     found = tm.structure(net, layer, DRAWS)
     smooth, share = found["autocorrelation"], found["equivariant share"]
-    trivial = tm.trivial_share(tm.effective_mixing(net, layer))
+    product = tm.effective_mixing(net, layer)
+    trivial = tm.trivial_share(product)
     return {
         "smoothness": smooth.value,
         "smoothness_z": smooth.z,
@@ -44,6 +53,7 @@ def block_figures(net: torch.nn.Module, layer: int) -> dict[str, float]:
         "share_above_null": share.above,
         "share_z": share.z,
         "identity_and_constant": trivial,
+        "identity_beyond_constant": excess_diagonal(product),
         "share_without_identity_and_constant": share.value - trivial,
         "opposite_rather_than_equal_z": found["opposite rather than equal"].z,
     }
@@ -61,13 +71,7 @@ def measured(prefix: str, epoch: int | None, seeds: tuple) -> dict[str, Any]:
     nets = [load_net(f"{prefix}{seed}", epoch) for seed in seeds]
     blocks = [[block_figures(net, i) for i in range(len(net.blocks))] for net in nets]
     by_seed = [means(of_net) for of_net in blocks]
-    names = by_seed[0]
-    over = {
-        n: summary([one[n] for one in by_seed], 4)
-        if len(seeds) > 1
-        else {"n": 1, "mean": round(by_seed[0][n], 4)}
-        for n in names
-    }
+    over = {name: summary([one[name] for one in by_seed], 4) for name in by_seed[0]}
     rounded = [[{k: round(v, 4) for k, v in b.items()} for b in of_net] for of_net in blocks]
     grid = tm.token_mixing(nets[0], 0).grid
     return {"grid": grid, "seeds": seeds, "over_blocks": over, "blocks": rounded}

@@ -35,15 +35,16 @@ def train(positions: str, seed: int, kind: str) -> list[float]:
 
 def main() -> None:
     """Train all rungs of the ladder and write the record."""
-    results = finished(
-        "look_up_ladder", [(p, s, k) for p in POSITIONS for s in SEEDS for k in LADDER], train
-    )
+    jobs = [(p, s, k) for s in SEEDS for p in POSITIONS for k in LADDER]
+    results = finished("look_up_ladder", jobs, train)
     if results is None:
         return
     accuracy: dict[str, dict] = {}
     for kind in LADDER:
         for positions in POSITIONS:
-            runs = [results[positions, seed, kind] for seed in SEEDS]
+            runs = [run for job, run in results.items() if job[::2] == (positions, kind)]
+            if not runs:
+                continue
             net = ladder_net(kind, positions=positions == "with positions")
             accuracy.setdefault(kind, {})[positions] = {
                 "parameters": count_trainable_parameter(net),
@@ -53,7 +54,7 @@ def main() -> None:
     content = {
         "command": "python resources/experiments/look_up_ladder.py",
         "settings": {"steps": STEPS, "batch": BATCH, "lr": LR, "test_per_place": 300},
-        "seeds": list(SEEDS),
+        "seeds": sorted({seed for _, seed, _ in results}, key=SEEDS.index),
         "guessing": 25.0,
         "accuracy": accuracy,
     }

@@ -14,9 +14,11 @@ import json
 import math
 import statistics
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from hdd.models.learned_weights import effective_mixing
@@ -33,7 +35,7 @@ from hdd.tasks.sudoku import (
     rounds_of_singles,
 )
 from hdd.train.checkpoint import save_weights
-from hdd.train.records import CHECKPOINTS, RUNS, load_weights, save_run
+from hdd.train.records import CHECKPOINTS, RUNS, save_run
 
 FOLDER = RUNS.parents[1] / "runs" / "sudoku"
 POOL, VALIDATION, TEST, FEW = 4000, 250, 1000, 10  # puzzles, and the givens of the harder ones
@@ -121,10 +123,15 @@ def rules_by_block(net: RecursiveNet) -> list[dict[str, float]]:
     result = []
     for layer in range(len(net.blocks)):
         found = rules(effective_mixing(net, layer))
-        null = {"null_mean": float(found.null.mean()), "null_sd": float(found.null.std())}
-        beyond = {"null_largest": float(found.null.max()), "draws": len(found.null)}
+        nulls = {"null": found.null, "signed_null": found.signed_null}
+        chance = {
+            f"{name}_{what}": float(value)
+            for name, null in nulls.items()
+            for what, value in (("mean", null.mean()), ("sd", null.std()), ("largest", null.max()))
+        }
+        areas = {"auc": found.auc, "signed_auc": found.signed_auc, "draws": len(found.null)}
         signs = {"mean_on_peers": found.peers, "mean_on_others": found.others}
-        result.append({"auc": found.auc, **null, **beyond, **signs})
+        result.append(areas | chance | signs)
     return result
 
 
@@ -150,7 +157,8 @@ def needed(done: Tensor, rounds: Tensor) -> dict[str, float]:
 def name_of(kind: str, how: Training, recursions: int, seed: int) -> str:
     """Return the name of a run's files."""
     rates = f"{how.optimizer}_{how.lr:g}_{how.adamw_lr:g}_{how.weight_decay:g}"
-    return f"{kind}_{rates}_{how.steps}x{how.batch}_r{recursions}_{how.reveal:g}_seed{seed}"
+    loss = f"r{recursions}_{how.reveal:g}_{how.emphasis:g}"
+    return f"{kind}_{rates}_{how.steps}x{how.batch}_{loss}_seed{seed}"
 
 
 def wilson(successes: float, n: int) -> list[float]:
@@ -158,6 +166,18 @@ def wilson(successes: float, n: int) -> list[float]:
     z, p = 1.96, successes / n
     centre, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     return [(centre - half) / (1 + z * z / n), (centre + half) / (1 + z * z / n)]
+
+
+STUDENT = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)  # 97.5 %, from 1 degree on
+
+
+def mean_interval(values: list[float]) -> list[float] | None:
+    """Return the 95 % interval of the mean of 2 to 10 seeds (Student's t); None for other n."""
+    n = len(values)
+    if not 2 <= n <= len(STUDENT) + 1:
+        return None
+    half = STUDENT[n - 2] * statistics.stdev(values) / math.sqrt(n)
+    return [statistics.mean(values) - half, statistics.mean(values) + half]
 
 
 def summary(runs: list[dict]) -> dict[str, Any]:
@@ -173,10 +193,23 @@ def summary(runs: list[dict]) -> dict[str, Any]:
         "passed": passed,
         "share_passed_interval": wilson(passed, len(runs)),
         "test_puzzles": values,
-        "median_test_puzzles": statistics.median(values),
+        "mean_test_puzzles": statistics.mean(values),
+        "mean_test_puzzles_interval": mean_interval(values),
         "share_passed_by_step": passed_by_step(runs),
+        **rules_over_seeds(runs),
         "runs": runs,
     }
+
+
+def rules_over_seeds(runs: list[dict]) -> dict[str, Any]:
+    """Return the areas of the better block, by seed, with the interval of their mean."""
+    if "rules" not in runs[0]:
+        return {}
+    found = {}
+    for name in ("auc", "signed_auc"):
+        best = [max(block[name] for block in run["rules"]) for run in runs]
+        found |= {f"{name}_of_the_better_block": best, f"{name}_interval": mean_interval(best)}
+    return found
 
 
 def passed_by_step(runs: list[dict]) -> list[list[float]]:
@@ -194,6 +227,8 @@ def record() -> None:
     kinds: dict[str, dict[str, list[dict]]] = {}
     for path in sorted(FOLDER.glob("*.json")):
         run = json.loads(path.read_text(encoding="utf-8"))
+        if "rules" in run:  # from the weights, which may be older than this script
+            run["rules"] = rules_by_block(trained(path.with_suffix(".safetensors")))
         recipes = kinds.setdefault(run["kind"], {})
         recipes.setdefault(path.stem.rsplit("_seed", 1)[0], []).append(run)
     for kind, recipes in kinds.items():
@@ -215,9 +250,14 @@ def keep(seed: int) -> None:
     target = CHECKPOINTS / "16_sudoku" / f"token-mlp_seed{seed}.safetensors"
     target.parent.mkdir(exist_ok=True)
     target.write_bytes(weights.read_bytes())
+    save_run("16_sudoku_example", {"weights": target.name, **time_course(trained(target))}, "cpu")
+
+
+def trained(path: Path) -> RecursiveNet:
+    """Return the token-MLP network whose weights are in a file."""
     net = RecursiveNet(recursions=RECURSIONS)
-    net.load_state_dict(load_weights(f"16_sudoku/{target.stem}"))
-    save_run("16_sudoku_example", {"weights": target.name, **time_course(net)}, "cpu")
+    net.load_state_dict(load_file(path))
+    return net.eval()
 
 
 @torch.no_grad()

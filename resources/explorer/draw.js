@@ -27,10 +27,16 @@ function isDark() {
   return matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
+let signedRamp = RAMPS.light;
+
+/** Follow the page's theme; called once a frame, not once a cell. */
+function chooseRamp() {
+  signedRamp = isDark() ? RAMPS.dark : RAMPS.light;
+}
+
 /** Return the colour of a number between -limit and limit. */
 function signedColour(value, limit) {
-  const place = Math.round(127.5 + 127.5 * Math.max(-1, Math.min(1, value / (limit || 1))));
-  return RAMPS[isDark() ? "dark" : "light"][place];
+  return signedRamp[Math.round(127.5 + 127.5 * Math.max(-1, Math.min(1, value / (limit || 1))))];
 }
 
 /** Return the colour of a number between 0 and limit. */
@@ -57,7 +63,10 @@ function cellCanvas(rows, columns, colourOf) {
   const data = context.createImageData(columns, rows);
   for (let r = 0, at = 0; r < rows; r++)
     for (let c = 0; c < columns; c++, at += 4) {
-      data.data.set(colourOf(r, c), at);
+      const colour = colourOf(r, c);
+      data.data[at] = colour[0];
+      data.data[at + 1] = colour[1];
+      data.data[at + 2] = colour[2];
       data.data[at + 3] = 255;
     }
   context.putImageData(data, 0, 0);

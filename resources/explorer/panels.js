@@ -205,6 +205,7 @@ function buildStage(stage) {
   const isBlock = stage > 0 && stage < LAST;
   const halves = isBlock ? ["token", "channel"].map((kind) => halfSwitch(block, kind)) : [];
   const element = h("div", { class: "card" }, button, ...halves);
+  let [painted, ramp] = [null, null]; // what the small table shows already
   const update = () => {
     const unused = isBlock && stage > state.settings.depth;
     element.classList.toggle("unused", unused);
@@ -212,7 +213,8 @@ function buildStage(stage) {
     button.setAttribute("aria-pressed", state.stage === stage);
     halves.forEach((half) => half.update());
     const table = unused ? null : shownTable(stage);
-    if (table) {
+    if (table && (painted !== table.now || ramp !== signedRamp)) {
+      [painted, ramp] = [table.now, signedRamp];
       const limit = scaleOf(table.now);
       board.paint((r, c) => signedColour(table.now[r * 128 + c], limit));
     }
@@ -267,9 +269,11 @@ function buildTable() {
     h("li", { class: "token" }, h("b", {}, t("keyColumn")), " ", t("keyColumnText")),
     h("li", { class: "channel" }, h("b", {}, t("keyRow")), " ", t("keyRowText")),
   );
+  const mean = buildMean();
   document.getElementById("table-panel").replaceChildren(
     h("div", { class: "row spread" }, title, mode),
     h("div", { class: "table-view" }, h("div", {}, h("p", { class: "axis" }, t("axisColumns")), board.canvas, scale), h("div", {}, cell, key)),
+    mean.element,
   );
   return () => {
     mode.update();
@@ -277,6 +281,7 @@ function buildTable() {
     board.cursor = [state.token, state.channel];
     const table = shownTable();
     if (!table) return;
+    mean.update();
     paintTable(board, table, scale);
     const value = table.now[state.token * 128 + state.channel];
     cell.textContent = t("cellText", {
@@ -284,6 +289,25 @@ function buildTable() {
       stage: stageName(state.stage),
     });
   };
+}
+
+/** The way from the last table to the classes: shown with the last stage. */
+function buildMean() {
+  const bars = new Board({ rows: 1, columns: 128, cell: 4, cellHeight: 60, label: t("pooledLabel"), pick: (_, channel) => set({ channel }) });
+  const [pooled, logits] = [h("p", { class: "small" }), h("p", { class: "small" })];
+  const element = h("div", { class: "mean" }, h("h4", {}, t("meanTitle")), bars.canvas, pooled, logits);
+  const update = () => {
+    element.hidden = state.stage !== LAST;
+    if (element.hidden) return;
+    const values = answers.trace.pooled;
+    const limit = values.reduce((top, value) => Math.max(top, Math.abs(value)), 0);
+    drawBars(bars, values, limit, state.channel, css("--stem"));
+    bars.cursor = [0, state.channel];
+    pooled.textContent = t("pooledText", { limit: number(limit), c: state.channel + 1, value: number(values[state.channel], 3) });
+    const scores = Array.from(answers.logits, (value, k) => `${className(k)} ${number(value)}`);
+    logits.textContent = t("logitsText", { logits: scores.join(" · ") });
+  };
+  return { element, update };
 }
 
 function paintTable(board, { now, before }, scale) {
@@ -330,7 +354,8 @@ function buildResult() {
     });
     changed.replaceChildren(...changeList().map((text) => h("li", {}, text)));
     reset.disabled = isUntouched();
-    time.textContent = answers.ms === null ? t("fromCache") : t("live", { ms: answers.ms.toFixed(0) });
+    const live = answers.ms === null ? t("fromCache") : t("live", { ms: answers.ms.toFixed(0) });
+    time.textContent = answers.failure ?? live;
     document.getElementById("strip").textContent = `${headline.textContent} · ${before.textContent}`;
     announceResult(headline.textContent + " " + before.textContent);
   };
@@ -345,12 +370,21 @@ function changeList() {
   const moved = places.filter((patch, p) => patch !== p && !dark[p]).length;
   if (moved) lines.push(t("changedPlaces", { n: moved }));
   if (count(dark)) lines.push(t("changedDark", { n: count(dark) }));
-  if (shift[0] || shift[1]) lines.push(t("changedShift", { x: number(shift[0], 0), y: number(shift[1], 0) }));
-  if (count(tokenOff)) lines.push(t("changedToken", { n: count(tokenOff) }));
-  if (count(channelOff)) lines.push(t("changedChannel", { n: count(channelOff) }));
-  if (depth < DEPTH) lines.push(t("changedDepth", { n: depth }));
+  if (shift[0] || shift[1]) {
+    const known = shift[1] ? undefined : DATA.measured.shifted[shift[0]];
+    lines.push(t("changedShift", { x: number(shift[0], 0), y: number(shift[1], 0) }) + accuracyText(known));
+  }
+  const whole = (list, name) => accuracyText(list.includes(false) ? undefined : DATA.measured[name]);
+  if (count(tokenOff)) lines.push(t("changedToken", { n: count(tokenOff) }) + whole(tokenOff, "no_token_mixing"));
+  if (count(channelOff)) lines.push(t("changedChannel", { n: count(channelOff) }) + whole(channelOff, "no_channel_mixing"));
+  if (depth < DEPTH) lines.push(t("changedDepth", { n: depth }) + accuracyText(DATA.measured.first_blocks[depth]));
   if (silenced.length) lines.push(t("changedSilent", { n: silenced.length }));
   return lines.length ? lines : [t("changedNothing")];
+}
+
+/** Return what a change alone does to the test accuracy, if that has been measured. */
+function accuracyText(accuracy) {
+  return accuracy === undefined ? "" : t("changedAlone", { p: percent(accuracy) });
 }
 
 function resetAll() {

@@ -6,17 +6,17 @@ from hdd.teaching import copies
 from hdd.teaching.exercises import check, hints_html
 from hdd.teaching.exercises.exercise import find
 
-ONE, TWO = find("02.1"), find("02.2")
+ONE, TWO = find("02.1"), find("02.4")
 
 
 @pytest.fixture
 def made(tmp_path, monkeypatch, capsys):
     """Make copies of a notebook with two exercises; return (students', instructors', printed)."""
     answers = new_code_cell(
-        'check("02.1", both_mixings)\nhints("02.1")\nhints("02.2")',
+        'check("02.1", mix_tokens)\nhints("02.1")\nhints("02.4")',
         outputs=[
             new_output("display_data", {"text/html": hints_html(n, solution=True)})
-            for n in ("02.1", "02.2")
+            for n in ("02.1", "02.4")
         ],
         id="answers",
     )
@@ -36,15 +36,15 @@ def made(tmp_path, monkeypatch, capsys):
 def test_students_get_no_solution_neither_in_code_nor_in_outputs(made):
     students, _, printed = made
     text = nbformat.writes(students)
-    assert "ts,dc,bsc" not in text
-    assert "64 * 64" not in text
+    assert "ts,bsc->btc" not in text
+    assert "64**2" not in text
     assert "参考答案" not in text
     assert students.cells[-1].source.splitlines()[1:] == [
         'hints("02.1", solution=False)',
-        'hints("02.2", solution=False)',
+        'hints("02.4", solution=False)',
     ]
     assert "提示 3" in text
-    assert "02_x.ipynb: 2 exercises" in printed
+    assert "02_x.ipynb: 4 exercises" in printed
 
 
 def test_instructors_get_solution_and_note_after_each_stub(made):
@@ -53,10 +53,10 @@ def test_instructors_get_solution_and_note_after_each_stub(made):
     ids = [cell.id for cell in instructors.cells]
     assert ids == [
         *("text", "stub-1", "note-zh-02-1", "note-en-02-1", "solution-02-1"),
-        *("stub-2", "note-zh-02-2", "note-en-02-2", "solution-02-2", "answers"),
+        *("stub-4", "note-zh-02-4", "note-en-02-4", "solution-02-4", "answers"),
     ]
     assert instructors.cells[4].source == ONE.solution.strip()
-    assert "多数人先写出两个 einsum" in instructors.cells[2].source
+    assert "很多人写 `w @ x`" in instructors.cells[2].source
     assert instructors.cells[3].source.startswith('<span lang="en"></span>\n\n**For the lecturer')
 
 
@@ -73,5 +73,5 @@ def test_an_unknown_notebook_is_an_error(capsys):
 def test_a_solution_in_an_instructor_s_copy_passes_the_check_below_it(made, capsys):
     names = {}
     exec("import torch\n" + made[1].cells[4].source, names)
-    check("02.1", names["both_mixings"])
+    check("02.1", names["mix_tokens"])
     assert "correct" in capsys.readouterr().out

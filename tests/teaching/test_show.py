@@ -19,7 +19,10 @@ from hdd.visualization.style import use_style
 def shown(monkeypatch):
     """Collect what is displayed; a label with a glyph that no font has fails the test."""
     bundles = []
-    monkeypatch.setattr(module, "display", lambda bundle, raw: bundles.append(bundle))
+    kinds = ("text/html", "text/plain")
+    monkeypatch.setattr(
+        module, "display_html", lambda *texts: bundles.append(dict(zip(kinds, texts, strict=True)))
+    )
     with plt.rc_context():
         use_style()
         yield bundles

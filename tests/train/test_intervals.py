@@ -23,4 +23,6 @@ def test_95_of_100_intervals_hold_the_mean(n):
 
 def test_one_value_has_no_interval():
     with pytest.raises(ValueError, match="two seeds"):
-        summary([81.2])
+        half_width([81.2])
+    assert summary([81.2]) == {"n": 1, "mean": 81.2, "interval": None, "values": [81.2]}
+    assert quoted(summary([81.2])) == "81.2 (n = 1)"

@@ -91,7 +91,7 @@ class TestAverage:
             with torch.no_grad():
                 net.weight.fill_(math.sin(step))
             average.update_parameters(net)
-            keep = min(0.9, (1 + step) / (10 + step))
+            keep = 0.9 * (1 + step) / (10 + step)
             value = math.sin(step)
             expected = value if expected is None else keep * expected + (1 - keep) * value
         assert average.module.weight.item() == pytest.approx(expected, abs=1e-5)

@@ -1,21 +1,18 @@
 """Exercises: a stub in the notebook, a check that says what is wrong, hints, a solution.
 
-check("02.1", both_mixings)
+check("02.1", mix_tokens)
 hints("02.1")
 """
 
 import html
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from IPython import get_ipython
-from IPython.display import display
 
 from hdd.teaching.exercises.diagnosis import Unanswered, Wrong
 from hdd.teaching.exercises.exercise import Exercise, find
-from hdd.teaching.language import by_language, split, to_html
+from hdd.teaching.language import by_language, display_html, split, to_html
 
 _NOTHING = object()
 
@@ -39,8 +36,10 @@ def check(number: str, answer: Any, expected: Any = _NOTHING, tolerance: float =
     mark, message = verdict(exercise, answer)
     title = split(exercise.title)
     texts = [
-        f"{word} {number} {name}: {text}"
-        for word, name, text in zip(("练习", "Exercise"), title, split(message), strict=True)
+        f"{word} {number} {name}{colon}{text}"
+        for word, colon, name, text in zip(
+            ("练习", "Exercise"), ("：", ": "), title, split(message), strict=True
+        )
     ]
     _tell(mark, *texts)
 
@@ -65,16 +64,11 @@ def verdict(exercise: Exercise, answer: Any) -> tuple[str, str]:
 
 
 def _tell(mark: str, chinese: str, english: str) -> None:
-    """Display a verdict in both languages; on a console, print what its encoding can show."""
-    if get_ipython() is None or not hasattr(get_ipython(), "kernel"):
-        text = f"{mark} {chinese} / {english}\n"
-        encoding = sys.stdout.encoding or "utf-8"
-        print(text.encode(encoding, "replace").decode(encoding), end="")
-        return
+    """Display a verdict in both languages."""
     color = {"✓": "#00704F", "✗": "#B33A00"}.get(mark, "#555555")
     lines = [f'<b style="color: {color}">{mark}</b> {to_html(t)}' for t in (chinese, english)]
     plain = f"{mark} {chinese}\n{mark} {english}"
-    display({"text/html": by_language(*lines), "text/plain": plain}, raw=True)
+    display_html(by_language(*lines), plain)
 
 
 def hints(number: str, solution: bool = True) -> None:
@@ -84,8 +78,9 @@ def hints(number: str, solution: bool = True) -> None:
         number: of the exercise.
         solution: whether to end with the solution; the students' copies leave it out.
     """
-    plain = f"提示 {number} / hints {number}"
-    display({"text/html": hints_html(number, solution), "text/plain": plain}, raw=True)
+    texts = [split(hint) for hint in find(number).hints]
+    plain = "\n".join(f"{n}. {zh}\n   {en}" for n, (zh, en) in enumerate(texts, 1))
+    display_html(hints_html(number, solution), plain)
 
 
 def hints_html(number: str, solution: bool) -> str:
@@ -95,10 +90,11 @@ def hints_html(number: str, solution: bool) -> str:
         page = ""
         if solution:
             code = html.escape(exercise.solution.strip())
-            page = f"<details><summary>{answer}</summary><pre>{code}</pre></details>"
+            page = f"<details><summary>{answer}</summary><pre><code>{code}</code></pre></details>"
         for place in range(len(exercise.hints), 0, -1):
             text = to_html(split(exercise.hints[place - 1])[index])
-            page = f"<details><summary>{hint} {place}</summary><p>{text}</p>{page}</details>"
+            name = f"{hint} {place}" if place > 1 else f"{number} {hint} 1"
+            page = f"<details><summary>{name}</summary><p>{text}</p>{page}</details>"
         pages.append(page)
     return by_language(*pages)
 
