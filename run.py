@@ -182,10 +182,11 @@ def runs(code):
 
 
 def installed_names():
-    """Return the names of what can be imported from .venv."""
+    """Return the names of the packages in .venv, but for those that an upgrade may rename."""
     folders = [*VENV.glob("lib/python*/site-packages"), VENV / "Lib" / "site-packages"]
-    names = {path.name for folder in folders if folder.is_dir() for path in folder.iterdir()}
-    return sorted(n for n in names if not n.endswith((".dist-info", "__pycache__")) and n[0] != "~")
+    inside = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
+    names = {path.name for path in inside if path.is_dir() and path.name.isidentifier()}
+    return sorted(n for n in names if n[0] != "_" and n != "pkg_resources")
 
 
 def damage(kept, choices):

@@ -299,12 +299,14 @@ def test_an_environment_that_worked_survives_a_failed_update(run_py, installs, t
 def test_what_was_deleted_is_noticed(run_py, installs, monkeypatch):
     packages = run_py.VENV / "lib" / "python3.12" / "site-packages"
     run_py.prepare({})
-    for name in ("torch", "torch-2.14.1.dist-info", "numpy"):
+    for name in ("torch", "torch-2.14.1.dist-info", "numpy", "numpy.libs", "pkg_resources"):
         (packages / name).mkdir(parents=True)
     run_py.STAMP.write_text(
         json.dumps(run_py.read_stamp() | {"holds": run_py.installed_names()}), encoding="utf-8"
     )
     (packages / "torch-2.14.1.dist-info").rename(packages / "torch-2.14.2.dist-info")  # an upgrade
+    (packages / "numpy.libs").rmdir()
+    (packages / "pkg_resources").rmdir()
     run_py.prepare({})
     assert installs.environments == 1
     (packages / "numpy").rmdir()

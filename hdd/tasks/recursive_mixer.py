@@ -252,18 +252,21 @@ class Rules(NamedTuple):
     """How far a matrix between cells tells peers, which Sudoku's rules connect, from others.
 
     `auc`: the chance that |weight| of a random pair of peers exceeds that of a random other pair;
-    .5 is blind. `null`: the same after random relabellings of the cells (draws,). `peers`,
-    `others`: mean weights with their signs, in units of all pairs' root mean square.
+    0.5 is blind, 1 perfect. `signed_auc`: the same for the weights with their signs, whichever sign
+    peers have. `null`, `signed_null`: both after random relabellings of the cells, (draws,) each.
+    `peers`, `others`: mean weights with their signs, in units of all pairs' root mean square.
     """
 
     auc: float
     null: Tensor
+    signed_auc: float
+    signed_null: Tensor
     peers: float
     others: float
 
 
 def rules(matrix: Tensor, draws: int = 1000, seed: int = 0) -> Rules:
-    """Compare |matrix| (36, 36), such as W2 W1, on peers with other pairs of different cells.
+    """Compare a matrix (36, 36), such as W2 W1, on peers with other pairs of different cells.
 
     The null relabels what is read and what is written alike: rows and columns of the matrix change
     places together, so its diagonal and its spectrum stay.
@@ -273,23 +276,28 @@ def rules(matrix: Tensor, draws: int = 1000, seed: int = 0) -> Rules:
     """
     if matrix.shape != (CELLS, CELLS):
         raise ValueError(f"A matrix {tuple(matrix.shape)} is not one between {CELLS} cells.")
-    different = ~torch.eye(CELLS, dtype=torch.bool)
-    peer = peers()[different]  # (1260,)
     generator = torch.Generator().manual_seed(seed)
-    null = torch.empty(draws)
-    for i in range(draws):
-        order = torch.randperm(CELLS, generator=generator)
-        null[i] = area_under_curve(matrix[order][:, order].abs()[different], peer)
-    weights = matrix[different]
-    scaled = weights / weights.square().mean().sqrt()
-    auc = area_under_curve(weights.abs(), peer)
-    return Rules(auc, null, float(scaled[peer].mean()), float(scaled[~peer].mean()))
+    orders = [torch.arange(CELLS)]  # the true places first
+    orders += [torch.randperm(CELLS, generator=generator) for _ in range(draws)]
+    plain = _areas(matrix.abs(), orders)
+    signed = (_areas(matrix, orders) - 0.5).abs() + 0.5
+    off_diagonal = matrix[~torch.eye(CELLS, dtype=torch.bool)]
+    scaled = matrix / off_diagonal.square().mean().sqrt()
+    other = ~peers() & ~torch.eye(CELLS, dtype=torch.bool)
+    means = float(scaled[peers()].mean()), float(scaled[other].mean())
+    return Rules(float(plain[0]), plain[1:], float(signed[0]), signed[1:], *means)
 
 
-def area_under_curve(scores: Tensor, positive: Tensor) -> float:
-    """Return the share of pairs (positive, negative) that scores (N,) put in order; ties half."""
-    _, group, counts = scores.unique(return_inverse=True, return_counts=True)
-    ranks = counts.cumsum(0).double() - (counts - 1) / 2  # the mean rank of equal scores
-    total, ours = len(scores), int(positive.sum())
-    above = ranks[group][positive].sum() - ours * (ours + 1) / 2
-    return float(above / (ours * (total - ours)))
+def _areas(scores: Tensor, orders: list[Tensor]) -> Tensor:
+    """Return the area under the curve (ROC) of scores (36, 36) for peers, for each relabelling.
+
+    That is the share of pairs (peers, others) that the scores put in order, ties half. It follows
+    from the peers' mean rank, and a relabelling moves the ranks about.
+    """
+    different = ~torch.eye(CELLS, dtype=torch.bool)
+    _, group, counts = scores[different].unique(return_inverse=True, return_counts=True)
+    ranks = torch.zeros(CELLS, CELLS, dtype=torch.float64)
+    ranks[different] = (counts.cumsum(0).double() - (counts - 1) / 2)[group]
+    sums = torch.stack([ranks[order][:, order][peers()].sum() for order in orders])
+    total, ours = len(group), int(peers().sum())
+    return (sums - ours * (ours + 1) / 2) / (ours * (total - ours))

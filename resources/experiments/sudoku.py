@@ -14,9 +14,11 @@ import json
 import math
 import statistics
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from hdd.models.learned_weights import effective_mixing
@@ -33,7 +35,7 @@ from hdd.tasks.sudoku import (
     rounds_of_singles,
 )
 from hdd.train.checkpoint import save_weights
-from hdd.train.records import CHECKPOINTS, RUNS, load_weights, save_run
+from hdd.train.records import CHECKPOINTS, RUNS, save_run
 
 FOLDER = RUNS.parents[1] / "runs" / "sudoku"
 POOL, VALIDATION, TEST, FEW = 4000, 250, 1000, 10  # puzzles, and the givens of the harder ones
@@ -121,10 +123,15 @@ def rules_by_block(net: RecursiveNet) -> list[dict[str, float]]:
     result = []
     for layer in range(len(net.blocks)):
         found = rules(effective_mixing(net, layer))
-        null = {"null_mean": float(found.null.mean()), "null_sd": float(found.null.std())}
-        beyond = {"null_largest": float(found.null.max()), "draws": len(found.null)}
+        nulls = {"null": found.null, "signed_null": found.signed_null}
+        chance = {
+            f"{name}_{what}": float(value)
+            for name, null in nulls.items()
+            for what, value in (("mean", null.mean()), ("sd", null.std()), ("largest", null.max()))
+        }
+        areas = {"auc": found.auc, "signed_auc": found.signed_auc, "draws": len(found.null)}
         signs = {"mean_on_peers": found.peers, "mean_on_others": found.others}
-        result.append({"auc": found.auc, **null, **beyond, **signs})
+        result.append(areas | chance | signs)
     return result
 
 
@@ -195,11 +202,14 @@ def summary(runs: list[dict]) -> dict[str, Any]:
 
 
 def rules_over_seeds(runs: list[dict]) -> dict[str, Any]:
-    """Return the AUC of the better block, by seed, with the interval of its mean."""
+    """Return the areas of the better block, by seed, with the interval of their mean."""
     if "rules" not in runs[0]:
         return {}
-    best = [max(block["auc"] for block in run["rules"]) for run in runs]
-    return {"auc_of_the_better_block": best, "auc_mean_interval": mean_interval(best)}
+    found = {}
+    for name in ("auc", "signed_auc"):
+        best = [max(block[name] for block in run["rules"]) for run in runs]
+        found |= {f"{name}_of_the_better_block": best, f"{name}_interval": mean_interval(best)}
+    return found
 
 
 def passed_by_step(runs: list[dict]) -> list[list[float]]:
@@ -217,6 +227,8 @@ def record() -> None:
     kinds: dict[str, dict[str, list[dict]]] = {}
     for path in sorted(FOLDER.glob("*.json")):
         run = json.loads(path.read_text(encoding="utf-8"))
+        if "rules" in run:  # from the weights, which may be older than this script
+            run["rules"] = rules_by_block(trained(path.with_suffix(".safetensors")))
         recipes = kinds.setdefault(run["kind"], {})
         recipes.setdefault(path.stem.rsplit("_seed", 1)[0], []).append(run)
     for kind, recipes in kinds.items():
@@ -238,9 +250,14 @@ def keep(seed: int) -> None:
     target = CHECKPOINTS / "16_sudoku" / f"token-mlp_seed{seed}.safetensors"
     target.parent.mkdir(exist_ok=True)
     target.write_bytes(weights.read_bytes())
+    save_run("16_sudoku_example", {"weights": target.name, **time_course(trained(target))}, "cpu")
+
+
+def trained(path: Path) -> RecursiveNet:
+    """Return the token-MLP network whose weights are in a file."""
     net = RecursiveNet(recursions=RECURSIONS)
-    net.load_state_dict(load_weights(f"16_sudoku/{target.stem}"))
-    save_run("16_sudoku_example", {"weights": target.name, **time_course(net)}, "cpu")
+    net.load_state_dict(load_file(path))
+    return net.eval()
 
 
 @torch.no_grad()

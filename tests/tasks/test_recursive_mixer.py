@@ -140,6 +140,8 @@ def test_rules_are_found_where_they_are_and_only_there():
     inhibition = noise - 10 * sudoku.peers().float()
     found = recursive_mixer.rules(inhibition, draws=200)
     assert found.auc > 0.999
+    assert found.signed_auc > 0.999
+    assert recursive_mixer.rules(-inhibition, draws=2).signed_auc == found.signed_auc
     assert found.peers < -1 < found.others
     assert found.null.max() < 0.7  # the same weights between relabelled cells
     blind = recursive_mixer.rules(noise, draws=200)
@@ -157,13 +159,17 @@ def test_rules_do_not_see_the_diagonal():
     assert torch.equal(one.null, other.null)
 
 
-def test_area_under_curve_against_all_pairs():
+def test_area_under_the_curve_against_all_pairs():
     generator = torch.Generator().manual_seed(0)
-    scores = torch.randint(0, 6, (40,), generator=generator).float()  # with ties
-    positive = torch.rand(40, generator=generator) < 0.3
-    difference = scores[positive][:, None] - scores[~positive][None]
-    expected = ((difference > 0).double() + 0.5 * (difference == 0).double()).mean()
-    assert recursive_mixer.area_under_curve(scores, positive) == pytest.approx(float(expected))
+    scores = torch.randint(-3, 6, (CELLS, CELLS), generator=generator).float()  # with ties
+    other = ~sudoku.peers() & ~torch.eye(CELLS, dtype=torch.bool)
+    found = recursive_mixer.rules(scores, draws=2)
+    for values, area in ((scores.abs(), found.auc), (scores, found.signed_auc)):
+        difference = values[sudoku.peers()][:, None] - values[other][None]
+        expected = float(((difference > 0).double() + 0.5 * (difference == 0).double()).mean())
+        if values is scores:
+            expected = max(expected, 1 - expected)
+        assert area == pytest.approx(expected)
 
 
 def test_the_mixing_of_the_network_can_be_read():
@@ -187,7 +193,9 @@ def test_the_recorded_network_solves_puzzles_that_it_has_not_seen():
     order = torch.randperm(CELLS, generator=torch.Generator().manual_seed(0))
     moved = Puzzles(*(field[:, order] for field in test))
     assert not recursive_mixer.solved(net, moved, recursions=8)[-1].all(dim=1).any()
-    assert max(recursive_mixer.rules(effective_mixing(net, i), 50).auc for i in (0, 1)) > 0.9
+    found = recursive_mixer.rules(effective_mixing(net, 0), draws=50)
+    assert found.auc > 0.9 > 0.7 > found.null.max()
+    assert found.signed_auc > 0.99 > 0.7 > found.signed_null.max()
 
 
 def test_the_record_says_where_it_comes_from():
