@@ -329,25 +329,6 @@ def every_parameter_learns(module: nn.Module, *inputs: Tensor) -> None:
         )
 
 
-def same_gradients(
-    answer: Callable[..., Tensor], reference: Callable[..., Tensor], *inputs: Tensor
-) -> None:
-    """Raise Wrong if the derivative of the student's function differs from the reference's."""
-    gradients = []
-    for function in (answer, reference):
-        points = [value.detach().clone().requires_grad_() for value in inputs]
-        output = _differentiable(call(function, *points))
-        weights = torch.linspace(-1, 1, output.numel()).view(output.shape).to(output)
-        total = (output * weights).sum()
-        gradients.append(torch.autograd.grad(total, points, allow_unused=True))
-    for index, pair in enumerate(zip(*gradients, strict=True)):
-        mine, other = (torch.zeros_like(inputs[index]) if g is None else g for g in pair)
-        if not _same(mine.double(), other.double(), 1e-4):
-            raise Wrong(
-                f"数值正确，但对第 {index + 1} 个输入的梯度不对 | the values are right, but the"
-                f" gradient for input {index + 1} is not"
-            )
-
 
 def _differentiable(output: Any) -> Tensor:
     if not isinstance(output, Tensor) or not output.requires_grad:
