@@ -7,7 +7,7 @@ A test calls helpers one after the other; the first that finds something raises 
 import linecache
 import sysconfig
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from itertools import combinations
