@@ -227,7 +227,7 @@ def test_hdd_imports_direct_dependencies_only():
         # Executing notebooks and comparing with other packages are not needed to use the library.
         optional = path.name in (
             *("execute.py", "lab.py", "copies.py", "glossary.py", "colab.py"),
-            *("benchmark.py", "baselines.py", "timm_twin.py"),
+            *("benchmark.py", "baselines.py", "timm_twin.py", "nb03.py"),
         )
         allowed = DIRECT | (DEV if optional else set())
         for name in {name.split(".")[0] for name in imported_names(parse(path))}:
