@@ -35,7 +35,7 @@ def plot_cutting(image: Tensor, patch: int) -> Figure:
         _ruler(axes, left, 2.6, {one: sizes[one] for one in down}, down=True)
         _ruler(axes, left, 2.6, {one: sizes[one] for one in across})
         axes.text(left + 2, 0.35, name, ha="center", va="center", fontsize=SIZE + 1.5)
-    _arrow(axes, (7.3, 4.6), (9.1, 4.6), "1, 2, 3")
+    _arrow(axes, (7.3, 4.6), (9.1, 4.6), "三步 | 3 steps")
     steps = [(before, ["h", "p_1", "w", "p_2"], 11.6, _RESHAPE)]
     steps += [(after, ["h", "w", "p_1", "p_2"], 17.4, _PERMUTE)]
     for numbers, order, top, title in steps:
@@ -117,7 +117,7 @@ def plot_table(image: Tensor, patches: Tensor, chosen: int) -> Figure:
     table.imshow(rows, cmap="gray", aspect="auto")
     _frame(table, 0, chosen, rows.shape[1], 1)
     table.set(yticks=range(0, len(rows), max(1, len(rows) // 16)), xticks=[0, rows.shape[1] - 1])
-    table.set(xlabel="图像块内的数 | numbers of a patch", ylabel="图像块 | patch")
+    table.set(xlabel="图像块内的次序 | position within the patch", ylabel="图像块 | patch")
     table.set_title(f"表：{tuple(rows.shape)} | table: {tuple(rows.shape)}")
     return figure
 

@@ -255,9 +255,9 @@ def test_a_check_survives_whatever_it_gets():
 def test_check_prints_on_a_console_that_lacks_characters(monkeypatch):
     console = io.TextIOWrapper(io.BytesIO(), encoding="gbk", newline="")
     monkeypatch.setattr(sys, "stdout", console)
-    check("02.1", ...)
+    check(ONE.id, ...)
     check("02.4", (8192**2, 20480))
-    hints("02.1")
+    hints(ONE.id)
     console.flush()
     text = console.buffer.getvalue().decode("gbk")
     assert ONE.id in text

@@ -140,7 +140,8 @@ def test_a_record_comes_back_with_its_origin(runs):
     assert {name: record[name] for name in content} == content
     assert record["versions"]["torch"] == torch.__version__
     assert record["device"].startswith("cpu")
-    assert set(record) == {*content, "device", "versions", "date"}
+    origin = {"device", "processor", "threads", "versions", "code", "date"}
+    assert set(record) == {*content, *origin}
 
 
 def test_a_record_is_replaced_only_when_complete(runs):
