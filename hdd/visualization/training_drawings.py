@@ -1,7 +1,5 @@
 """Drawings of notebook 04: three parts of the data, a smoothed target, a step made orthogonal."""
 
-from collections.abc import Sequence
-
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
@@ -15,18 +13,6 @@ PARTS = [  # name, what it is for, colour
     ("验证集 | validation set", "做选择：随时可用 | for choices, at any time", STEM),
     ("测试集 | test set", "报告结果：最后用一次 | for the report, once", CHANNEL),
 ]
-
-CHINESE = {  # of the class names of both data sets
-    **{"T-shirt/top": "T 恤", "Trouser": "长裤", "Pullover": "套头衫", "Dress": "连衣裙"},
-    **{"Coat": "外套", "Sandal": "凉鞋", "Shirt": "衬衫", "Sneaker": "运动鞋", "Bag": "包"},
-    **{"Ankle boot": "短靴", "airplane": "飞机", "automobile": "汽车", "bird": "鸟", "cat": "猫"},
-    **{"deer": "鹿", "dog": "狗", "frog": "蛙", "horse": "马", "ship": "船", "truck": "卡车"},
-}
-
-
-def in_both(names: Sequence[str]) -> list[str]:
-    """Return class names as "中文 | English", for figures; unknown ones stay as they are."""
-    return [f"{CHINESE[name]} | {name}" if name in CHINESE else name for name in names]
 
 
 def plot_parts(sizes: tuple[int, int, int]) -> Figure:

@@ -2,7 +2,6 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 
-from hdd.dataset.loading import CIFAR10_CLASSES, FASHION_CLASSES
 from hdd.teaching.language import split
 from hdd.visualization import training_drawings as drawings
 
@@ -49,10 +48,3 @@ def test_the_ellipse_has_the_singular_values_as_lengths_and_the_last_circle_none
     assert split(stretched.get_title())[1].endswith("lengths 2.41, 0.41")
     with pytest.raises(ValueError, match="Fix"):
         drawings.plot_ellipses(torch.eye(3))
-
-
-def test_every_class_has_a_name_in_both_languages():
-    for name in (*FASHION_CLASSES, *CIFAR10_CLASSES):
-        (both,) = drawings.in_both([name])
-        assert split(both)[0] != split(both)[1] == name
-    assert drawings.in_both(["7"]) == ["7"]
