@@ -329,7 +329,6 @@ def every_parameter_learns(module: nn.Module, *inputs: Tensor) -> None:
         )
 
 
-
 def _differentiable(output: Any) -> Tensor:
     if not isinstance(output, Tensor) or not output.requires_grad:
         raise Wrong(
