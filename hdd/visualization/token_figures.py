@@ -1,12 +1,8 @@
 """Pictures of what token mixing has learned; each has chance, or the truth, beside it."""
 
-import base64
-import hashlib
-import io
 from collections.abc import Sequence
 
 import torch
-from IPython.display import HTML
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from torch import Tensor, nn
@@ -203,48 +199,3 @@ def plot_evolution(nets: dict[int, nn.Module], layer: int) -> list[Figure]:
         figure.colorbar(image, ax=axes, shrink=0.9, pad=0.01, label="weight")
         frames.append(figure)
     return frames
-
-
-_SLIDER = """<div id="{key}" style="max-width: 46em">
-<div class="frames" style="display: flex; flex-wrap: wrap">{images}</div>
-<label class="control" style="display: none">{label}: <output>{first}</output>
-<input type="range" min="0" max="{last}" value="0" style="width: 60%; vertical-align: middle"
- aria-label="{label}" oninput="
-  const box = document.getElementById('{key}'), frames = box.querySelectorAll('img');
-  frames.forEach((image, i) => image.style.display = i == this.value ? 'block' : 'none');
-  box.querySelector('output').textContent = frames[this.value].alt;"></label>
-</div>
-<script>
-(() => {{
-  const box = document.getElementById('{key}');
-  box.querySelector('.control').style.display = 'block';
-  box.querySelectorAll('img').forEach((image, i) => {{
-    image.style.width = '100%'; image.style.display = i ? 'none' : 'block';
-  }});
-}})();
-</script>"""
-
-
-def frame_slider(figures: Sequence[Figure], values: Sequence[object], label: str) -> HTML:
-    """Return figures behind a slider, for JupyterLab and for HTML without a network; close them.
-
-    A page that runs no scripts shows all frames as a strip of pictures instead.
-
-    Args:
-        figures: the frames.
-        values: what each frame stands for, such as its epoch.
-        label: what the slider changes.
-    """
-    images, pages = [], []
-    for figure, value in zip(figures, values, strict=True):
-        page = io.BytesIO()
-        figure.savefig(page, format="png", dpi=100, metadata={"Software": None})
-        plt.close(figure)
-        pages.append(page.getvalue())
-        data = base64.b64encode(page.getvalue()).decode()
-        source = f'src="data:image/png;base64,{data}"'
-        images.append(f'<img {source} alt="{value}" style="width: 24%">')
-    # The same frames give the same output: running a notebook twice changes nothing.
-    key = f"frames-{hashlib.sha256(b''.join(pages)).hexdigest()[:10]}"
-    parts = {"key": key, "images": "".join(images), "label": label}
-    return HTML(_SLIDER.format(**parts, first=values[0], last=len(images) - 1))

@@ -310,19 +310,6 @@ def test_units_keep_in_every_frame_the_order_of_the_last():
         assert torch.equal(pixels(frame.axes[0]), wanted[~wanted.isnan()])
 
 
-def test_slider_holds_all_frames_and_needs_no_network():
-    nets = {0: small(), 4: small(depth=2, dim=24)}
-    frames = figures.plot_evolution(nets, 0)
-    html = figures.frame_slider(frames, list(nets), "epoch").data
-    assert html.count("<img") == 2
-    assert 'alt="4"' in html
-    assert "http" not in html
-    assert 'max="1"' in html
-    assert not plt.get_fignums()
-    again = figures.frame_slider(figures.plot_evolution(nets, 0), list(nets), "epoch").data
-    assert again == html
-
-
 def test_a_recorded_net_at_its_end_and_at_an_epoch():
     net = records.load_net("cifar10_patch8_seed0")
     early = records.load_net("cifar10_patch8_seed0", 0)
