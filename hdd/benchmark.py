@@ -233,12 +233,12 @@ def peak_memory(amp_dtype: torch.dtype, kinds: dict[str, str]) -> dict[str, floa
         return {}
     context = multiprocessing.get_context("spawn")
     with context.Pool(1, maxtasksperchild=1) as pool:
-        return {name: pool.apply(_memory, (kind, amp_dtype)) for name, kind in kinds.items()}
+        return {name: pool.apply(_memory, (kind, amp_dtype, BATCH)) for name, kind in kinds.items()}
 
 
-def _memory(kind: str, amp_dtype: torch.dtype) -> float:
+def _memory(kind: str, amp_dtype: torch.dtype, batch: int) -> float:
     keep_freed_memory()
-    step = step_of(kind, amp_dtype)
+    step = step_of(kind, amp_dtype, batch)
     before = _peak()
     for _ in range(3):
         step()

@@ -69,7 +69,7 @@ def test_writes_what_it_prints(tmp_path, capsys, monkeypatch):
 
 def test_memory_of_a_step_is_that_of_its_process():
     memory = benchmark.peak_memory(torch.float32, {"hdd": "plain"})
-    assert memory == {} or 50 < memory["hdd"] < 2000
+    assert memory == {} or 0 <= memory["hdd"] < 500  # a batch of 8
 
 
 def test_bad_rounds():

@@ -227,7 +227,7 @@ def test_hdd_imports_direct_dependencies_only():
         # Executing notebooks and comparing with other packages are not needed to use the library.
         optional = path.name in (
             *("execute.py", "lab.py", "copies.py", "glossary.py", "colab.py"),
-            *("benchmark.py", "baselines.py", "timm_twin.py"),
+            *("benchmark.py", "baselines.py", "timm_twin.py", "nb03.py"),
         )
         allowed = DIRECT | (DEV if optional else set())
         for name in {name.split(".")[0] for name in imported_names(parse(path))}:
@@ -363,12 +363,20 @@ def spread(records):
     percent = [100 * record["test_accuracy"] for record in records]
     mean, n = sum(percent) / len(percent), len(percent)
     if n == 1:
-        return f"{mean:.2f} % (n = 1)"
-    return f"{mean:.2f} % ({min(percent):.2f} – {max(percent):.2f}, n = {n})"
+        return f"{mean:.2f}% (n = 1)"
+    return f"{mean:.2f}% ({min(percent):.2f}–{max(percent):.2f}, n = {n})"
 
 
-def test_readme_quotes_the_recorded_results():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8").replace("**", "")
+def readme_in(language):
+    """Return the README's part in one language."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8").replace("**", "")
+    chinese, english = text.split("\n## English\n")
+    return chinese.split("\n## 中文\n")[1] if language == "zh" else english
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_readme_quotes_the_recorded_results(language):
+    readme = readme_in(language)
     for optimizer in ("muon", "adam"):
         assert spread(load_runs(f"04_fashion_mnist_mini_{optimizer}_seed")) in readme
     for size in (2, 4, 8, 16):
@@ -379,22 +387,41 @@ def test_readme_quotes_the_recorded_results():
     assert spread([load_run("cifar10_patch4_60_epochs")]) in readme
 
 
-def test_readme_quotes_the_speed_tables():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    records = [load_run("speed"), load_run("speed_float32")]
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_readme_quotes_the_speed_tables(language):
+    readme, records = readme_in(language), [load_run("speed"), load_run("speed_float32")]
     assert [record["precision"] for record in records] == ["bfloat16", "float32"]
     steps = [record["training_step_seconds"] for record in records]
     assert steps[0].keys() == steps[1].keys()
     for name in steps[0]:
         cells = ""
         for table in steps:
-            seconds, base = table[name]["median"], table["ours"]["median"]
-            cells += f"| {1e3 * seconds:.0f} ms | {seconds / base:.2f} "
+            seconds, timm = table[name]["median"], table["timm"]["median"]
+            cells += f"| {1e3 * seconds:.0f} ms | {timm / seconds:.2f} "
         assert cells + "|" in readme, name
     for rate in records[0]["augmentation_images_per_second"].values():
         assert f"{rate:,.0f}" in readme
-    for seconds in records[1]["muon_step_seconds"].values():
+    for seconds in [*records[1]["muon_step_seconds"].values(), records[0]["proof_seconds"]]:
         assert f"{1e3 * seconds:,.0f} ms" in readme
+
+
+def test_readme_has_the_same_outline_in_both_languages():
+    outlines = []
+    for language in ("zh", "en"):
+        text = re.sub(r"```.*?```", "```", readme_in(language), flags=re.DOTALL)
+        outlines.append(re.findall(r"^(###|```|\| ---.*|!\[)", text, flags=re.MULTILINE))
+    assert outlines[0] == outlines[1]
+    assert len(outlines[0]) > 15
+
+
+def test_each_half_of_the_readme_is_in_its_language():
+    plain = [
+        re.sub(r"```.*?```|`[^`]*`|\([^)]*\)", "", readme_in(x), flags=re.DOTALL)
+        for x in ("zh", "en")
+    ]
+    han = [len(re.findall(r"[\u4e00-\u9fff]", text)) for text in plain]
+    assert han[0] > 1500
+    assert han[1] < 20  # the name of the language button
 
 
 TRAINED = [path.stem for path in RUNS.glob("*.json") if "recipe" in load_run(path.stem)]

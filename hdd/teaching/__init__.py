@@ -1,1 +1,1 @@
-"""What makes a notebook teach: two languages, figures and tables, exercises, execution."""
+"""What makes a notebook teach: two languages, figures, tables, exercises, the explorer."""

@@ -10,6 +10,7 @@ import html
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -24,6 +25,7 @@ DPI = 110
 COLORS = 256
 # A window 1280 px wide leaves an output about this width; text there is 10 pt or more.
 PAGE_WIDTH, SMALLEST = 1000, 10.0
+WIDEST = 1200  # in CSS pixels
 
 
 def show(figure: Figure, alt: str) -> None:
@@ -40,6 +42,24 @@ def show(figure: Figure, alt: str) -> None:
     alts = _both(alt, "alt")
     images = [_image(page, text) for page, text in zip(_pages(figure), alts, strict=True)]
     plt.close(figure)
+    display_html(by_language(*images), "\n".join(alts))
+
+
+def show_drawing(chinese: str | Path, english: str | Path, alt: str) -> None:
+    """Display a drawing of which there is a PNG in each language.
+
+    Args:
+        chinese: the file with the Chinese words.
+        english: the file with the English ones.
+        alt: what the drawing shows, as "中文 | English".
+
+    Raises:
+        ValueError: `alt` in one language only.
+        FileNotFoundError: there is no such file.
+    """
+    alts = _both(alt, "alt")
+    pages = [Path(file).read_bytes() for file in (chinese, english)]
+    images = [_image(page, text) for page, text in zip(pages, alts, strict=True)]
     display_html(by_language(*images), "\n".join(alts))
 
 
@@ -156,6 +176,7 @@ def _spoken(figure: Figure, index: int) -> Iterator[None]:
 
 def _image(page: bytes, alt: str, style: str = "") -> str:
     data, width = base64.b64encode(page).decode(), Image.open(io.BytesIO(page)).width
+    width = min(width, WIDEST)  # a drawing may have more pixels than that, for sharp screens
     style = style or "max-width: 100%; height: auto"
     return (
         f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt)}" width="{width}"'

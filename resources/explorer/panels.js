@@ -354,7 +354,8 @@ function buildResult() {
     });
     changed.replaceChildren(...changeList().map((text) => h("li", {}, text)));
     reset.disabled = isUntouched();
-    time.textContent = answers.ms === null ? t("fromCache") : t("live", { ms: answers.ms.toFixed(0) });
+    const live = answers.ms === null ? t("fromCache") : t("live", { ms: answers.ms.toFixed(0) });
+    time.textContent = answers.failure ?? live;
     document.getElementById("strip").textContent = `${headline.textContent} · ${before.textContent}`;
     announceResult(headline.textContent + " " + before.textContent);
   };
@@ -369,12 +370,21 @@ function changeList() {
   const moved = places.filter((patch, p) => patch !== p && !dark[p]).length;
   if (moved) lines.push(t("changedPlaces", { n: moved }));
   if (count(dark)) lines.push(t("changedDark", { n: count(dark) }));
-  if (shift[0] || shift[1]) lines.push(t("changedShift", { x: number(shift[0], 0), y: number(shift[1], 0) }));
-  if (count(tokenOff)) lines.push(t("changedToken", { n: count(tokenOff) }));
-  if (count(channelOff)) lines.push(t("changedChannel", { n: count(channelOff) }));
-  if (depth < DEPTH) lines.push(t("changedDepth", { n: depth }));
+  if (shift[0] || shift[1]) {
+    const known = shift[1] ? undefined : DATA.measured.shifted[shift[0]];
+    lines.push(t("changedShift", { x: number(shift[0], 0), y: number(shift[1], 0) }) + accuracyText(known));
+  }
+  const whole = (list, name) => accuracyText(list.includes(false) ? undefined : DATA.measured[name]);
+  if (count(tokenOff)) lines.push(t("changedToken", { n: count(tokenOff) }) + whole(tokenOff, "no_token_mixing"));
+  if (count(channelOff)) lines.push(t("changedChannel", { n: count(channelOff) }) + whole(channelOff, "no_channel_mixing"));
+  if (depth < DEPTH) lines.push(t("changedDepth", { n: depth }) + accuracyText(DATA.measured.first_blocks[depth]));
   if (silenced.length) lines.push(t("changedSilent", { n: silenced.length }));
   return lines.length ? lines : [t("changedNothing")];
+}
+
+/** Return what a change alone does to the test accuracy, if that has been measured. */
+function accuracyText(accuracy) {
+  return accuracy === undefined ? "" : t("changedAlone", { p: percent(accuracy) });
 }
 
 function resetAll() {

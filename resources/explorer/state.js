@@ -44,7 +44,8 @@ const answers = {
   ms: null,
   weights: null,
   mixer: null, // for small sums in the page
-  dependence: null, // {key, rows: [patch] -> values, done}
+  dependence: null, // {id, block: null or the block alone, rows: [patch] -> values}
+  failure: null, // why the worker gave up, in words
 };
 
 /** Return a text in the reader's language, with {name} replaced by values. */
@@ -142,6 +143,7 @@ function sendRun() {
   lastRun += 1;
   const original = baseOf === state.original ? null : state.original;
   baseOf = state.original;
+  worker.postMessage({ kind: "stop" }); // a dependence of what is no longer shown
   worker.postMessage({ kind: "run", id: lastRun, rgb: currentImage(), settings: state.settings, original });
 }
 
@@ -182,7 +184,8 @@ worker.onmessage = ({ data }) => {
   if (data.kind === "dependence") receiveDependence(data);
 };
 worker.onerror = (event) => {
-  document.getElementById("live").textContent = `${t("failed")} ${event.message}`;
+  answers.failure = `${t("failed")} ${event.message}`;
+  render();
 };
 
 /* ---- who depends on whom: asked for while its panel is open, patch by patch ---- */

@@ -3,6 +3,7 @@
    {kind: "start", weights (base64), wasm, manifest, statistics}  -> {kind: "ready", weights}
    {kind: "run", id, rgb, settings, original}               -> {kind: "result", id, trace, base, ms}
    {kind: "dependence", id, rgb, settings, tables, block}   -> {kind: "dependence", id, patch, values} × S
+   {kind: "stop"}                                           ends a dependence
 
    A dependence goes patch by patch; whatever message arrives in between is answered first, and a
    newer dependence replaces the one under way. */

@@ -11,7 +11,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from hdd.teaching import show as module
-from hdd.teaching.show import show, show_frames, show_table
+from hdd.teaching.show import show, show_drawing, show_frames, show_table
 from hdd.visualization.style import use_style
 
 
@@ -151,6 +151,23 @@ def test_alt_text_is_needed_in_both_languages(shown, alt):
     figure, _ = plt.subplots(figsize=(4, 3))
     with pytest.raises(ValueError, match="Fix: write"):
         show(figure, alt=alt)
+
+
+def test_a_drawing_has_a_file_for_each_language(shown, tmp_path):
+    files = [tmp_path / "zh.png", tmp_path / "en.png"]
+    for file, width in zip(files, (1600, 300), strict=True):
+        Image.new("RGB", (width, 20)).save(file)
+    show_drawing(*files, alt="一张图 | drawing")
+    (bundle,) = shown
+    found = images(bundle["text/html"])
+    assert [(language, alt) for language, _, alt in found] == [
+        ("zh", "一张图"),
+        ("en", "drawing"),
+    ]
+    assert [pixels(data).width for _, data, _ in found] == [1600, 300]
+    widths = [int(width) for width in re.findall(r'width="(\d+)"', bundle["text/html"])]
+    assert widths[0] < 1600  # it fits the page, and is sharp there
+    assert widths[1] == 300
 
 
 def test_frames_have_a_slider_a_language_and_alt_texts(shown):

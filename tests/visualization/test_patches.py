@@ -8,7 +8,7 @@ from torch import nn
 from hdd.models.cnn.mlp_mixer import MixerBlock, Mlp
 from hdd.models.learned_weights import equivariant_share, influence_maps
 from hdd.train import records
-from hdd.visualization.patches import cut_patches, plot_images, plot_patch_sequence
+from hdd.visualization.patches import plot_images
 from hdd.visualization.style import use_style
 
 matplotlib.use("Agg")
@@ -19,18 +19,6 @@ def close_figures():
     with matplotlib.rc_context():
         yield
     plt.close("all")
-
-
-@pytest.mark.parametrize(("shape", "p"), [((3, 8, 8), 4), ((1, 6, 9), 3), ((2, 4, 6), 1)])
-def test_patches_come_in_reading_order(shape, p):
-    image = torch.rand(shape)
-    _, h, w = shape
-    expected = [
-        image[:, top : top + p, left : left + p]
-        for top in range(0, h, p)
-        for left in range(0, w, p)
-    ]
-    assert torch.equal(cut_patches(image, p), torch.stack(expected))
 
 
 def circulant(kernel):
@@ -132,17 +120,6 @@ def test_plot_images_names_its_rows():
     assert [axes.get_ylabel() for axes in figure.axes] == ["above", "", "below", ""]
 
 
-@pytest.mark.parametrize(("shape", "patch"), [((3, 16, 16), 4), ((1, 28, 28), 7), ((3, 8, 16), 8)])
-def test_plot_patch_sequence_draws_the_image_and_every_patch(shape, patch):
-    figure = plot_patch_sequence(torch.randint(256, shape, dtype=torch.uint8), patch, "Cut")
-    assert isinstance(figure, Figure)
-    pictures = [axes for axes in figure.axes if axes.images]
-    for sub in figure.subfigs:
-        pictures += [axes for axes in sub.axes if axes.images and axes not in pictures]
-    assert len(pictures) == 1 + shape[1] * shape[2] // patch**2
-    figure.canvas.draw()
-
-
 def test_style_is_set_for_all_figures():
     use_style()
     assert matplotlib.rcParams["axes.spines.top"] is False
@@ -163,7 +140,8 @@ def test_a_record_comes_back_with_its_origin(runs):
     assert {name: record[name] for name in content} == content
     assert record["versions"]["torch"] == torch.__version__
     assert record["device"].startswith("cpu")
-    assert set(record) == {*content, "device", "versions", "date"}
+    origin = {"device", "processor", "threads", "versions", "code", "date"}
+    assert set(record) == {*content, *origin}
 
 
 def test_a_record_is_replaced_only_when_complete(runs):

@@ -1,0 +1,49 @@
+import pytest
+import torch
+from matplotlib import pyplot as plt
+from matplotlib.colors import to_hex
+from matplotlib.patches import Rectangle
+
+from hdd.teaching.language import split
+from hdd.visualization import overview_drawings as drawings
+from hdd.visualization.training_drawings import in_both
+
+X = torch.tensor([[1, 2], [3, 0], [0, 1]])
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def coloured(axes):
+    """Return the number of coloured cells of each colour."""
+    colors = [to_hex(p.get_facecolor()) for p in axes.patches if isinstance(p, Rectangle)]
+    return {color: colors.count(color) for color in set(colors) - {"#ffffff"}}
+
+
+def test_cells_that_change_are_coloured():
+    changed = X.clone()
+    changed[1, 0] = 7
+    figure = drawings.plot_one_change(X, changed, lambda t: t.flip(1), lambda t: t + t.sum(0))
+    (axes,) = figure.axes
+    assert sorted(coloured(axes).values()) == [1, 1, 3]  # input, channel mixing, token mixing
+    assert "7" in [text.get_text() for text in axes.texts]
+
+
+def test_changed_rows_are_counted_in_the_title():
+    change = torch.zeros(5, 3)
+    change[[1, 4], 0] = 1
+    one, all_rows = drawings.plot_spread({"甲 | a": change, "乙 | b": change + 1}, "cividis").axes
+    assert split(one.get_title()) == ("甲\n变化的行：2 / 5", "a\nrows changed: 2 of 5")
+    assert split(all_rows.get_title())[1] == "b\nrows changed: 5 of 5"
+
+
+def test_wrong_predictions_have_the_right_class_in_brackets():
+    logits, labels = torch.eye(3)[[0, 2]], torch.tensor([0, 1])
+    names = in_both(["Coat", "Shirt", "something"])
+    assert names == ["外套 | Coat", "衬衫 | Shirt", "something"]
+    right, wrong = drawings.predictions(logits, labels, names)
+    assert right == ("外套 | Coat", True)
+    assert [split(wrong[0]), wrong[1]] == [("something\n(衬衫)", "something\n(Shirt)"), False]

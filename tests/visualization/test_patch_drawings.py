@@ -1,0 +1,86 @@
+import pytest
+import torch
+from matplotlib import pyplot as plt
+from matplotlib.colors import to_hex
+from matplotlib.patches import Rectangle
+
+from hdd.teaching.language import split
+from hdd.visualization import patch_drawings as drawings
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def cells(axes):
+    """Return (left, top, number, colour) of the unit squares with numbers, as they were drawn."""
+    found = []
+    for text in axes.texts:
+        x, y = text.get_position()
+        for patch in axes.patches:
+            unit = isinstance(patch, Rectangle) and patch.get_width() == patch.get_height() == 1
+            if unit and abs(patch.get_x() + 0.5 - x) < 1e-6 and abs(patch.get_y() + 0.5 - y) < 1e-6:
+                color = to_hex(patch.get_facecolor())
+                found.append((patch.get_x(), patch.get_y(), int(text.get_text()), color))
+    return found
+
+
+def test_numbers_of_a_patch_have_one_colour_and_stand_in_one_row_of_the_table():
+    image = torch.arange(16).view(4, 4) + 3
+    found = cells(drawings.plot_cutting(image, 2).axes[0])
+    whole, table, first, last = (found[i : i + 16] for i in range(0, 64, 16))
+    assert [number for _, _, number, _ in whole] == list(range(3, 19))
+    rows = [[number for _, _, number, _ in table[i : i + 4]] for i in range(0, 16, 4)]
+    assert rows == [[3, 4, 7, 8], [5, 6, 9, 10], [11, 12, 15, 16], [13, 14, 17, 18]]
+    assert [{color for *_, color in table[i : i + 4]} for i in range(0, 16, 4)] == [
+        {to_hex(tint)} for tint in drawings.TINTS
+    ]
+    assert [number for _, _, number, _ in first] == list(range(3, 19))  # reshape: in order
+    assert [number for _, _, number, _ in last] == [
+        number for row in rows for number in row
+    ]  # after permute: patch by patch
+    colors = {number: color for *_, number, color in whole}
+    assert all(colors[number] == color for *_, number, color in found)
+
+
+@pytest.mark.parametrize(("shape", "p"), [((3, 16, 16), 4), ((1, 28, 28), 7), ((3, 8, 16), 8)])
+def test_a_real_image_its_patches_and_its_table(shape, p):
+    channels, height, width = shape
+    image = torch.randint(256, shape, dtype=torch.uint8)
+    grid = image.view(channels, height // p, p, width // p, p).permute(1, 3, 0, 2, 4)
+    patches = grid.reshape(-1, channels, p, p)
+    whole, apart, table = drawings.plot_table(image, patches, chosen=1).axes
+    assert table.images[0].get_array().shape == (len(patches), channels * p * p)
+    (frame,) = (patch for patch in whole.patches if isinstance(patch, Rectangle))
+    assert frame.get_xy() == (p - 0.5, -0.5)  # patch 1 lies to the right of patch 0
+    names = [text.get_text() for text in apart.texts]
+    assert names == ([str(i) for i in range(len(patches))] if len(patches) <= 16 else ["1"])
+    assert split(apart.get_title())[1] == f"{len(patches)} patches"
+
+
+def test_the_pixels_of_the_chosen_row_are_coloured():
+    image, places = torch.zeros(1, 4, 4, dtype=torch.uint8), torch.arange(16).view(4, 4)
+    squares = places.view(2, 2, 2, 2).transpose(1, 2).reshape(4, 4)
+    above, _, below, _ = drawings.plot_two_cuts(image, squares, places, chosen=1).axes
+    for axes, expected in ((above, {2, 3, 6, 7}), (below, {4, 5, 6, 7})):
+        ink = axes.images[0].get_array().sum(-1).flatten() > 0
+        assert {i for i, marked in enumerate(ink) if marked} == expected
+
+
+def test_windows_are_counted():
+    left, right = drawings.plot_windows(8, {3: 1, 4: 4}).axes
+    assert split(left.get_title())[1].endswith("36 overlapping windows")
+    assert split(right.get_title())[1].endswith("4 separate windows")
+    assert split(right.get_title())[0].endswith("4 个不重叠的窗口")
+
+
+def test_filters_are_drawn_on_their_own_scale_with_grey_for_zero():
+    before, after = torch.zeros(2, 3, 4, 4), torch.zeros(2, 3, 4, 4)
+    before[:, 0, 0, 0], after[:, 1, 2, 3] = 1e-3, -50.0
+    panels = drawings.plot_filters(before, after).axes
+    pictures = [axes.images[0].get_array() for axes in panels]
+    assert [float(p[1, 1, 1]) for p in pictures] == [0.5] * 4
+    assert [float(p[0, 0, 0]) for p in pictures] == [1, 1, 0.5, 0.5]
+    assert [float(p[2, 3, 1]) for p in pictures] == [0.5, 0.5, 0, 0]
