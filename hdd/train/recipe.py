@@ -88,7 +88,7 @@ class Recipe:
     epochs: int = _knob(60, "passes over the training images", 1, 1_000_000)
     # Half the document's: twice as many steps in the same number of epochs.
     batch_size: int = _knob(128, "images a step, over all processes", 1, 1_000_000)
-    # In few epochs Muon gets much further than Adam; notebook 05 shows by how much.
+    # In few epochs Muon gets much further than Adam on CIFAR-10; notebook 04 shows by how much.
     optimizer: str = _knob("muon", "muon (with AdamW beside it), adam, or adamw")
     lr: float | None = _knob(
         None, "peak learning rate of the optimizer", 1e-12, 1000, "0.002; adam, adamw: 0.001"
