@@ -6,7 +6,7 @@ from matplotlib.patches import Rectangle
 
 from hdd.teaching.language import split
 from hdd.visualization import overview_drawings as drawings
-from hdd.visualization.training_drawings import in_both
+from hdd.visualization.class_names import in_both
 
 X = torch.tensor([[1, 2], [3, 0], [0, 1]])
 
