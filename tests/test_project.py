@@ -371,7 +371,7 @@ def readme_in(language):
     """Return the README's part in one language."""
     text = (ROOT / "README.md").read_text(encoding="utf-8").replace("**", "")
     chinese, english = text.split("\n## English\n")
-    return chinese.split("\n## 中文\n")[1] if language == "zh" else english
+    return chinese.split("\n## 中文\n")[1] if language == "zh" else english.split("\n## ")[0]
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])

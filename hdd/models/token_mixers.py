@@ -204,14 +204,15 @@ def build_mixer(
     norm = Affine if kind == "resmlp" else None
     sizes = {"image_size": image_size, "channels": channels, "patch_size": patch_size}
     one_token = image_size in (patch_size, (patch_size, patch_size))  # half a unit would be none
-    sizes["expansion_factor_token"] = 1.0 if one_token else 0.5
-    net = MLPMixer(**sizes, dim=dim, depth=depth, num_classes=num_classes)
+    factor = 1.0 if one_token else 0.5
+    sizes |= {"dim": dim, "depth": depth, "num_classes": num_classes}
+    net = MLPMixer(**sizes, expansion_factor_token=factor)
     budget = count_trainable_parameter(net.blocks[0])
     mixers = [TOKEN_MIXERS[kinds[i % len(kinds)]](net.grid, dim) for i in range(depth)]
     widths = [channel_width(mixer, dim, budget) for mixer in mixers]
     pairs = zip(mixers, widths, strict=True)
     net.blocks = nn.Sequential(*(Block(mixer, dim, width, norm) for mixer, width in pairs))
-    net.arguments = {"kind": kind, **sizes, "dim": dim, "depth": depth, "num_classes": num_classes}
+    net.arguments = {"kind": kind, **sizes}
     return net
 
 

@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         paths = find_notebooks(options.notebooks)
     except FileNotFoundError as error:
-        return fail(parser.prog, error)
+        return fail(parser, error)
     outcomes: dict[str, dict[int, bool]] = {}
     failures = 0
     for path in paths:

@@ -42,10 +42,3 @@ def summary(values: Sequence[float], digits: int = 2) -> dict[str, Any]:
         "interval": interval,
         "values": rounded,
     }
-
-
-def quoted(entry: dict[str, Any], digits: int = 1) -> str:
-    """Return "mean [low, high] (n = ...)" of a `summary`."""
-    bounds = ", ".join(f"{bound:.{digits}f}" for bound in entry["interval"] or [])
-    interval = f" [{bounds}]" if bounds else ""
-    return f"{entry['mean']:.{digits}f}{interval} (n = {entry['n']})"

@@ -46,10 +46,11 @@ def test_the_readmes_lines_for_your_own_images(tmp_path, monkeypatch, capsys):
             noise = generator.integers(-10, 11, (70 + 4 * i, 94 - 3 * i, 3))
             Image.fromarray((noise + colour).astype(np.uint8)).save(folder / f"{i}.jpg")
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    (lines,) = re.findall(r"```python\n(.*?load_image_folder.*?)```", readme, flags=re.S)
+    chinese, english = re.findall(r"```python\n(.*?load_image_folder.*?)```", readme, flags=re.S)
+    assert chinese == english
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
-    exec(lines.replace("steps=500, batch_size=64", "steps=15, batch_size=8"), {})
+    exec(english.replace("steps=500, batch_size=64", "steps=15, batch_size=8"), {})
     assert capsys.readouterr().out == "100.0%\n"
 
 

@@ -69,4 +69,4 @@ def test_seeds_goes_on_after_a_notebook_that_fails(folder, capsys):
 
 def test_a_name_that_no_notebook_has(folder, capsys):
     assert seeds.main(["7", "--notebooks", "99"]) == 2
-    assert "Fix: one of" in capsys.readouterr().err
+    assert "Fix: a path, or one of" in capsys.readouterr().err

@@ -49,7 +49,8 @@ def test_a_device_that_cannot_be_shared_is_refused(torchrun):
 
 
 def test_each_process_needs_a_gpu_of_its_own(torchrun, monkeypatch):
-    monkeypatch.setattr("hdd.device.utils._available_devices", lambda: ["cuda", "cuda:0", "cpu"])
+    devices = {"cuda": "", "cuda:0": "", "cpu": ""}
+    monkeypatch.setattr("hdd.device.utils._devices", lambda: devices)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setenv("LOCAL_RANK", "1")
     with pytest.raises(ValueError, match=r"Process 1 .* there are 1\. Fix: --nproc-per-node=1"):
