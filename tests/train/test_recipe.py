@@ -172,7 +172,9 @@ def test_is_frozen():
 
 def test_the_default_is_the_documents_network():
     images = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
-    data = dataclasses.replace(DATA, images=images, class_names=tuple("abcdefghij"))
+    data = dataclasses.replace(
+        DATA, images=images, labels=torch.zeros(1).long(), class_names=tuple("abcdefghij")
+    )
     assert count_trainable_parameter(Recipe().network(data)) == 1_099_146
 
 
