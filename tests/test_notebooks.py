@@ -21,9 +21,6 @@ FIRST_FIVE = [
     "03_build_mlp_mixer",
     "04_train_mlp_mixer",
 ]
-# Notebooks written in the manner of a course: figures and tables in both languages, exercises that
-# check code. The others still obey the first version's rules.
-NEW = ("00", "01", "02", "03", "04", "05", "17")
 # The verdicts stand on the other notebooks: they have a table instead of experiments of their own.
 VERDICTS = "17_verdicts"
 # What the glossary calls by another word; a block is a Mixer block, a patch 图像块.
@@ -54,21 +51,6 @@ def path(request):
 @pytest.fixture
 def notebook(path):
     return nbformat.read(path, as_version=nbformat.NO_CONVERT)
-
-
-@pytest.fixture(params=[p for p in PATHS if p.stem[:2] in NEW], ids=lambda path: path.stem)
-def new_path(request):
-    return request.param
-
-
-@pytest.fixture
-def new(new_path):
-    """Return a notebook written in the new manner."""
-    return nbformat.read(new_path, as_version=nbformat.NO_CONVERT)
-
-
-def is_new(path):
-    return path.stem[:2] in NEW
 
 
 def code_cells(notebook):
@@ -240,28 +222,19 @@ def test_no_volatile_metadata(notebook):
     assert notebook.metadata.language_info.name == "python"
     assert notebook.metadata.kernelspec.name == "python3"
     for cell in notebook.cells:
-        assert set(cell.metadata) <= {"tags", "slideshow", "jupyter"}, cell.source
+        assert set(cell.metadata) <= {"tags", "slideshow", "jupyter", "deck"}, cell.source
         assert cell.metadata.get("jupyter") in (None, {"source_hidden": True}), cell.source
 
 
-def test_answers_are_checked_in_a_folded_cell(notebook, path):
-    if is_new(path):
-        checks = [cell for cell in code_cells(notebook) if "check(" in cell.source]
-        assert checks
-        assert all(cell.metadata.get("jupyter", {}).get("source_hidden") for cell in checks)
-        return
-    *_, answers, checks = (cell for cell in code_cells(notebook) if cell.source.strip())
-    assert re.search(r"(= |return )None", answers.source)
-    assert "check(" not in answers.source
-    assert checks.metadata.jupyter.source_hidden
-    assert checks.source.count("check(") >= 1
-    assert all("check(" not in cell.source for cell in code_cells(notebook)[:-1])
+def test_answers_are_checked_in_a_folded_cell(notebook):
+    checks = [cell for cell in code_cells(notebook) if "check(" in cell.source]
+    assert checks
+    assert all(cell.metadata.get("jupyter", {}).get("source_hidden") for cell in checks)
 
 
-def test_figures_are_drawn_in_cells_whose_code_a_deck_can_leave_out(notebook, path):
-    shown = r"^show(_frames|_drawing)?\(" if is_new(path) else r"plt\.show\(\)"
+def test_figures_are_drawn_in_cells_whose_code_a_deck_can_leave_out(notebook):
     for cell in code_cells(notebook):
-        drawn = re.search(shown, cell.source, flags=re.M) is not None
+        drawn = re.search(r"^show(_frames|_drawing)?\(", cell.source, flags=re.M) is not None
         assert ("plot" in tags(cell)) == drawn, cell.source
 
 
@@ -313,13 +286,12 @@ def test_last_sections(notebook):
         assert places == sorted(places), headings[language]
 
 
-# ------------------------------------------------------------ notebooks written in the new manner
-def test_the_deck_keeps_the_language_switch(new):
-    assert code_cells(new)[0].metadata.slideshow.slide_type == "notes"
+def test_the_deck_keeps_the_language_switch(notebook):
+    assert code_cells(notebook)[0].metadata.slideshow.slide_type == "notes"
 
 
-def test_figures_come_in_both_languages(new):
-    for cell in code_cells(new):
+def test_figures_come_in_both_languages(notebook):
+    for cell in code_cells(notebook):
         for output in cell.outputs:
             data = output.get("data", {})
             assert not [kind for kind in data if kind.startswith("image/")], cell.source
@@ -334,29 +306,29 @@ def test_figures_come_in_both_languages(new):
             assert max(widths, default=0) <= 1.2 * PAGE_WIDTH, cell.source
 
 
-def test_every_image_has_alt_text_in_its_language(new):
-    for cell in new.cells:
+def test_every_image_has_alt_text_in_its_language(notebook):
+    for cell in notebook.cells:
         for text in readable(cell):
             for image in re.findall(r"<img [^>]*>", text):
                 assert re.search(r'alt="[^"]{10,}"', image), image[:200]
-    for cell in markdown_cells(new):
+    for cell in markdown_cells(notebook):
         for alt in re.findall(r"!\[([^\]]*)\]\(", cell.source):
             assert len(alt) >= 5, cell.source
 
 
-def test_readable_within_a_class_hour(new, new_path):
-    english = " ".join(CODE_OR_FORMULA.sub(" ", text) for _, text in pairs(new))
+def test_readable_within_a_class_hour(notebook, path):
+    english = " ".join(CODE_OR_FORMULA.sub(" ", text) for _, text in pairs(notebook))
     words = re.findall(r"[A-Za-z][\w'’-]*", ADDRESS.sub(" ", english))
     assert len(words) <= 1800
-    assert new_path.stat().st_size <= 1.2e6
+    assert path.stat().st_size <= 1.2e6
 
 
-def test_exercises_stand_in_the_notebook_as_they_are_defined(new, new_path):
-    known = exercises(new_path.stem[:2])
+def test_exercises_stand_in_the_notebook_as_they_are_defined(notebook, path):
+    known = exercises(path.stem[:2])
     code = [one for one in known if re.search(r"^(def|class) ", one.stub, flags=re.M)]
     assert len(known) >= 3
     assert len(code) >= 2
-    cells = [cell.source for cell in code_cells(new)]
+    cells = [cell.source for cell in code_cells(notebook)]
     for one in known:
         assert any(one.stub.strip() in source for source in cells), one.id
         asked = f'check("{one.id}", {one.name})'
@@ -364,8 +336,8 @@ def test_exercises_stand_in_the_notebook_as_they_are_defined(new, new_path):
         assert any(f'hints("{one.id}")' in source for source in cells), one.id
 
 
-def test_section_links_land_on_a_cell_of_the_same_language(new, new_path):
-    for cell in markdown_cells(new):
+def test_section_links_land_on_a_cell_of_the_same_language(notebook, path):
+    for cell in markdown_cells(notebook):
         text = CODE_OR_FORMULA.sub("", cell.source)
         for file, anchor in re.findall(r"\]\(([^)#\s]*)#([^)\s]*)\)", text):
             if re.match(r"[a-z]+:", file):
@@ -373,22 +345,22 @@ def test_section_links_land_on_a_cell_of_the_same_language(new, new_path):
             assert anchor.startswith("cell-id="), (
                 f"{anchor}: a heading's anchor fails in JupyterLab"
             )
-            target = nbformat.read(new_path.parent / (file or new_path.name), as_version=4)
+            target = nbformat.read(path.parent / (file or path.name), as_version=4)
             (found,) = (c for c in target.cells if c.id == anchor.removeprefix("cell-id="))
             spoken = [set(tags(one)) & {"zh", "en"} for one in (cell, found)]
             assert not spoken[1] or spoken[0] == spoken[1], cell.source
 
 
-def test_terms_stand_in_the_notebook_that_defines_them(new, new_path):
-    chinese, english = ("\n".join(texts) for texts in zip(*pairs(new), strict=True))
+def test_terms_stand_in_the_notebook_that_defines_them(notebook, path):
+    chinese, english = ("\n".join(texts) for texts in zip(*pairs(notebook), strict=True))
     for term in load_glossary():
-        if term.first == new_path.stem[:2]:
+        if term.first == path.stem[:2]:
             assert term.zh in chinese, term
             assert re.sub(r" \(.*\)", "", term.en).lower() in english.lower(), term
 
 
-def test_one_word_means_one_thing(new):
-    for pair in pairs(new):
+def test_one_word_means_one_thing(notebook):
+    for pair in pairs(notebook):
         for text, unwanted in zip(pair, UNWANTED.values(), strict=True):
             found = re.search(f".*(?:{unwanted}).*", CODE_OR_FORMULA.sub("", text))
             assert found is None, found[0]
