@@ -19,7 +19,8 @@ from hdd.train.intervals import summary
 from hdd.train.records import save_run
 
 SEEDS = (7, 13, 23, 42, 101)
-STEPS, BATCH, LR = 1000, 128, 5e-3  # with 500 the shared MLP of one seed in three has not learned yet
+# After 500 steps the shared MLP of one seed in three has not learned yet.
+STEPS, BATCH, LR = 1000, 128, 5e-3
 SEEN, UNSEEN = torch.arange(1, 9), torch.arange(9, 16)
 POSITIONS = ("no positions", "with positions")
 
