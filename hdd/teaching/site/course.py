@@ -105,7 +105,7 @@ def _mistakes(plan: dict[str, Any], stem: str, cells: set[str]):
         if poll and not set(poll) <= POLL:
             yield f"the poll of {name} has {sorted(set(poll) - POLL)}. Fix: {sorted(POLL)}"
         if poll and not 1 <= poll["answer"] <= len(poll["options"]):
-            yield f"answer {poll['answer']} of {name}'s poll is none of its options. Fix: count from 1"
+            yield f"the answer of {name}'s poll is none of its options. Fix: count from 1"
     if (minutes := sum(section["minutes"] for section in plan["sections"])) > LONGEST:
         yield f"{minutes} minutes in all. Rule: {LONGEST} or fewer. Fix: shorten or leave out"
 
@@ -128,9 +128,7 @@ def in_language(notebook: nbformat.NotebookNode, language: str) -> nbformat.Note
             is_check = re.search(r"^check\(", cell.source, flags=re.M) is not None
             cell.source = spoken(cell.source, language)
             cell.outputs = [
-                _half(output, language)
-                for output in cell.outputs
-                if not _is_idle(output, is_check)
+                _half(output, language) for output in cell.outputs if not _is_idle(output, is_check)
             ]
     return copy
 

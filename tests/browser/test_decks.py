@@ -1,0 +1,90 @@
+"""Every deck in a real browser: it loads, nothing overflows, text can be read from the back."""
+
+import pytest
+
+from hdd.teaching.execute import NOTEBOOKS
+from hdd.teaching.language import LANGUAGES
+from hdd.teaching.site.pages import Site
+from hdd.teaching.site.slides import MOST, deck, mistakes
+
+STEMS = sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+# Their texts for slides are still to be written.
+UNFINISHED = {stem for stem in STEMS if stem[:2] in {"00", "01", "02", "03", "04", "05", "17"}}
+SMALLEST, IN_FIGURES = 28, 16  # pixels: text at a height of 700, text of figures at 720
+# Looks at the slide that is shown: what reaches over its edges or out of its own box, small text.
+MEASURE = """([smallest]) => {
+  const slide = Reveal.getCurrentSlide(), wrong = [];
+  const shown = [...slide.querySelectorAll("*")].filter((one) =>
+    one.checkVisibility() && !one.closest("aside, script, .katex-mathml"));
+  for (const one of shown) {
+    const box = one.getBoundingClientRect();
+    if (box.right > 1281 || box.bottom > 721 || box.left < -1 || box.top < -1)
+      wrong.push(`over the edge: ${one.outerHTML.slice(0, 80)}`);
+  }
+  for (const one of slide.querySelectorAll("pre, .highlight, table"))
+    if (one.scrollWidth > one.clientWidth + 1) wrong.push(`cut: ${one.outerHTML.slice(0, 80)}`);
+  for (const one of slide.querySelectorAll("p, li, td, th, caption"))
+    if (one.checkVisibility() && !one.closest("aside"))
+      if (parseFloat(getComputedStyle(one).fontSize) < smallest)
+        wrong.push(`small: ${one.outerHTML.slice(0, 80)}`);
+  for (const image of slide.querySelectorAll("img")) {
+    if (!image.checkVisibility()) continue;
+    const scale = Math.min(image.clientWidth / image.naturalWidth,
+      image.clientHeight / image.naturalHeight);
+    if (!image.alt) wrong.push("no alt");
+    if (image.naturalWidth <= 1200 && scale < 0.9) wrong.push(`a figure at ${scale.toFixed(2)}`);
+  }
+  return [wrong.slice(0, 3), slide.dataset.cell];
+}"""
+
+
+@pytest.fixture(params=STEMS)
+def stem(request):
+    if request.param in UNFINISHED:
+        reason = "its texts for slides are not written yet"
+        request.node.add_marker(pytest.mark.xfail(reason=reason, strict=True))
+    return request.param
+
+
+def test_deck_keeps_its_limits(lessons, stem):
+    (lesson,) = (one for one in lessons if one.stem == stem)
+    both = [deck(Site(lessons, language), lesson) for language in LANGUAGES]
+    places = [
+        [(slide.kind, slide.cell.removeprefix(f"{language}-")) for slide in slides]
+        for language, slides in zip(LANGUAGES, both, strict=True)
+    ]
+    assert len(both[0]) == len(both[1]) <= MOST
+    assert [kind for kind, _ in places[0]] == [kind for kind, _ in places[1]]
+    for language, slides in zip(LANGUAGES, both, strict=True):
+        assert list(mistakes(lesson, slides, language)) == []
+    assert all(
+        one.get("poll") is None or any(s.kind == "poll" for s in both[0])
+        for one in lesson.plan.get("sections", [])
+    )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_slide_overflows(decks, window, stem, language):
+    page = window.open(decks[0] / language / f"{stem}.html")
+    page.wait_for_function("Reveal.isReady()")
+    wrong = []
+    for number in range(page.evaluate("Reveal.getTotalSlides()")):
+        page.evaluate("(number) => Reveal.slide(number)", number)
+        found, cell = page.evaluate(MEASURE, [SMALLEST * 720 / 700 - 0.9])
+        wrong += [f"{number + 1}, cell {cell}: {one}" for one in found]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", STEMS)
+def test_deck_loads(decks, window, name, language):
+    page = window.open(decks[0] / language / f"{name}.html")
+    page.wait_for_function("Reveal.isReady()")
+    assert page.evaluate("document.documentElement.lang") == {"zh": "zh-Hans", "en": "en"}[language]
+    assert page.evaluate("document.querySelectorAll('.katex-error').length") == 0
+    assert page.locator("section.present").is_visible()
+    page.evaluate("Reveal.slide(2)")
+    page.locator("#switch").click()
+    page.wait_for_function("Reveal.isReady()")
+    assert page.url.endswith(f"{({'zh', 'en'} - {language}).pop()}/{name}.html#/2")
+    assert window.wrong == []
