@@ -16,9 +16,9 @@ function remember(name, value) {
 }
 const headings = [...document.querySelectorAll("main h1[id], main h2[id], main h3[id], .cell[id]")];
 
-/** Return the part of the page that is being read: the last that begins above the middle. */
+/** Return the part of the page that is being read: the last that begins near the top or above. */
 function here() {
-  const above = headings.filter((part) => part.getBoundingClientRect().top < innerHeight / 2);
+  const above = headings.filter((part) => part.getBoundingClientRect().top < 150);
   return scrollY < 80 ? null : above.at(-1);
 }
 byId("switch").addEventListener("click", (event) => {

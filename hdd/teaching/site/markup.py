@@ -5,6 +5,8 @@ Formulas stay TeX inside elements of class `math`; the page's script hands them 
 
 import html
 import re
+import struct
+from base64 import b64decode
 from collections.abc import Callable, Iterable
 from html.parser import HTMLParser
 
@@ -19,6 +21,7 @@ VOID = {"br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
 # Comments of the form "# 中文 / English", and what `holds` prints.
 COMMENT = re.compile(r"^(.*?#\s*)([^\n]*?[\u3400-\u9fff][^\n]*?) / ([^\u3400-\u9fff\n]+)$", re.M)
 VERDICT = re.compile(r"^([✓✗] )([^\n/]*[\u3400-\u9fff]) / ([^:\n]+)(?=: )", re.M)
+PICTURE = re.compile(r'^<img src="data:image/png;base64,([^"]{32})[^>]* width="(\d+)"')
 # Paragraphs that begin like this are boxes.
 BOXES = {
     "predict": ("先猜一猜", "Predict first"),
@@ -86,7 +89,7 @@ class Rewriter(HTMLParser):
 
 
 class Half(Rewriter):
-    """Leaves out what is in the other language."""
+    """Leaves out what is in the other language; gives pictures their height, so nothing jumps."""
 
     def __init__(self, language: str) -> None:
         super().__init__()
@@ -94,7 +97,17 @@ class Half(Rewriter):
 
     def emit(self, piece):
         if not any(attrs.get("lang") == self.other for _, attrs in self.open):
-            self.parts.append(piece)
+            self.parts.append(PICTURE.sub(_with_height, piece))
+
+
+def _with_height(found: re.Match) -> str:
+    width, height = png_size(found[1])
+    return f'{found[0]} height="{round(int(found[2]) * height / width)}"'
+
+
+def png_size(data: str) -> tuple[int, int]:
+    """Return width and height of a PNG, given the beginning of its base64."""
+    return struct.unpack(">II", b64decode(data[:32])[16:24])
 
 
 class Foreign(Rewriter):

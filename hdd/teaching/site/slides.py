@@ -22,10 +22,8 @@ the same slides. What authors write:
 
 import re
 import shutil
-import struct
 import sys
 import time
-from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +33,7 @@ from hdd.teaching.execute import ROOT
 from hdd.teaching.language import LANGUAGES
 from hdd.teaching.site.assets import copy_assets
 from hdd.teaching.site.course import Lesson, in_language, load_course, said
-from hdd.teaching.site.markup import HAN, inline, markdown, plain
+from hdd.teaching.site.markup import HAN, inline, markdown, plain, png_size
 from hdd.teaching.site.pages import Site, code_block, poll
 
 SLIDES = ROOT / "slides"
@@ -141,7 +139,7 @@ def code_slide(site: Site, cell: Any) -> Slide:
 def figure_mistake(page: str) -> str:
     """Return how much too large a figure is for its text of 10.5 pt to be read, or ""."""
     for data in re.findall(r"base64,([A-Za-z0-9+/]{32})", page):
-        width, height = struct.unpack(">II", b64decode(data)[16:24])  # of a PNG
+        width, height = png_size(data)
         shown = int(re.search(r'width="(\d+)"', page)[1])
         scale = min(FIGURE[0] / width, FIGURE[1] / height) * width / shown
         if scale < 0.995:
