@@ -114,7 +114,8 @@ function find(query) {
 function snippet(text, asked) {
   const low = text.toLowerCase();
   const hits = asked.map((part) => low.indexOf(part)).filter((at) => at >= 0);
-  const start = Math.max(0, Math.min(...hits, low.length) - 30);
+  const early = Math.max(0, Math.min(...hits, low.length) - 30);
+  const start = language === "en" && early ? low.indexOf(" ", early) + 1 : early;
   const piece = text.slice(hits.length ? start : 0, (hits.length ? start : 0) + 110);
   const small = document.createElement("small");
   const cut = new RegExp(`(${asked.map((p) => p.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|")})`, "i");

@@ -8,7 +8,6 @@ import shutil
 import pytest
 
 from hdd.teaching.site import __main__ as site_command
-from hdd.teaching.site import slides as slides_command
 from hdd.teaching.site.assets import VENDOR
 from hdd.teaching.site.course import load_course
 
@@ -44,10 +43,9 @@ def site(lessons, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def decks(lessons, tmp_path_factory):
-    """The folder of the built slides, and what is too long in them."""
-    folder = tmp_path_factory.mktemp("built") / "slides"
-    return folder, slides_command.build(folder, lessons)
+def decks(site):
+    """The folder of the built slides."""
+    return site[0] / "slides"
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
     site/index.html            the choice of language
     site/zh/, site/en/         a page a lesson; home, glossary, claims, the instructor's page
+    site/slides/               the slides of `run.py slides`, which the instructor's page links to
     site/assets/, site/files/  what pages load; files of the project that they link to
 
 Nothing is executed and nothing is loaded from a network: the pages open by double click.
@@ -15,6 +16,7 @@ from pathlib import Path
 from hdd.teaching.execute import ROOT
 from hdd.teaching.explorer import PAGE as EXPLORER
 from hdd.teaching.language import LANGUAGES
+from hdd.teaching.site import slides
 from hdd.teaching.site.assets import RESOURCES, as_script, copy_assets, load_words
 from hdd.teaching.site.course import Lesson, load_course
 from hdd.teaching.site.pages import PAGES, Site
@@ -30,6 +32,7 @@ def build(folder: Path, lessons: list[Lesson]) -> list[str]:
     shutil.copytree(RESOURCES / "covers", folder / "assets" / "covers")
     shutil.copyfile(RESOURCES / "mlp_mixer.png", folder / "assets" / "cover.png")
     shutil.copyfile(EXPLORER, folder / EXPLORER.name)
+    slides.build(folder / "slides", lessons)
     sites = [Site(lessons, language) for language in LANGUAGES]
     for site in sites:
         write_pages(site, folder)
