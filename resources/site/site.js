@@ -68,6 +68,11 @@ function measureTables() {
 }
 addEventListener("resize", measureTables);
 measureTables();
+for (const image of document.querySelectorAll(".output.wide > img, .output.wide > [lang] > img"))
+  image.addEventListener("click", () => { // on a phone: its whole width, or legible text
+    if (innerWidth <= 560) image.closest(".wide").classList.toggle("large");
+    measureTables();
+  });
 
 // --------------------------------------------------------------------------------------- search
 const HAN = /[\u3400-\u9fff]+/g;

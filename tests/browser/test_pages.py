@@ -202,5 +202,17 @@ def test_the_menu_of_a_phone_opens_and_closes(site, phone):
     assert "#" in page.url
 
 
+def test_a_tap_enlarges_a_figure_on_a_phone(site, phone):
+    page = phone.open(site[0] / "zh" / "02_token_and_channel_mixing.html")
+    figure = page.locator(".plot img").first
+    figure.scroll_into_view_if_needed()
+    assert figure.bounding_box()["width"] < 390
+    figure.tap()
+    assert figure.bounding_box()["width"] > 800
+    assert page.evaluate(TOO_WIDE) == []
+    figure.tap()
+    assert figure.bounding_box()["width"] < 390
+
+
 def test_links_lead_somewhere(site):
     assert site[1] == []

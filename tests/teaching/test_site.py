@@ -237,6 +237,9 @@ def test_plans_of_the_course_can_be_taught():
             assert lesson.plan["aims"], lesson.stem
 
 
-def test_a_figure_whose_text_would_shrink_on_a_slide():
+def test_a_figure_whose_text_would_be_too_small_on_a_slide():
+    tall = "iVBORw0KGgoAAAANSUhEUgAAAyAAAAMg"  # the beginning of a PNG of 800 × 800
+    picture = f'<img src="data:image/png;base64,{tall}" alt="" width="800" data-text="16.0">'
+    assert "text of 13.7 px in a figure of 800 × 800" in slides.figure_mistake(picture)
+    assert slides.figure_mistake(picture.replace("16.0", "19.0")) == ""
     assert slides.figure_mistake(PICTURE) == ""
-    assert "800 × 800 px" in slides.figure_mistake(PICTURE.replace("600", "800"))

@@ -11,7 +11,8 @@ the same slides. What authors write:
   slide: `metadata.deck`, Markdown in the cell's language, a heading `## …` first. At most 60
   English words or 90 Chinese characters and 4 bullets. Links lead nowhere on a slide.
 - **Figures.** A cell tagged `plot` shows its figure alone, as large as the slide (1240 × 684).
-  Text of the default 10.5 pt is 16 px there if the figure is at most 11.2 by 6.2 inches.
+  Its smallest text must have 16 px there; the default 10.5 pt have if the figure is at most 6.2
+  inches high.
 - **Code.** Another code cell shows its code: at most 12 lines, at full width; then up to 6 printed
   lines. Tables that it makes have the next slide. Folded code shows its tables alone.
 - **Polls and notes** come from `resources/teaching/NN.yml`: a poll has a slide of its own before
@@ -39,6 +40,7 @@ from hdd.teaching.site.pages import Site, code_block, poll
 SLIDES = ROOT / "slides"
 MOST, WORDS, CHARACTERS, BULLETS, CODE_LINES, PRINTED = 25, 60, 90, 4, 12, 6
 FIGURE = (1240, 684)  # pixels of a slide that is 1280 wide
+SMALLEST, DEFAULT_TEXT = 16, 10.5 * 110 / 72  # pixels of text in figures: on a slide, in a PNG
 LARGEST_CODE, CODE_WIDTH = 26, 1160 / 0.603  # pixels; a letter is .603 of its size wide
 
 
@@ -137,15 +139,18 @@ def code_slide(site: Site, cell: Any) -> Slide:
 
 
 def figure_mistake(page: str) -> str:
-    """Return how much too large a figure is for its text of 10.5 pt to be read, or ""."""
-    for data in re.findall(r"base64,([A-Za-z0-9+/]{32})", page):
-        width, height = png_size(data)
-        shown = int(re.search(r'width="(\d+)"', page)[1])
-        scale = min(FIGURE[0] / width, FIGURE[1] / height) * width / shown
-        if scale < 0.995:
-            return (
-                f"a figure of {shown} × {height * shown // width} px is made smaller, its text too"
-            )
+    """Return how small the text of a figure is on the slide, or "" if it is large enough.
+
+    `show` notes the size of the smallest text; a picture without that note has the default one.
+    """
+    for image in re.findall(r"<img [^>]*>", page):
+        width, height = png_size(re.search(r"base64,([^\"]{32})", image)[1])
+        noted = re.search(r'data-text="([\d.]+)"', image)
+        shown = int(re.search(r' width="(\d+)"', image)[1])
+        text = float(noted[1]) if noted else DEFAULT_TEXT * width / shown
+        text *= min(FIGURE[0] / width, FIGURE[1] / height)
+        if text < SMALLEST - 0.2:
+            return f"text of {text:.1f} px in a figure of {width} × {height} (at least {SMALLEST})"
     return ""
 
 
