@@ -11,5 +11,5 @@ Reveal.initialize({
   controlsTutorial: false, scrollActivationWidth: null, plugins: [RevealNotes],
 });
 document.getElementById("switch").addEventListener("click", (event) => {
-  event.currentTarget.hash = location.hash;
+  event.currentTarget.hash = `/${Reveal.getIndices().h}`;
 });

@@ -208,7 +208,10 @@ function hush() {
 for (const link of document.querySelectorAll("a.term")) {
   link.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && explain(link));
   link.addEventListener("focus", () => explain(link));
-  link.addEventListener("click", (event) => { event.preventDefault(); explain(link); });
+  link.addEventListener("click", (event) => { // Enter follows the link
+    if (event.detail) event.preventDefault();
+    explain(link);
+  });
 }
 document.addEventListener("pointerover", (event) => {
   if (event.pointerType === "mouse" && asking && !event.target.closest("a.term, #pop-up")

@@ -35,14 +35,13 @@ MEASURE = """([smallest]) => {
 }"""
 
 
-@pytest.fixture(params=STEMS)
-def stem(request):
-    if request.param in UNFINISHED:
-        reason = "its texts for slides are not written yet"
-        request.node.add_marker(pytest.mark.xfail(reason=reason, strict=True))
-    return request.param
+def stems(strict):
+    """Return a parameter a lesson; those without texts for slides are expected to fail."""
+    marks = pytest.mark.xfail(reason="its texts for slides are not written yet", strict=strict)
+    return [pytest.param(s, marks=marks) if s in UNFINISHED else s for s in STEMS]
 
 
+@pytest.mark.parametrize("stem", stems(strict=True))
 def test_deck_keeps_its_limits(lessons, stem):
     (lesson,) = (one for one in lessons if one.stem == stem)
     both = [deck(Site(lessons, language), lesson) for language in LANGUAGES]
@@ -61,27 +60,37 @@ def test_deck_keeps_its_limits(lessons, stem):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("stem", stems(strict=False))
 def test_no_slide_overflows(decks, window, stem, language):
     page = window.open(decks / language / f"{stem}.html")
-    page.wait_for_function("Reveal.isReady()")
+    page.wait_for_function("window.Reveal?.isReady()")
+    assert page.evaluate("document.documentElement.lang") == {"zh": "zh-Hans", "en": "en"}[language]
+    assert page.evaluate("document.querySelectorAll('.katex-error').length") == 0
     wrong = []
     for number in range(page.evaluate("Reveal.getTotalSlides()")):
         page.evaluate("(number) => Reveal.slide(number)", number)
         found, cell = page.evaluate(MEASURE, [SMALLEST * 720 / 700 - 0.9])
         wrong += [f"{number + 1}, cell {cell}: {one}" for one in found]
     assert wrong == []
+    assert window.wrong == []
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("name", STEMS)
-def test_deck_loads(decks, window, name, language):
-    page = window.open(decks / language / f"{name}.html")
-    page.wait_for_function("Reveal.isReady()")
-    assert page.evaluate("document.documentElement.lang") == {"zh": "zh-Hans", "en": "en"}[language]
-    assert page.evaluate("document.querySelectorAll('.katex-error').length") == 0
-    assert page.locator("section.present").is_visible()
+def test_the_switch_leads_to_the_same_slide(decks, window):
+    page = window.open(decks / "zh" / f"{STEMS[1]}.html")
+    page.wait_for_function("window.Reveal?.isReady()")
     page.evaluate("Reveal.slide(2)")
     page.locator("#switch").click()
-    page.wait_for_function("Reveal.isReady()")
-    assert page.url.endswith(f"{({'zh', 'en'} - {language}).pop()}/{name}.html#/2")
+    page.wait_for_url(f"**/en/{STEMS[1]}.html#/2")
+    page.wait_for_function("window.Reveal?.isReady() && Reveal.getIndices().h === 2")
+    assert window.wrong == []
+
+
+def test_the_notes_open_beside_the_slides(decks, window):
+    page = window.open(decks / "en" / f"{STEMS[1]}.html")
+    page.wait_for_function("window.Reveal?.isReady()")
+    with window.context.expect_page() as opened:
+        page.keyboard.press("s")
+    notes = opened.value
+    notes.wait_for_selector("#current-slide iframe")
+    notes.close()
     assert window.wrong == []

@@ -24,9 +24,9 @@ VERDICT = re.compile(r"^([✓✗] )([^\n/]*[\u3400-\u9fff]) / ([^:\n]+)(?=: )", 
 PICTURE = re.compile(r'^<img src="data:image/png;base64,([^"]{32})[^>]* width="(\d+)"')
 # Paragraphs that begin like this are boxes.
 BOXES = {
-    "predict": ("先猜一猜", "Predict first"),
+    "predict": ("先猜", "Predict"),
     "see": ("读图", "What to see"),
-    "limits": ("可信到什么程度", "How far this goes"),
+    "limits": ("可信到", "How far"),
     "turn": ("轮到你了", "Your turn", "练习 ", "Exercise "),
 }
 Resolve = Callable[[str], str | None]

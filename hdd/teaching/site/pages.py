@@ -23,7 +23,8 @@ ESSENTIAL = {"00", "01", "02", "03", "04", "05", "08", "09", "17"}
 VERDICTS = "✓◐✗"
 PAGES = ("index", "glossary", "claims", "instructor")
 HEADING = re.compile(r'<h([1-3]) id="([^"]+)">(.*?)</h\1>', re.S)
-ROW = re.compile(r"^\|\s*(\d+)\s*\|(.*)\|\s*$", re.M)
+# A row of the table of claims: number, claim, verdict, evidence, where it is tested.
+ROW = re.compile(r"^\|\s*(\d+)\s*\|(.* \| [✓◐✗].* \| .*)\|\s*$", re.M)
 
 
 @dataclass
@@ -172,11 +173,12 @@ class Site:
         verdicts = json.loads((RESOURCES / "claims.json").read_text(encoding="utf-8"))
         claims, legend = [], ""
         for lesson in self.lessons:
-            for cell in in_language(lesson.notebook, self.language).cells:
-                rows = ROW.findall(cell.source) if cell.cell_type == "markdown" else []
-                if len(rows) == len(verdicts):
-                    claims = [self._claim(number, row, lesson) for number, row in rows]
-                    legend = self._legend(cell.source, lesson)
+            cells = in_language(lesson.notebook, self.language).cells
+            texts = [cell.source for cell in cells if ROW.search(cell.source)]
+            found = [row for text in texts for row in ROW.findall(text)]
+            if len(found) == len(verdicts):
+                claims = [self._claim(number, row, lesson) for number, row in found]
+                legend = self._legend(texts[0], lesson)
         marks = [one["verdict"] for one in verdicts]
         words = [self.words[name] for name in ("holds", "partly", "fails")]
         tally = [(m, w, marks.count(m)) for m, w in zip(VERDICTS, words, strict=True)]
@@ -187,10 +189,10 @@ class Site:
             page, _ = markdown(text.strip(), lambda url: self._from_claims(url, lesson), "")
             return re.sub(r"^<p[^>]*>|</p>$", "", page.strip())
 
-        text, verdict, evidence, tested = (cell(part) for part in row.split(" | "))
+        text, verdict, evidence, *tested = (cell(part) for part in row.split(" | "))
         kind = VERDICTS.index(plain(verdict)[0]) + 1
-        texts = {"text": text, "verdict": verdict, "evidence": evidence, "tested": tested}
-        return {"number": number, "kind": kind, **texts}
+        texts = {"text": text, "verdict": verdict, "evidence": evidence}
+        return {"number": number, "kind": kind, **texts, "tested": " ".join(tested)}
 
     def _legend(self, source: str, lesson: Lesson) -> str:
         """Return the paragraphs above the table."""
