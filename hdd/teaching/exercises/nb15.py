@@ -48,7 +48,7 @@ def _test_mix_axes(answer):
 
 # --------------------------------------------------------------------------------- Holm
 def _test_corrected(answer):
-    for values in ([0.04, 0.01, 0.03], [0.2, 0.001, 0.012, 0.013, 0.9]):
+    for values in ([0.2, 0.001, 0.012, 0.013, 0.9], [0.04, 0.01, 0.03]):
         count, found = len(values), call(answer, list(values))
         if any(torch.as_tensor(found).flatten() > 1):
             raise Wrong("概率不能大于 1：用 `min` 截断 | a probability is at most 1: use `min`")
