@@ -7,7 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 
-from hdd.visualization.style import ACCENT, CHANNEL, OTHER, TOKEN
+from hdd.visualization.style import ACCENT, OTHER, TOKEN
 
 PALE = "#DDEBF5"
 TARGET = 1  # the output that is drawn: the second token
@@ -73,9 +73,9 @@ def _draw_mixing(axes, mixing: Mixing) -> None:
         total, value = mixing.factor
         _draw_arrows(axes, mixing, (1.85, y))
         _circle(axes, 1.85, y, total, "white")
-        _circle(axes, 2.3, 3.3, value, "white", CHANNEL)
+        _circle(axes, 2.3, 3.3, value, "white", ACCENT)
         _arrow(axes, (1.85, y), target, "")
-        _arrow(axes, (2.3, 3.3), target, "×", color=CHANNEL)
+        _arrow(axes, (2.3, 3.3), target, "×", color=ACCENT)
     else:
         _draw_arrows(axes, mixing, target)
     _circle(axes, *target, mixing.output, PALE)
