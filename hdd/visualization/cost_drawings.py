@@ -26,7 +26,7 @@ def plot_products(rows: dict[str, Sequence[Product]], colors: Sequence[str]) -> 
         for product in products:
             left = _draw_product(axes, product, left, color) + 1.9
         axes.set_title(title, color=color)
-        axes.set(xlim=(-0.2, 27.5), ylim=(6.3, -1.2), aspect="equal")
+        axes.set(xlim=(-0.2, 26.4), ylim=(6.3, -1.2), aspect="equal")
         axes.axis("off")
     return figure
 
