@@ -88,9 +88,10 @@ def plot_gelu_pair(at: float) -> Figure:
     figure, axes = plt.subplots(figsize=(8.6, 4))
     axes.axhline(0, color="#CCCCCC", lw=1)
     axes.axvline(at, color="#CCCCCC", lw=1, ls=":")
-    axes.plot(z, functional.gelu(z), color=TOKEN, label=r"$\mathrm{GELU}(z)$")
-    axes.plot(z, -functional.gelu(-z), color=ACCENT, label=r"$-\mathrm{GELU}(-z)$")
-    axes.plot(z, z, color="black", ls="--", label="两者之和：$z$ | their sum: $z$")
+    plus, minus = functional.gelu(z).numpy(), -functional.gelu(-z).numpy()
+    axes.plot(z.numpy(), plus, color=TOKEN, label=r"$\mathrm{GELU}(z)$")
+    axes.plot(z.numpy(), minus, color=ACCENT, label=r"$-\mathrm{GELU}(-z)$")
+    axes.plot(z.numpy(), z.numpy(), color="black", ls="--", label="两者之和：$z$ | their sum: $z$")
     for value, color, shift in (
         (parts[0], TOKEN, (10, 10)),
         (parts[1], ACCENT, (-48, 8)),
@@ -123,6 +124,7 @@ def plot_by_hand(first: Tensor, second: Tensor, x: Tensor) -> Figure:
         x: a value for each token, (S,).
     """
     units, tokens = first.shape
+    first, second = first + 0.0, second + 0.0  # no −0
     figure, axes = plt.subplots(figsize=(9, 3.9))
     z = first @ x
     h = functional.gelu(z)
@@ -141,11 +143,10 @@ def plot_by_hand(first: Tensor, second: Tensor, x: Tensor) -> Figure:
         axes.text(left + values.shape[1] / 2, top - 0.55, name, ha="center", va="center")
         places.append(left)
         left += values.shape[1] + 1.5
-        if values.shape[1] != 1 or name != "$W_2h$":
+        if name != "$W_2h$":
             axes.text(left - 0.75, units / 2, "→", ha="center", va="center", fontsize=14)
     _frames(axes, places[1], 0, tokens, units, down=True)
     _frames(axes, places[4], middle, units, tokens, down=False)
-    axes.texts[-1].set_visible(False)  # no arrow after the last
     _paper(axes, (-0.3, left - 1.2), (-1.0, units + 0.2))
     return figure
 
@@ -163,8 +164,9 @@ def plot_hand_and_trained(rows: Sequence[tuple[str, Tensor, Tensor]]) -> Figure:
             row, (first, second, product), ("$W_1$", "$W_2$", "$W_2W_1$"), strict=True
         ):
             limit = 1.0 if values is not product else 2.0
-            axes.imshow(values, cmap=SIGNED, vmin=-limit, vmax=limit)
+            axes.imshow(values.numpy(), cmap=SIGNED, vmin=-limit, vmax=limit)
             axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
             axes.set_title(title)
         for k in range(len(first) // 2):
             edge = {"fill": False, "ec": PAIR_COLORS[k % 4], "lw": 2.4, "clip_on": False}
@@ -207,12 +209,12 @@ def plot_pairs(maps: Tensor, pairs: Sequence[tuple[int, int]], cosine: Tensor) -
         cosine: of every two units, (D_S, D_S).
     """
     h, w = maps.shape[1:]
-    figure, panels = plt.subplots(2, 4, figsize=(9, 3.9), squeeze=False)
+    figure, panels = plt.subplots(2, 4, figsize=(9, 3.2), squeeze=False)
     limit = float(maps.abs().quantile(0.99))
     for axes, (i, j) in zip(panels.flat, pairs, strict=True):
         both = torch.full((h, 2 * w + 1), torch.nan)
         both[:, :w], both[:, w + 1 :] = maps[i], maps[j]
-        axes.imshow(both, cmap=SIGNED, vmin=-limit, vmax=limit)
+        axes.imshow(both.numpy(), cmap=SIGNED, vmin=-limit, vmax=limit)
         axes.set(xticks=[], yticks=[])
         for spine in axes.spines.values():
             spine.set(visible=True, color=PAIR_COLORS[0], linewidth=2.5)
