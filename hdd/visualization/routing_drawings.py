@@ -224,15 +224,25 @@ def plot_pairs(maps: Tensor, pairs: Sequence[tuple[int, int]], cosine: Tensor) -
 
 
 def plot_grid_routing(axes: plt.Axes, source: Tensor, grid: tuple[int, int]) -> None:
-    """Draw a routing on a grid of tokens as arrows from each source to its output token."""
+    """Draw a routing on a grid of tokens as arrows from each source to its output token.
+
+    If most arrows are equal, the routing is a shift, and those that go around the edge are pale.
+    """
     h, w = grid
     for i in range(h):
         for j in range(w):
             axes.add_patch(Rectangle((j, i), 1, 1, fc="#F2F2F2", ec="white"))
+    target = torch.arange(h * w)
+    steps = torch.stack([target % w - source % w, target // w - source // w], dim=1)  # (S, 2)
+    usual = steps.mode(dim=0).values
+    straight = (steps == usual).all(dim=1)
+    is_shift = straight.double().mean() > 0.5
     for t, s in enumerate(source.tolist()):
         start, end = ((k % w + 0.5, k // w + 0.5) for k in (s, t))
+        around = bool(is_shift and not straight[t])
         if s == t:
             axes.plot(*end, "o", color=TOKEN, markersize=4)
         else:
-            _arrow(axes, start, end, TOKEN, gap=1, bend=0.15, width=0.9)
+            color = "#C9D6DF" if around else TOKEN
+            _arrow(axes, start, end, color, gap=1, bend=0.15, width=0.9)
     _paper(axes, (-0.1, w + 0.1), (-0.1, h + 0.1))

@@ -88,3 +88,10 @@ def test_arrows_on_a_grid_leave_out_tokens_that_stay():
     drawings.plot_grid_routing(axes, torch.tensor([0, 2, 1, 3]), (2, 2))
     assert len(arrows(axes)) == 2
     assert len(axes.lines) == 2
+
+
+def test_a_shift_is_pale_where_it_goes_around_the_edge():
+    _, axes = plt.subplots()
+    drawings.plot_grid_routing(axes, torch.arange(9).view(3, 3).roll(1, 1).flatten(), (3, 3))
+    colors = [to_hex(arrow.get_edgecolor()) for arrow in arrows(axes)]
+    assert [color == colors[1] for color in colors] == 3 * [False, True, True]
