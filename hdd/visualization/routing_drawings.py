@@ -215,10 +215,11 @@ def plot_pairs(maps: Tensor, pairs: Sequence[tuple[int, int]], cosine: Tensor) -
         both = torch.full((h, 2 * w + 1), torch.nan)
         both[:, :w], both[:, w + 1 :] = maps[i], maps[j]
         axes.imshow(both.numpy(), cmap=SIGNED, vmin=-limit, vmax=limit)
+        axes.axvline(w, color=OTHER, lw=1.5)
         axes.set(xticks=[], yticks=[])
         for spine in axes.spines.values():
             spine.set(visible=True, color=PAIR_COLORS[0], linewidth=2.5)
-        value = f"{cosine[i, j]:.2f}".replace("-", "−")
+        value = f"{cosine[i, j]:.2f}".replace("-0.00", "0.00").replace("-", "−")
         axes.set_xlabel(f"余弦 {value} | cosine {value}")
     return figure
 
