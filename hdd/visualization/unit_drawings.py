@@ -159,7 +159,7 @@ def plot_dependence_grids(
 
     Matrices without a negative entry are amounts. The diagonal does not set the colours.
     """
-    figure, axes = plt.subplots(1, len(matrices), figsize=(9, 3.4))
+    figure, axes = plt.subplots(1, len(matrices), figsize=(9, 3.7))
     for axis, matrix, name in zip(axes, matrices, names, strict=True):
         off = matrix[~torch.eye(len(matrix), dtype=torch.bool)].abs()
         cmap = SIGNED if matrix.min() < 0 else AMOUNT
