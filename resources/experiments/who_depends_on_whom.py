@@ -51,17 +51,16 @@ def shuffled(images: Tensor, patch: int, generator: torch.Generator) -> Tensor:
 def main() -> None:
     """Measure and write both records."""
     torch.set_num_threads(1)
-    net, before = load_net(NETWORK), load_net(NETWORK, 0)
+    net = load_net(NETWORK)
     batches = list(BatchLoader(load("cifar10", DATA_ROOT)[1], 500))
     images = batches[0][0][:IMAGES]
     maps = [tm.listening(net, layer, images) for layer in range(len(net.blocks))]
     products = [tm.effective_mixing(net, layer).abs() for layer in range(len(net.blocks))]
     content = {"command": COMMAND, "network": NETWORK, "images": IMAGES, "draws": DRAWS}
     content["blocks"] = [agreement(*pair) for pair in zip(maps, products, strict=True)]
-    untrained = tm.listening(before, SHOWN, images)
-    for name, found in (("map", maps[SHOWN]), ("untrained_map", untrained)):
-        content[name] = [[round(value, 3) for value in row] for row in found.tolist()]
-    save_run("who_depends_on_whom", content | {"shown_block": SHOWN + 1}, "cpu")
+    content["shown_block"] = SHOWN + 1
+    content["map"] = [[round(value, 3) for value in row] for row in maps[SHOWN].tolist()]
+    save_run("who_depends_on_whom", content, "cpu")
 
     generator = torch.Generator().manual_seed(0)
     moved = [(shuffled(x, 4, generator), y) for x, y in batches]
