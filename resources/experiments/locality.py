@@ -66,27 +66,30 @@ def block_figures(net: torch.nn.Module, layer: int) -> list[float]:
     return [round(value, 4) for value in values]
 
 
+def gathered(runs: list) -> dict:
+    """Return what the record holds of one setting: summaries over its seeds, and all blocks."""
+    smooth = [statistics.mean(block[0] for block in run[1:]) for run in runs]
+    above = [statistics.mean(block[2] - block[3] for block in run[1:]) for run in runs]
+    return {
+        "accuracy": summary([run[0][0] for run in runs]),
+        "smoothness": summary(smooth, 4),
+        "share_above_null": summary(above, 4),
+        "blocks": [run[1:] for run in runs],
+    }
+
+
 def main() -> None:
     """Train all networks and write the record."""
-    results = finished(
-        "locality", [(s, i, p) for s in SEEDS for i in IMAGES for p in PADDING], train
-    )
+    jobs = [(s, i, p) for s in SEEDS for i in IMAGES for p in PADDING]
+    results = finished("locality", jobs, train)
     if results is None:
         return
     networks = {}
     for images in IMAGES:
         for padding in PADDING:
             runs = [run for job, run in results.items() if job[1:] == (images, padding)]
-            if not runs:
-                continue
-            smooth = [statistics.mean(block[0] for block in run[1:]) for run in runs]
-            above = [statistics.mean(block[2] - block[3] for block in run[1:]) for run in runs]
-            networks[f"{images} images, {'crops' if padding else 'no crops'}"] = {
-                "accuracy": summary([run[0][0] for run in runs]),
-                "smoothness": summary(smooth, 4),
-                "share_above_null": summary(above, 4),
-                "blocks": [run[1:] for run in runs],
-            }
+            if runs:
+                networks[f"{images} images, {'crops' if padding else 'no crops'}"] = gathered(runs)
     content = {
         "command": "python resources/experiments/locality.py",
         "settings": {"steps": STEPS, "batch": BATCH, "draws": DRAWS, **SIZES, **OPTIMIZER},
