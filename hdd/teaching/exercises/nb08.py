@@ -90,7 +90,7 @@ def _test_dependence(answer):
         mistakes={
             "这是一列：一个输入改动时各个输出的变化 | this is a column: what one input does to all"
             " outputs": jacobian[:, out],
-            "还要除以改动的大小 | divide by the size of the change": 1e-4 * jacobian[out],
+            "还要除以改动的大小 | divide by the size of the change": 1e-5 * jacobian[out],
             "改动没有还原，越积越多：每次都从 `x` 重新开始 | the changes pile up: start from `x` each"
             " time": jacobian[out].cumsum(0),
         },
@@ -214,7 +214,7 @@ def relabel(matrix, order):
         title="用有限差分测量依赖关系 | dependence by finite differences",
         name="dependence",
         stub='''
-def dependence(function, x, out, step=1e-4):
+def dependence(function, x, out, step=1e-5):
     """Return how fast output token `out` changes with each input token: (S,) for x (S,)."""
     return ...  # 在这里写 / your code here
 ''',
@@ -228,7 +228,7 @@ def dependence(function, x, out, step=1e-4):
             " write `moved = x.clone(); moved[s] += step`; `torch.stack` collects the results.",
         ),
         solution='''
-def dependence(function, x, out, step=1e-4):
+def dependence(function, x, out, step=1e-5):
     """Return how fast output token `out` changes with each input token: (S,) for x (S,)."""
     rates = []
     for s in range(len(x)):
@@ -239,7 +239,7 @@ def dependence(function, x, out, step=1e-4):
 ''',
         wrong={
             "a column": (
-                "def dependence(function, x, out, step=1e-4):\n"
+                "def dependence(function, x, out, step=1e-5):\n"
                 "    moved = x.clone()\n"
                 "    moved[out] += step\n"
                 "    return (function(moved) - function(x)) / step",
@@ -247,7 +247,7 @@ def dependence(function, x, out, step=1e-4):
                 "this is a column",
             ),
             "not divided": (
-                "def dependence(function, x, out, step=1e-4):\n"
+                "def dependence(function, x, out, step=1e-5):\n"
                 "    rates = []\n"
                 "    for s in range(len(x)):\n"
                 "        moved = x.clone()\n"
@@ -258,7 +258,7 @@ def dependence(function, x, out, step=1e-4):
                 "divide by the size",
             ),
             "piling up": (
-                "def dependence(function, x, out, step=1e-4):\n"
+                "def dependence(function, x, out, step=1e-5):\n"
                 "    rates, moved = [], x.clone()\n"
                 "    for s in range(len(x)):\n"
                 "        moved[s] += step\n"
@@ -268,7 +268,7 @@ def dependence(function, x, out, step=1e-4):
                 "pile up",
             ),
             "changes the input": (
-                "def dependence(function, x, out, step=1e-4):\n"
+                "def dependence(function, x, out, step=1e-5):\n"
                 "    before, rates = function(x)[out], []\n"
                 "    for s in range(len(x)):\n"
                 "        x[s] += step\n"
