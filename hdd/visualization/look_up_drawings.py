@@ -13,6 +13,7 @@ SIZE = 11
 PALE, EDGE = "#F2F2F2", "#999999"
 QUESTION, MATCH = "#F3D9E7", "#BFE5D8"  # pale ACCENT, pale STEM
 NAMES = "ABC"  # of the three keys in the example of four tokens
+_KEY, _SUM = r"$r(x_{jc}+x_{0c}-1)$", r"$\sum_j$"
 
 
 def _paper(axes, width: tuple[float, float], height: tuple[float, float]) -> None:
@@ -88,32 +89,23 @@ def plot_static_solution(x: Tensor, stages: list[Tensor]) -> Figure:
     both, match, passed, answer = stages
     figure, axes = plt.subplots(figsize=(9, 3.1))
     tables = [
-        (x, 0.0, 0, "$X$", OTHER),
-        (both, 6.9, 1, "① 词元混合\n键相同？ | ① token mixing\nsame key?", TOKEN),
-        (match[:, None], 11.6, 1, "匹配？ | match?", CHANNEL),
-        (passed, 14.3, 1, "放行 | value passes", CHANNEL),
-        (answer[None], 18.0, 2, "③ 词元混合\n汇总 | ③ token mixing\ncollect", TOKEN),
+        (x, 0.0, 0, "$X$", "", OTHER),
+        (both, 6.9, 1, "① 词元混合\n键相同？ | ① token mixing\nsame key?", _KEY, TOKEN),
+        (match[:, None], 11.6, 1, "匹配？ | match?", "$m_j$", CHANNEL),
+        (passed, 14.3, 1, "放行 | value passes", "$r(v_j+m_j-1)$", CHANNEL),
+        (answer[None], 18.0, 2, "③ 词元混合\n汇总 | ③ token mixing\ncollect", _SUM, TOKEN),
     ]
-    place = 1 + int(match.argmax())
-    for values, left, top, name, color in tables:
-        rows = {0: QUESTION, place: MATCH} if top == 0 else {place - top: MATCH}
-        rows = {0: MATCH} if len(values) == 1 else rows
+    look = {"ha": "center", "va": "center", "fontsize": SIZE + 1}
+    for values, left, top, name, formula, color in tables:
+        rows = {0: MATCH} if len(values) == 1 else {1 + int(match.argmax()) - top: MATCH}
+        rows |= {0: QUESTION} if top == 0 else {}
         draw_table(axes, values, left, top, lambda i, j, rows=rows: rows.get(i))
         middle = left + values.shape[1] / 2
-        height = -0.75 if "\n" in name else -0.4
-        axes.text(middle, height, name, ha="center", va="center", color=color, fontsize=SIZE + 1)
-    name = "② 通道混合 | ② channel mixing"
-    axes.text(13.7, -1.15, name, ha="center", va="center", color=CHANNEL, fontsize=SIZE + 1)
+        axes.text(middle, -0.75 if "\n" in name else -0.4, name, color=color, **look)
+        axes.text(middle, 4.65, formula, **look)
+    axes.text(13.7, -1.15, "② 通道混合 | ② channel mixing", color=CHANNEL, **look)
     for left in (5.3, 10.2, 12.9, 16.6):
         _arrow(axes, (left, 2.5), (left + 1.2, 2.5), OTHER)
-    formulas = [
-        (8.4, r"$r(x_{jc}+x_{0c}-1)$"),
-        (12.1, "$m_j$"),
-        (15.3, "$r(v_j+m_j-1)$"),
-        (19.0, r"$\sum_j$"),
-    ]
-    for middle, formula in formulas:
-        axes.text(middle, 4.65, formula, ha="center", va="center", fontsize=SIZE)
     _paper(axes, (-0.7, 20.5), (-1.6, 5.2))
     return figure
 

@@ -29,12 +29,27 @@ def _test_look_up_batch(answer):
     if not isinstance(result, tuple | list) or len(result) != 2:
         raise Wrong("需要返回两样：tokens 和 answers | return two things: tokens and answers")
     tokens, answers = _batch(keys, values, match)
+    _check_tokens(result[0], tokens, match, answers)
+    close(
+        result[1],
+        answers,
+        axes="B",
+        mistakes={
+            "`answers` 是被问到的键，应当是它的值 | `answers` holds the keys asked for, not their"
+            " values": keys.gather(1, match[:, None])[:, 0],
+        },
+    )
+
+
+def _check_tokens(answer, tokens: Tensor, match: Tensor, answers: Tensor) -> None:
+    """Compare tokens (B, K + 1, K + 4) with the right ones."""
+    number = tokens.shape[2] - 4
     with_answer = tokens.clone()
     with_answer[:, 0, number:] = functional.one_hot(answers, 4)
     wrong_key = tokens.clone()
     wrong_key[:, 0, :number] = functional.one_hot(match, number)
     close(
-        result[0],
+        answer,
         tokens,
         axes="B S channels",
         mistakes={
@@ -45,15 +60,6 @@ def _test_look_up_batch(answer):
             "词元 0（提问）应当排在最前面 | token 0, the question, should come first": torch.cat(
                 [tokens[:, 1:], tokens[:, :1]], 1
             ),
-        },
-    )
-    close(
-        result[1],
-        answers,
-        axes="B",
-        mistakes={
-            "`answers` 是被问到的键，应当是它的值 | `answers` holds the keys asked for, not their"
-            " values": keys.gather(1, match[:, None])[:, 0],
         },
     )
 
