@@ -1,4 +1,4 @@
-"""Drawings of what is tied to positions: strides, a permuted token mixing, mixers without a size."""
+"""Drawings of what is tied to positions: strides, permuted weights, mixers without a size."""
 
 import torch
 from matplotlib import pyplot as plt
@@ -168,7 +168,9 @@ def _windows(axes) -> None:
     axes.add_patch(Rectangle((2, 2), 1, 1, fc="#E69F00", ec="black", lw=2.5))
     dashed = {"fill": False, "ec": ACCENT, "lw": 2.5, "ls": "--"}
     axes.add_patch(Rectangle((1, 1), half, half, **dashed))
-    axes.text(2.5, 4.5, "下一个 Mixer 块 | next block", ha="center", va="center", fontsize=11)
+    paper = {"fc": EMPTY, "ec": "none", "pad": 1}
+    text = "下一个 Mixer 块 | next block"
+    axes.text(2.5, 4.6, text, ha="center", va="center", fontsize=11, bbox=paper)
 
 
 def _strip(axes, colors: list[str]) -> None:

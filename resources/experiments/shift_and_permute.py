@@ -4,10 +4,11 @@
 
 Writes resources/runs/shift_fashion_mnist_mini.json and permutations_fashion_mnist_mini.json; with
 `--so-far` they hold what is there, and each figure its n. Networks of equal size are trained on the
-bundled data as they are; one ResNet has strides in its stages, the other has not; one Mixer sees
-every batch moved by up to four pixels in each direction. Tested are images moved with their outermost pixels repeated, and, as a
-control in which nothing is made up, windows of 20 pixels cut from other places of the images than
-the middle on which these networks were trained. The same networks see ten permutations of patches.
+bundled data as they are; one ResNet has strides in its stages, the other has not; one Mixer
+sees its images moved by up to four pixels in each direction. Tested are images moved with their
+outermost pixels repeated, and, as a control in which nothing is made up, windows of 20 pixels cut
+from other places of the images than the middle on which these networks were trained. The same
+networks see ten permutations of patches.
 """
 
 import statistics
@@ -54,8 +55,12 @@ def moved(images: Tensor, down: int, right: int) -> Tensor:
 
 
 def moved_at_random(images: Tensor) -> Tensor:
-    """Move a whole batch by up to four pixels in each direction."""
-    return moved(images, *torch.randint(-4, 5, (2,)).tolist())
+    """Move each image of (B, C, H, W) by up to four pixels down and across, as `moved` does."""
+    b, _, h, w = images.shape
+    down, right = torch.randint(-4, 5, (2, b, 1, 1))
+    rows = (torch.arange(h)[:, None] - down).clamp(0, h - 1)  # (B, H, 1)
+    columns = (torch.arange(w) - right).clamp(0, w - 1)  # (B, 1, W)
+    return images[torch.arange(b)[:, None, None], :, rows, columns].movedim(-1, 1)
 
 
 def window(images: Tensor, down: int = 0, right: int = 0) -> Tensor:
