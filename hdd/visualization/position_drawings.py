@@ -1,4 +1,4 @@
-"""Drawings of what is tied to positions: strides, permuted weights, mixers without a size."""
+"""Drawings of what is tied to positions: strides, permuted or resized weights, free mixers."""
 
 import torch
 from matplotlib import pyplot as plt
@@ -7,7 +7,7 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 from torch import Tensor
 
 from hdd.visualization.mixing_drawings import EDGE, EMPTY, draw_table
-from hdd.visualization.style import ACCENT
+from hdd.visualization.style import ACCENT, SIGNED
 
 SAME, DIFFERENT = "#BBD9EC", "#EBC4D9"
 # Colours without a meaning elsewhere: one for each of a few tokens, or sources.
@@ -188,3 +188,81 @@ def _strip(axes, colors: list[str]) -> None:
         fontsize=11,
     )
     _paper(axes, (-0.4, SIDE + 0.4), (-0.2, SIDE + 2.3))
+
+
+# ------------------------------------------------------------------------- another resolution
+def plot_weights_that_fit(side: int = 2) -> Figure:
+    """Draw W1 beside a grid of tokens, and beside one twice as large: which columns are missing.
+
+    Args:
+        side: tokens across the small grid.
+    """
+    figure, panels = plt.subplots(2, 1, figsize=(8.8, 4.6), height_ratios=[1, 1.4])
+    known, titles = side * side, []
+    for axes, grid in zip(panels, (side, 2 * side), strict=True):
+        count = grid * grid
+        _numbered(axes, grid, known)
+        _matrix(axes, grid + 1.5, (grid - 2) / 2, count, known)
+        _paper(axes, (-0.2, 2 * side + 1.6 + 4 * known), (-0.9, grid + 0.2))
+        titles.append(f"S = {grid} × {grid} = {count}")
+    panels[0].set_title(
+        f"{titles[0]}：$W_1$ 每个词元一列 | {titles[0]}: $W_1$ has one column for each token",
+        loc="left",
+    )
+    panels[1].set_title(
+        f"{titles[1]}：{3 * known} 列权重不存在 | {titles[1]}: {3 * known} columns do not exist",
+        loc="left",
+    )
+    return figure
+
+
+def _numbered(axes, grid: int, known: int) -> None:
+    """Draw tokens, numbered row by row; those beyond `known` are empty."""
+    for index in range(grid * grid):
+        i, j = divmod(index, grid)
+        color = SAME if index < known else "white"
+        axes.add_patch(Rectangle((j, i), 1, 1, fc=color, ec=EDGE))
+        axes.text(j + 0.5, i + 0.5, str(index), ha="center", va="center")
+
+
+def _matrix(axes, left: float, top: float, columns: int, known: int) -> None:
+    """Draw W1 (2, columns), of which the first `known` columns exist."""
+    for j in range(columns):
+        missing = j >= known
+        for i in range(2):
+            style = {"fc": "white", "ls": ":"} if missing else {"fc": SAME}
+            axes.add_patch(Rectangle((left + j, top + i), 1, 1, ec=EDGE, **style))
+            if missing:
+                axes.text(
+                    left + j + 0.5, top + i + 0.5, "?", ha="center", va="center", color=ACCENT
+                )
+        axes.text(left + j + 0.5, top - 0.35, str(j), ha="center", va="center")
+    axes.text(left - 0.15, top + 1, "$W_1$", ha="right", va="center", fontsize=13)
+
+
+def plot_moved_unit(old: Tensor, tiles: Tensor, wide: Tensor) -> Figure:
+    """Draw what one hidden unit reads: before, in four tiled units, and stretched.
+
+    Args:
+        old: (h, w).
+        tiles: (4, 2h, 2w).
+        wide: (2h, 2w), before it is divided.
+    """
+    figure = plt.figure(figsize=(9.2, 4.1))
+    spec = figure.add_gridspec(2, 4, width_ratios=[1, 0.95, 0.95, 1.6])
+    panels = [figure.add_subplot(spec[:, 0])]
+    panels += [figure.add_subplot(spec[i, j]) for i in range(2) for j in (1, 2)]
+    panels.append(figure.add_subplot(spec[:, 3]))
+    limit = float(old.abs().max())
+    for axes, values in zip(panels, [old, *tiles, wide], strict=True):
+        axes.imshow(values, cmap=SIGNED, vmin=-limit, vmax=limit)
+        axes.set(xticks=[], yticks=[], anchor="N")
+        for spine in axes.spines.values():
+            spine.set_visible(True)
+    panels[0].set_title("原来的单元\n4 × 4 | the old unit\n4 × 4")
+    panels[1].set_title("平铺：四个单元 | tiled:", loc="left")
+    panels[2].set_title("各 8 × 8 | four units", loc="left")
+    panels[5].set_title(
+        "拉伸：一个单元，8 × 8\n（随后除以 4） | stretched: one unit, 8 × 8\n(divided by 4 afterwards)"
+    )
+    return figure
