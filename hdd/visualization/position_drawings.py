@@ -260,9 +260,11 @@ def plot_moved_unit(old: Tensor, tiles: Tensor, wide: Tensor) -> Figure:
         for spine in axes.spines.values():
             spine.set_visible(True)
     panels[0].set_title("原来的单元\n4 × 4 | the old unit\n4 × 4")
-    panels[1].set_title("平铺：四个单元 | tiled:", loc="left")
-    panels[2].set_title("各 8 × 8 | four units", loc="left")
-    panels[5].set_title(
-        "拉伸：一个单元，8 × 8\n（随后除以 4） | stretched: one unit, 8 × 8\n(divided by 4 afterwards)"
+    panels[1].set_title("平铺：四个单元 | tiled: four", loc="left")
+    panels[2].set_title("各 8 × 8 | units, 8 × 8", loc="left")
+    zh, en = (
+        "拉伸：一个单元，8 × 8\n（随后除以 4）",
+        "stretched: one unit, 8 × 8\n(then divided by 4)",
     )
+    panels[5].set_title(f"{zh} | {en}")
     return figure
