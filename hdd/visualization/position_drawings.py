@@ -1,5 +1,9 @@
 """Drawings of what is tied to positions: strides, permuted or resized weights, free mixers."""
 
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
@@ -7,7 +11,7 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 from torch import Tensor
 
 from hdd.visualization.mixing_drawings import EDGE, EMPTY, draw_table
-from hdd.visualization.style import ACCENT, SIGNED
+from hdd.visualization.style import ACCENT, SIGNED, STEM
 
 SAME, DIFFERENT = "#BBD9EC", "#EBC4D9"
 # Colours without a meaning elsewhere: one for each of a few tokens, or sources.
@@ -70,6 +74,38 @@ def _wide_row(axes, values: Tensor, left: float, top: float, width: int, same: b
         axes.text(place[0] + width / 2, top + 0.5, f"{value:g}", ha="center", va="center")
 
 
+def plot_moved(images: Sequence[Tensor], names: Sequence[str], patch_size: int) -> Figure:
+    """Show images (C, H, W) side by side, each below the same grid of patches."""
+    figure, panels = plt.subplots(1, len(images), figsize=(9, 2.3))
+    for axes, image, name in zip(panels, images, names, strict=True):
+        axes.imshow(image.movedim(0, -1), cmap="gray_r")
+        for edge in range(0, image.shape[1] + 1, patch_size):
+            axes.axhline(edge - 0.5, color=STEM, lw=1)
+            axes.axvline(edge - 0.5, color=STEM, lw=1)
+        axes.set(xticks=[], yticks=[], title=name)
+    return figure
+
+
+def plot_shift_curves(record: dict[str, Any], looks: dict[str, tuple[str, str, str]]) -> Figure:
+    """Plot accuracy and consistency against the shift.
+
+    Args:
+        record: "pixels", and for each network "accuracy" and "unchanged": summaries in %.
+        looks: (label, colour, line style) of each network; those not in the record are left out.
+    """
+    figure, panels = plt.subplots(1, 2, figsize=(9.2, 4.2), sharey=True)
+    titles = ("准确率 | accuracy", "一致率 | consistency")
+    for axes, part, title in zip(panels, ("accuracy", "unchanged"), titles, strict=True):
+        for name, (label, color, line) in looks.items():
+            if name in record:
+                means = [value["mean"] for value in record[name][part]]
+                axes.plot(record["pixels"], means, line, marker="o", color=color, label=label)
+        axes.set(ylim=(0, 103), xlabel="平移的像素数 | shift in pixels", ylabel="%", title=title)
+    handles = panels[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=3, handlelength=3.5)
+    return figure
+
+
 # -------------------------------------------------------------------------------- permutation
 def plot_permuted_mixing(x: Tensor, w1: Tensor, w2: Tensor, order: Tensor) -> Figure:
     """Draw W2 (W1 x) and the same with permuted tokens and weights; a colour follows a token.
@@ -114,6 +150,36 @@ def _mixing(axes, x: Tensor, w1: Tensor, w2: Tensor, colors: list[str], marks) -
         axes.text(left - 0.5, 1.5, sign, ha="center", va="center", fontsize=15)
         left += 0.0 if sign else 1.2
     _paper(axes, (-0.3, left - 1.6), (-0.8, 3.2))
+
+
+def plot_permuted_bars(
+    panels: dict[str, dict[str, list[list[float]]]],
+    colors: dict[str, str],
+    orders: Sequence[str],
+) -> Figure:
+    """Draw bars of mean accuracy in %, a panel for each data set, with a dot for each seed.
+
+    Args:
+        panels: by title and network, the seeds' accuracies under each of `orders`.
+        colors: of the networks; their keys are labels.
+        orders: of the pixels, from the darkest bar to the lightest.
+    """
+    figure, several = plt.subplots(1, len(panels), figsize=(9.2, 4.3), sharey=True)
+    shades = (1, 0.6, 0.3)
+    for axes, (title, networks) in zip(several, panels.items(), strict=True):
+        for index, (results, color) in enumerate(
+            zip(networks.values(), colors.values(), strict=True)
+        ):
+            for j, values in enumerate(results):
+                mean, place = statistics.mean(values), index + 0.27 * (j - 1)
+                axes.bar(place, mean, 0.25, color=color, alpha=shades[j])
+                axes.plot([place] * len(values), values, "k.", markersize=4)
+                axes.text(place, max(values) + 2, f"{mean:.0f}", ha="center")
+        axes.set_xticks(range(len(colors)), labels=list(colors))
+        axes.set(ylim=(0, 100), title=title, ylabel="测试准确率，% | test accuracy, %")
+    boxes = [plt.Rectangle((0, 0), 1, 1, fc="0.25", alpha=shade) for shade in shades]
+    figure.legend(boxes, list(orders), loc="outside lower center", ncols=3)
+    return figure
 
 
 # -------------------------------------------------------------------- mixers without a size
