@@ -164,7 +164,9 @@ def plot_permuted_bars(
         colors: of the networks; their keys are labels.
         orders: of the pixels, from the darkest bar to the lightest.
     """
-    figure, several = plt.subplots(1, len(panels), figsize=(9.2, 4.3), sharey=True)
+    figure, (several,) = plt.subplots(
+        1, len(panels), figsize=(9.2, 4.3), sharey=True, squeeze=False
+    )
     shades = (1, 0.6, 0.3)
     for axes, (title, networks) in zip(several, panels.items(), strict=True):
         for index, (results, color) in enumerate(
