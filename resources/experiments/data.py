@@ -52,8 +52,8 @@ def train_until_it_stops(
     """
     augment = BatchAugmentation(auto_augment=False, padding=SHIFT)
     optimizer = torch.optim.AdamW(net.parameters(), lr, weight_decay=DECAY, fused=True)
-    best, kept, waited, returns, steps = 0.0, copy.deepcopy(net.state_dict()), 0, 0, 0
-    while returns < 2 and steps < MOST_STEPS:
+    best, kept, waited, drops, steps = 0.0, copy.deepcopy(net.state_dict()), 0, 0, 0
+    while drops < 2 and steps < MOST_STEPS:
         batches = random_batches(data, LOOK, BATCH, augment=augment, seed=1000 * seed + steps)
         train_one_epoch(net, nn.CrossEntropyLoss(), batches, "cpu", optimizer)
         steps += LOOK
@@ -63,7 +63,7 @@ def train_until_it_stops(
             best, kept, waited = now, copy.deepcopy(net.state_dict()), 0
         if waited == PATIENCE:
             net.load_state_dict(kept)
-            returns, waited = returns + 1, 0
+            drops, waited = drops + 1, 0
             for group in optimizer.param_groups:
                 group["lr"] /= DROP
     net.load_state_dict(kept)
@@ -148,18 +148,31 @@ def accuracies_of(results: dict[tuple, dict], rates: dict[tuple[int, str], float
     return record
 
 
+def trained() -> tuple[dict[tuple, dict], dict[tuple, dict]] | None:
+    """Tune and train at one size after the other; return what was tried, and what was chosen."""
+    tried, results = {}, {}
+    for size in SIZES:
+        tuning = [(size, SEEDS[0], name, lr) for name in RATES for lr in RATES[name]]
+        found = finished("data_rates", tuning, learn)
+        if found is None:
+            return None
+        rates = chosen_rates(found)
+        wanted = [(size, s, name, lr) for s in SEEDS[1:] for (_, name), lr in rates.items()]
+        more = finished("data", wanted, learn)
+        if more is None:
+            return None
+        tried |= found
+        results |= {job: found[job] for job in found if job[3] == rates[job[0], job[2]]} | more
+    return tried, results
+
+
 def main() -> None:
-    """Tune, train and write the record."""
-    tuning = [(n, SEEDS[0], name, lr) for n in SIZES for name in RATES for lr in RATES[name]]
-    tried = finished("data_rates", tuning, learn)
-    if tried is None:
+    """Train what is missing and write the record."""
+    done = trained()
+    if done is None:
         return
+    tried, results = done
     rates = chosen_rates(tried)
-    wanted = [(n, s, name, rates[n, name]) for s in SEEDS[1:] for n, name in rates]
-    results = finished("data", wanted, learn)
-    if results is None:
-        return
-    results |= {job: tried[job] for job in tried if job[3] == rates[job[0], job[2]]}
     nets = {name: build_network(name, (1, 28, 28), PATCH, dim=DIM, depth=DEPTH) for name in RATES}
     content = {
         "command": "python resources/experiments/data.py",
