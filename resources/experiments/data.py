@@ -96,35 +96,32 @@ def slope(by_size: dict[int, float]) -> float:
     return statistics.linear_regression(x, list(by_size.values())).slope
 
 
-def by_network(results: dict[tuple, dict]) -> dict[str, dict[int, dict[int, dict]]]:
-    """Return results as [network][seed][size], those seeds alone that have all sizes."""
-    found: dict[str, dict] = {name: {seed: {} for seed in SEEDS} for name in RATES}
-    for size in SIZES:
-        for (of, seed, name, _), result in results.items():
-            if of == size:
-                found[name][seed][size] = result
-    return {
-        name: {seed: runs for seed, runs in of.items() if len(runs) == len(SIZES)}
-        for name, of in found.items()
+def compared(results: dict[tuple, dict]) -> tuple[list[int], dict[str, dict[int, dict]]]:
+    """Return the sizes that one seed or more has for all networks, and test accuracy on them.
+
+    The accuracy is [network][seed][size], of those seeds alone that have all these sizes.
+    """
+    test = {job[:3]: found["test"] for job, found in results.items()}
+    common = {
+        seed: [size for size in SIZES if all((size, seed, name) in test for name in RATES)]
+        for seed in SEEDS
     }
+    sizes = max(common.values(), key=len)
+    seeds = [seed for seed in SEEDS if common[seed] == sizes]
+    by_network = {
+        name: {seed: {size: test[size, seed, name] for size in sizes} for seed in seeds}
+        for name in RATES
+    }
+    return sizes, by_network
 
 
-def slopes_of(found: dict[str, dict]) -> dict[str, dict]:
+def slopes_of(found: dict[str, dict[int, dict]]) -> dict[str, dict]:
     """Return each network's slope over seeds, and by how much the Mixer's is larger, paired."""
-    slopes = {
-        name: {
-            seed: slope({size: run["test"] for size, run in runs.items()})
-            for seed, runs in of.items()
-        }
-        for name, of in found.items()
-    }
-    record = {name: summary(list(of.values())) for name, of in slopes.items() if of}
+    slopes = {name: [slope(by_size) for by_size in of.values()] for name, of in found.items()}
+    record = {name: summary(of) for name, of in slopes.items()}
     for other in ("ResNet", "ViT"):
-        pairs = [
-            slopes["Mixer"][s] - slopes[other][s] for s in slopes["Mixer"] if s in slopes[other]
-        ]
-        if pairs:
-            record[f"Mixer - {other}"] = summary(pairs)
+        pairs = zip(slopes["Mixer"], slopes[other], strict=True)
+        record[f"Mixer - {other}"] = summary([mixer - one for mixer, one in pairs])
     return record
 
 
@@ -173,6 +170,7 @@ def main() -> None:
         return
     tried, results = done
     rates = chosen_rates(tried)
+    sizes, found = compared(results)
     nets = {name: build_network(name, (1, 28, 28), PATCH, dim=DIM, depth=DEPTH) for name in RATES}
     content = {
         "command": "python resources/experiments/data.py",
@@ -187,9 +185,10 @@ def main() -> None:
         "validation_images": 1000,
         "test_images": 2000,
         "seeds": sorted({job[1] for job in results}),
-        "tuning": [[*job, found["validation"]] for job, found in tried.items()],
+        "tuning": [[*job, one["validation"]] for job, one in tried.items()],
         "accuracy": accuracies_of(results, rates),
-        "slope_per_decade": slopes_of(by_network(results)),
+        "slope_sizes": sizes,
+        "slope_per_decade": slopes_of(found) if len(sizes) > 1 else {},
     }
     save_run(f"data_{DATA}", content, "cpu")
 
