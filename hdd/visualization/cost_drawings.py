@@ -21,13 +21,17 @@ def plot_products(rows: dict[str, Sequence[Product]], colors: Sequence[str]) -> 
         colors: of each row's results.
     """
     figure, panels = plt.subplots(len(rows), 1, figsize=(9, 2.4 * len(rows)))
+    longest = 0.0
     for axes, (title, products), color in zip(panels, rows.items(), colors, strict=True):
         left = 0.0
         for product in products:
-            left = _draw_product(axes, product, left, color) + 1.9
+            end = _draw_product(axes, product, left, color)
+            left = end + 1.9
+        longest = max(longest, end)
         axes.set_title(title, color=color)
-        axes.set(xlim=(-0.2, 26.4), ylim=(6.3, -1.2), aspect="equal")
         axes.axis("off")
+    for axes in panels:  # squares of one size in all rows, and room for the outermost lines
+        axes.set(xlim=(-0.2, longest + 0.2), ylim=(6.3, -1.2), aspect="equal")
     return figure
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from matplotlib import pyplot as plt
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 from torch import Tensor
@@ -17,6 +18,9 @@ SAME, DIFFERENT = "#BBD9EC", "#EBC4D9"
 # Colours without a meaning elsewhere: one for each of a few tokens, or sources.
 TINTS = ["#F5C55A", "#9AD0F0", "#A9D8C6", "#EBC4D9", "#BFBFBF"]
 SIDE = 6  # tokens across the maps on which mixers are drawn
+SHADES = plt.get_cmap("YlOrBr")(torch.linspace(0.1, 0.7, 9).tolist())  # of a window's tokens
+STRIP = SIDE + 1.3  # top of the channels below such a map
+WINDOW = {divmod(index, 3): to_hex(shade) for index, shade in enumerate(SHADES)}  # (i, j): colour
 
 
 def _paper(axes, width: tuple[float, float], height: tuple[float, float]) -> None:
@@ -200,7 +204,8 @@ def plot_three_mixers() -> Figure:
     _strip(cycle, [three[c % 3][2] for c in range(12)])
     cycle.set_title("循环混合：位移随通道\n轮流变化 | cycle: the offset\ncycles with the channel")
     _windows(window)
-    _strip(window, ["#E69F00"] * 12)
+    _strip(window, ["white"] * 12)
+    _window_in_each_channel(window)
     window.set_title(
         "窗口混合：各窗口共用\n一个词元 MLP | window: one token MLP\nshared by all windows"
     )
@@ -229,11 +234,11 @@ def _arrows(axes, sources: list[tuple[int, int, str]]) -> None:
 
 def _windows(axes) -> None:
     half = SIDE // 2
-    _tokens(axes, {(i, j): "#F7DDA5" for i in range(half) for j in range(half)})
+    _tokens(axes, WINDOW)
     for i in range(0, SIDE, half):
         for j in range(0, SIDE, half):
             axes.add_patch(Rectangle((j, i), half, half, fill=False, ec="black", lw=2))
-    axes.add_patch(Rectangle((2, 2), 1, 1, fc="#E69F00", ec="black", lw=2.5))
+    axes.add_patch(Rectangle((2, 2), 1, 1, fill=False, ec="black", lw=2.5))
     dashed = {"fill": False, "ec": ACCENT, "lw": 2.5, "ls": "--"}
     axes.add_patch(Rectangle((1, 1), half, half, **dashed))
     paper = {"fc": EMPTY, "ec": "none", "pad": 1}
@@ -245,7 +250,7 @@ def _strip(axes, colors: list[str]) -> None:
     """Draw the output token's channels, each in the colour of the token it comes from."""
     width = SIDE / len(colors)
     for index, color in enumerate(colors):
-        place = (index * width, SIDE + 1.3)
+        place = (index * width, STRIP)
         axes.add_patch(Rectangle(place, width, 0.8, fc=color, ec="white", lw=1))
     axes.text(
         SIDE / 2,
@@ -256,6 +261,16 @@ def _strip(axes, colors: list[str]) -> None:
         fontsize=11,
     )
     _paper(axes, (-0.4, SIDE + 0.4), (-0.2, SIDE + 2.3))
+
+
+def _window_in_each_channel(axes, channels: int = 12) -> None:
+    """Draw the window's tokens, small, in each channel of the strip: all of them are mixed."""
+    width, height = 0.84 * SIDE / channels / 3, 0.8 / 3
+    for channel in range(channels):
+        left = (channel + 0.08) * SIDE / channels
+        for (i, j), color in WINDOW.items():
+            place = (left + j * width, STRIP + i * height)
+            axes.add_patch(Rectangle(place, width, height, fc=color, ec="none"))
 
 
 # ------------------------------------------------------------------------- another resolution
@@ -328,8 +343,8 @@ def plot_moved_unit(old: Tensor, tiles: Tensor, wide: Tensor) -> Figure:
         for spine in axes.spines.values():
             spine.set_visible(True)
     panels[0].set_title("原来的单元\n4 × 4 | the old unit\n4 × 4")
-    panels[1].set_title("平铺：四个单元 | tiled: four", loc="left")
-    panels[2].set_title("各 8 × 8 | units, 8 × 8", loc="left")
+    # Over the middle of both columns: a panel is 1 wide, the gap to the next about 0.1.
+    panels[1].set_title("平铺：四个单元\n各 8 × 8 | tiled: four units,\n8 × 8 each", x=1.05)
     zh, en = (
         "拉伸：一个单元，8 × 8\n（随后除以 4）",
         "stretched: one unit, 8 × 8\n(then divided by 4)",
