@@ -21,6 +21,7 @@ def plot_products(rows: dict[str, Sequence[Product]], colors: Sequence[str]) -> 
         colors: of each row's results.
     """
     figure, panels = plt.subplots(len(rows), 1, figsize=(9, 2.4 * len(rows)))
+    figure.set_layout_engine("constrained", h_pad=0.1)  # titles keep off the edge
     longest = 0.0
     for axes, (title, products), color in zip(panels, rows.items(), colors, strict=True):
         left = 0.0

@@ -191,7 +191,8 @@ def plot_permuted_bars(
 # -------------------------------------------------------------------- mixers without a size
 def plot_three_mixers() -> Figure:
     """Draw from which tokens an output token takes which channels: shift, cycle and window."""
-    figure, (shift, cycle, window) = plt.subplots(1, 3, figsize=(9.6, 4.6))
+    figure, (shift, cycle, window) = plt.subplots(1, 3, figsize=(9.6, 4.8))
+    figure.set_layout_engine("constrained", h_pad=0.15)  # titles of two lines keep off the edge
     steps = ((-1, 0), (1, 0), (0, -1), (0, 1))
     four = [(*step, color) for step, color in zip(steps, TINTS[:4], strict=True)]
     _arrows(shift, four)

@@ -26,6 +26,14 @@ def test_a_product_shows_a_square_for_each_number_and_the_count():
         assert axes.get_title() == title
 
 
+def test_nothing_of_a_long_row_is_cut_off():
+    product = ("$A$", (4, 4), "$V$", (4, 3), "$Y$")
+    figure = plot_products({"短 | short": [product], "长 | long": [product] * 3}, ["blue", "red"])
+    ends = [max(p.get_x() + p.get_width() for p in axes.patches) for axes in figure.axes]
+    assert all(axes.get_xlim()[1] > max(ends) for axes in figure.axes)
+    assert len({axes.get_xlim() for axes in figure.axes}) == 1
+
+
 def test_each_step_travels_twice_and_fusion_saves_the_trips_between():
     apart, together = plot_trips(["缩放 | scale", "加 | add", "GELU"], "合一 | all").axes
     arrows = [

@@ -49,5 +49,5 @@ def test_hidden_units_lie_between():
 
 
 def test_without_weights_a_stack_of_two_kinds():
-    _, words = drawn(Mixing("混用 | hybrid", "两种 | two kinds"))
+    _, words = drawn(Mixing("交替 | hybrid", "两种 | two kinds"))
     assert words.count("注意力 | attention") == words.count("词元 MLP | token MLP") == 2

@@ -35,6 +35,21 @@ def test_three_mixers_have_a_panel_each():
     assert all(" | " in axes.get_title() for axes in figure.axes)
 
 
+def test_each_channel_of_a_window_comes_from_all_its_tokens():
+    window = drawings.plot_three_mixers().axes[2]
+    above = {p.get_facecolor() for p in window.patches if p.get_x() < 3 and p.get_y() < 3}
+    strip = [p.get_facecolor() for p in window.patches if p.get_y() > drawings.SIDE]
+    coloured = [color for color in strip if color[:3] != (1, 1, 1)]
+    assert len(coloured) == 12 * 9
+    assert len(set(coloured)) == 9
+    assert set(coloured) <= above
+
+
+def test_the_title_of_tiled_units_is_in_one_piece():
+    figure = drawings.plot_moved_unit(torch.randn(4, 4), torch.randn(4, 8, 8), torch.randn(8, 8))
+    assert sum(axes.get_title() != "" for axes in figure.axes) == 3
+
+
 def test_missing_columns_are_marked():
     figure = drawings.plot_weights_that_fit()
     marks = [sum(t.get_text() == "?" for t in axes.texts) for axes in figure.axes]
