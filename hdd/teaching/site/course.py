@@ -118,11 +118,13 @@ def said(text: str, language: str) -> str:
 def in_language(notebook: nbformat.NotebookNode, language: str) -> nbformat.NotebookNode:
     """Return a copy with the cells, outputs and comments of one language.
 
-    What only makes sense in a running notebook goes: the buttons, verdicts on empty answers.
+    What only makes sense in a running notebook goes: the buttons, verdicts on empty answers, and
+    the frame of the explorer, which the site shows itself.
     """
     (other,) = set(LANGUAGES) - {language}
     copy = nbformat.from_dict(notebook)
-    copy.cells = [cell for cell in copy.cells if other not in cell.metadata.get("tags", [])]
+    left_out = {other, "explorer"}
+    copy.cells = [cell for cell in copy.cells if not left_out & set(cell.metadata.get("tags", []))]
     for cell in copy.cells:
         if cell.cell_type == "code":
             is_check = re.search(r"^check\(", cell.source, flags=re.M) is not None
