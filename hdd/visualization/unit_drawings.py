@@ -177,7 +177,7 @@ def plot_dependence_grids(
         cmap = SIGNED if matrix.min() < 0 else AMOUNT
         limit = float(off.quantile(0.995))
         image = show_maps(axis, matrix.unflatten(1, grid), grid[1], limit, cmap)
-        figure.colorbar(image, ax=axis, location="bottom", shrink=0.9, aspect=14)
+        figure.colorbar(image, ax=axis, location="bottom", shrink=0.8, aspect=13)
         axis.set_title(name, fontsize=11)
     return figure
 
