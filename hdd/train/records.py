@@ -126,9 +126,12 @@ def load_runs(prefix: str) -> list[dict[str, Any]]:
 
 
 def mean_and_range(values: Sequence[float]) -> str:
-    """Return "mean (smallest-largest)" of what several seeds gave, with one decimal each."""
-    mean, low, high = statistics.mean(values), min(values), max(values)
-    return f"{mean:.1f} ({low:.1f}-{high:.1f})"
+    """Return "mean (smallest–largest)" of what several seeds gave, with one decimal each.
+
+    Where all round to the same number, that number stands alone.
+    """
+    mean, low, high = (f"{f(values):.1f}" for f in (statistics.mean, min, max))
+    return mean if low == high else f"{mean} ({low}–{high})"
 
 
 def load_weights(name: str) -> dict[str, Tensor]:

@@ -124,7 +124,7 @@ def plot_sharing(tokens: int = 4) -> Figure:
         ("所有位置共用 | shared by all", shared, "4"),
         ("注意力 | attention", None, "—"),
     ]
-    figure, row = plt.subplots(1, 4, figsize=(9, 3.3))
+    figure, row = plt.subplots(1, 4, figsize=(9, 3.5))
     for axes, (name, numbers, count) in zip(row, panels, strict=True):
         _weights(axes, numbers, tokens)
         text = f"不同的权重：{count} | different weights: {count}"
@@ -133,7 +133,11 @@ def plot_sharing(tokens: int = 4) -> Figure:
         axes.set_title(name, fontsize=SIZE)
         axes.text(tokens / 2, tokens + 0.75, text, ha="center", va="center", fontsize=SIZE - 0.5)
         axes.text(tokens / 2, -0.3, "输入 | input", ha="center", va="center", color=OTHER)
-        _paper(axes, (-0.75, tokens + 0.4), (-0.6, tokens + 1.1))
+        _paper(axes, (-0.75, tokens + 0.4), (-0.6, tokens + 2.0))
+    meaning = "a 词元自己　b 来自词元 0\nc 写到词元 0　d 经过平均"
+    meaning += " | a: itself, b: from token 0\nc: to it, d: by the mean"
+    look = {"ha": "center", "va": "top", "fontsize": 9.5}
+    row[2].text(tokens / 2, tokens + 1.15, meaning, **look)
     row[0].text(
         -0.4, tokens / 2, "输出 | output", ha="center", va="center", rotation=90, color=OTHER
     )
@@ -192,7 +196,8 @@ def _board(axes: plt.Axes, layers: Tensor) -> None:
             axes.add_patch(Rectangle((j, i), 1, 1, fc=color, ec=EDGE))
             text = axes.text(j + 0.5, i + 0.5, f"{number}", ha="center", va="center")
             text.set(fontsize=SIZE, zorder=3)
-    _arrow(axes, (side - 0.3, side - 0.3), (0.55, 0.55), ACCENT, alpha=0.45)
+    # Between the digits of the diagonal and those beside it.
+    _arrow(axes, (side - 0.25, side - 0.75), (0.75, 0.25), ACCENT, alpha=0.6)
     _paper(axes, (-0.1, side + 0.1), (-0.1, side + 0.1))
 
 

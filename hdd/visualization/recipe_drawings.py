@@ -6,7 +6,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from hdd.train.schedule import warmup_cosine
 from hdd.visualization.patches import show_image
 from hdd.visualization.style import ACCENT, CHANNEL, OTHER, STEM, TOKEN
 
@@ -58,11 +57,17 @@ def averaged(path: Tensor, decay: float) -> Tensor:
     return torch.stack(averages)
 
 
-def plot_paths(steps: int = 60, rate: float = 0.6, noise: float = 0.7, seed: int = 4) -> Figure:
-    """Draw a noisy descent with a constant rate and its average, and one whose rate falls."""
+def plot_paths(shares: Tensor, rate: float = 0.6, noise: float = 0.7, seed: int = 4) -> Figure:
+    """Draw a noisy descent with a constant rate and its average, and one whose rate falls.
+
+    Args:
+        shares: the falling rates as a share of `rate`, (T,).
+        rate: the largest learning rate.
+        noise: standard deviation of what is added to each gradient.
+        seed: of the noise, the same for both.
+    """
     figure, panels = plt.subplots(1, 2, figsize=(9, 3.6), sharex=True, sharey=True)
-    constant = noisy_path(torch.ones(steps), rate, noise, seed)
-    shares = torch.tensor([warmup_cosine(t, steps) for t in range(steps)])
+    constant = noisy_path(torch.ones(len(shares)), rate, noise, seed)
     falling = noisy_path(shares, rate, noise, seed)
     lines = [
         (panels[0], constant, OTHER, "权重 | weights"),

@@ -137,17 +137,21 @@ def plot_by_hand(first: Tensor, second: Tensor, x: Tensor) -> Figure:
         (second, middle, "$W_2$", _signed(second)),
         ((second @ h)[:, None], middle, "$W_2h$", None),
     ]
-    left, places = 0.0, []
+    left, gap, places = 0.0, 1.2, []
     for values, top, name, fill in parts:
         draw_table(axes, values, left, top, fill)
         axes.text(left + values.shape[1] / 2, top - 0.55, name, ha="center", va="center")
         places.append(left)
-        left += values.shape[1] + 1.5
+        left += values.shape[1] + gap
         if name != "$W_2h$":
-            axes.text(left - 0.75, units / 2, "→", ha="center", va="center", fontsize=14)
+            axes.text(left - gap / 2, units / 2, "→", ha="center", va="center", fontsize=14)
+    for text in axes.texts:
+        if "." in text.get_text():  # "−0.16" has to fit into a square
+            text.set_fontsize(9)
     _frames(axes, places[1], 0, tokens, units, down=True)
     _frames(axes, places[4], middle, units, tokens, down=False)
-    _paper(axes, (-0.3, left - 1.2), (-1.0, units + 0.2))
+    _paper(axes, (-0.3, left - gap + 0.3), (-1.0, units + 0.2))
+    axes.set_title("手写的答案：每条通路一对反相单元 | By hand: an opposite pair for every path")
     return figure
 
 
@@ -157,31 +161,41 @@ def plot_hand_and_trained(rows: Sequence[tuple[str, Tensor, Tensor]]) -> Figure:
     Args:
         rows: (name, W1 (D_S, S), W2 (S, D_S)) of each; units in the order of their pairs.
     """
-    figure, panels = plt.subplots(len(rows), 3, figsize=(9, 5), width_ratios=[1, 2, 1.15])
+    figure, panels = plt.subplots(len(rows), 3, figsize=(9, 6), width_ratios=[1, 2, 1.15])
     for row, (name, first, second) in zip(panels, rows, strict=True):
-        product = second @ first
-        for axes, values, title in zip(
-            row, (first, second, product), ("$W_1$", "$W_2$", "$W_2W_1$"), strict=True
-        ):
-            limit = 1.0 if values is not product else 2.0
-            axes.imshow(values.numpy(), cmap=SIGNED, vmin=-limit, vmax=limit)
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set_visible(False)
-            axes.set_title(title)
+        weights, _ = _weights(row[0], first, 1.0), _weights(row[1], second, 1.0)
+        product = _weights(row[2], second @ first, 2.0)
         for k in range(len(first) // 2):
             edge = {"fill": False, "ec": PAIR_COLORS[k % 4], "lw": 2.4, "clip_on": False}
             row[0].add_patch(Rectangle((-0.5, 2 * k - 0.5), first.shape[1], 2, **edge))
             row[1].add_patch(Rectangle((2 * k - 0.5, -0.5), 2, len(second), **edge))
-        for (i, j), value in zip(
-            torch.cartesian_prod(*[torch.arange(len(product))] * 2).tolist(),
-            product.flatten().tolist(),
-            strict=True,
-        ):
+        _entries(row[2], second @ first)
+        zh, en = name.split(" | ")
+        row[0].set(title="$W_1$", xlabel="输入词元 | input token")
+        row[0].set_ylabel(f"{zh}\n单元 | {en}\nunit")
+        row[1].set(title="$W_2$", ylabel="输出词元 | output token", xlabel="单元 | unit")
+        row[2].set(title="$W_2W_1$", ylabel="输出词元 | output token")
+        row[2].set_xlabel("输入词元 | input token")
+    bar = {"location": "bottom", "shrink": 0.7, "aspect": 30}
+    figure.colorbar(weights, ax=panels[:, :2], label="权重 | weight", **bar)
+    figure.colorbar(product, ax=panels[:, 2], label="$W_2W_1$", **bar | {"aspect": 15})
+    return figure
+
+
+def _weights(axes, values: Tensor, limit: float):
+    """Draw a matrix in colours from -limit to limit; return the image, for a colour bar."""
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    return axes.imshow(values.numpy(), cmap=SIGNED, vmin=-limit, vmax=limit)
+
+
+def _entries(axes, values: Tensor) -> None:
+    """Write the numbers of a matrix with entries up to about 2 onto its picture."""
+    for i, row in enumerate(values.tolist()):
+        for j, value in enumerate(row):
             color = "white" if abs(value) > 1.2 else "black"
             text = f"{value:.1f}".replace("-0.0", "0.0").replace("-", "−")
-            row[2].text(j, i, text, ha="center", va="center", color=color)
-        row[0].set_ylabel(name)
-    return figure
+            axes.text(j, i, text, ha="center", va="center", color=color)
 
 
 def plot_bottleneck(axes: plt.Axes, tokens: int, hidden: int) -> None:
@@ -205,7 +219,7 @@ def plot_pairs(maps: Tensor, pairs: Sequence[tuple[int, int]], cosine: Tensor) -
 
     Args:
         maps: (D_S, h, w), rows of W1 on the grid.
-        pairs: eight pairs of units at most.
+        pairs: eight pairs of units, the most opposite first.
         cosine: of every two units, (D_S, D_S).
     """
     h, w = maps.shape[1:]
@@ -221,6 +235,8 @@ def plot_pairs(maps: Tensor, pairs: Sequence[tuple[int, int]], cosine: Tensor) -
             spine.set(visible=True, color=PAIR_COLORS[0], linewidth=2.5)
         value = f"{cosine[i, j]:.2f}".replace("-0.00", "0.00").replace("-", "−")
         axes.set_xlabel(f"余弦 {value} | cosine {value}")
+    title = "同框的两个单元：前几对正好相反 | Two units a frame: the first pairs are opposite"
+    figure.suptitle(title)
     return figure
 
 

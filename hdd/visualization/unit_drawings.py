@@ -94,16 +94,16 @@ def plot_captioned_units(maps: Tensor, captions: Sequence[str], others: Tensor) 
 def plot_scale(maps: Sequence[Tensor], values: Sequence[float], names: Sequence[str]) -> Figure:
     """Draw maps (h, w) above the line of numbers from -1 to 1, each at its value."""
     figure, axes = plt.subplots(figsize=(9, 3.2))
-    axes.set(xlim=(-1.2, 1.2), ylim=(-0.25, 1.45))
-    axes.axhline(0, color=OTHER, lw=1.5)
+    axes.set(xlim=(-1.2, 1.2), ylim=(0, 1.45), xticks=(-1, 0, 1), yticks=[])
+    axes.set_xlabel("平滑度 | smoothness")
+    axes.spines["left"].set_visible(False)
     size = 0.3
     for one, value, name in zip(maps, values, names, strict=True):
         inset = axes.inset_axes((value - size / 2, 0.42, size, 0.75), transform=axes.transData)
         _map(inset, one)
         inset.set_title(name, fontsize=10.5)
         axes.plot([value, value], [0, 0.36], color=TOKEN, lw=1.2)
-        axes.text(value, -0.06, f"{value:.2f}".replace("-", "−"), ha="center", va="top")
-    axes.axis("off")
+        axes.text(value + 0.02, 0.18, f"{value:.2f}".replace("-", "−"), va="center")
     return figure
 
 
@@ -128,14 +128,26 @@ def plot_borders(token: int) -> Figure:
     draw_table(axes, total, 8.2, 3.6, color(total))
     axes.add_patch(Rectangle((token, 0), 1, 3, fill=False, ec=ACCENT, lw=2.5))
     axes.add_patch(Rectangle((8.2 + token, 3.6), 1, 1, fill=False, ec=ACCENT, lw=2.5))
-    names = [(2, "三个单元 | three units"), (6.1, f"词元 {token + 1} | token {token + 1}")]
+    names = [(2, "三个单元读取 | the units read"), (6.1, "写入 | they write")]
     for x, name in [*names, (10.2, "乘积 | products")]:
-        axes.text(x, -0.35, name, ha="center", fontsize=12)
-    for x, y, sign in ((4.8, 1.5, "×"), (7.4, 1.5, "="), (7.5, 4.1, "和 | sum")):
-        axes.text(x, y, sign, ha="center", va="center", fontsize=13)
-    axes.set(xlim=(-0.3, 12.5), ylim=(4.8, -0.9), aspect="equal")
+        axes.text(x, -1.0, name, ha="center", fontsize=12)
+    signs = [(4.8, 1.5, "逐行\n× | row\nby row\n×"), (7.4, 1.5, "="), (7.5, 4.1, "和 | sum")]
+    for x, y, sign in signs:
+        axes.text(x, y, sign, ha="center", va="center", fontsize=12)
+    _number_borders(axes, token)
+    axes.set(xlim=(-1.6, 12.5), ylim=(4.8, -1.5), aspect="equal")
     axes.axis("off")
     return figure
+
+
+def _number_borders(axes: plt.Axes, token: int) -> None:
+    """Number the units and the tokens of `plot_borders`, both from 1 as in the text beside it."""
+    look = {"ha": "center", "va": "center", "color": OTHER}
+    for unit in range(3):
+        axes.text(-0.8, unit + 0.5, f"单元 {unit + 1} | unit {unit + 1}", **look)
+    columns = [(5.6, token), *[(left + other, other) for left in (0, 8.2) for other in range(4)]]
+    for left, other in columns:
+        axes.text(left + 0.5, -0.35, f"词元 {other + 1} | token\n{other + 1}", **look)
 
 
 def plot_growing_sum(
@@ -159,11 +171,13 @@ def plot_dependence_grids(
 
     Matrices without a negative entry are amounts. The diagonal does not set the colours.
     """
-    figure, axes = plt.subplots(1, len(matrices), figsize=(9, 3.7))
+    figure, axes = plt.subplots(1, len(matrices), figsize=(9, 4.3))
     for axis, matrix, name in zip(axes, matrices, names, strict=True):
         off = matrix[~torch.eye(len(matrix), dtype=torch.bool)].abs()
         cmap = SIGNED if matrix.min() < 0 else AMOUNT
-        show_maps(axis, matrix.unflatten(1, grid), grid[1], float(off.quantile(0.995)), cmap)
+        limit = float(off.quantile(0.995))
+        image = show_maps(axis, matrix.unflatten(1, grid), grid[1], limit, cmap)
+        figure.colorbar(image, ax=axis, location="bottom", shrink=0.8, aspect=13)
         axis.set_title(name, fontsize=11)
     return figure
 

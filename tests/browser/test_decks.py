@@ -8,8 +8,6 @@ from hdd.teaching.site.pages import Site
 from hdd.teaching.site.slides import MOST, deck, mistakes
 
 STEMS = sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
-# Their texts for slides are still to be written.
-UNFINISHED = {stem for stem in STEMS if stem[:2] in {"03", "04", "05"}}
 SMALLEST = 28  # pixels of text at a height of 700; that of figures is known when decks are built
 # Looks at the slide that is shown: what reaches over its edges or out of its own box, small text.
 MEASURE = """([smallest]) => {
@@ -35,13 +33,7 @@ MEASURE = """([smallest]) => {
 }"""
 
 
-def stems(strict):
-    """Return a parameter a lesson; those without texts for slides are expected to fail."""
-    marks = pytest.mark.xfail(reason="its texts for slides are not written yet", strict=strict)
-    return [pytest.param(s, marks=marks) if s in UNFINISHED else s for s in STEMS]
-
-
-@pytest.mark.parametrize("stem", stems(strict=True))
+@pytest.mark.parametrize("stem", STEMS)
 def test_deck_keeps_its_limits(lessons, stem):
     (lesson,) = (one for one in lessons if one.stem == stem)
     both = [deck(Site(lessons, language), lesson) for language in LANGUAGES]
@@ -60,7 +52,7 @@ def test_deck_keeps_its_limits(lessons, stem):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("stem", stems(strict=False))
+@pytest.mark.parametrize("stem", STEMS)
 def test_no_slide_overflows(decks, window, stem, language):
     page = window.open(decks / language / f"{stem}.html")
     page.wait_for_function("window.Reveal?.isReady()")

@@ -255,7 +255,8 @@ class TestProvenance:
 
 
 def test_mean_and_range():
-    assert records.mean_and_range([1.0, 2.0, 4.5]) == "2.5 (1.0-4.5)"
+    assert records.mean_and_range([1.0, 2.0, 4.5]) == "2.5 (1.0–4.5)"
+    assert records.mean_and_range([100.0, 99.99, 100.0]) == "100.0"
 
 
 @pytest.mark.parametrize("content", [b"[]", b"null", b"{", b""])

@@ -54,6 +54,8 @@ def test_as_many_letters_as_different_weights():
     assert [len(found) for found in colors] == [16, 7, 4, 1]
     offset = torch.tensor([ord(letter) for letter in letters(panels[1])]).reshape(4, 4)
     assert torch.equal(offset[1:, 1:], offset[:-1, :-1])
+    meaning = texts(panels[2])[-1]  # of each letter
+    assert all(f"{letter}: " in meaning for letter in letters(panels[2]))
 
 
 def test_far_apart_marks_what_two_layers_reach_and_draws_means():

@@ -63,6 +63,8 @@ def test_products_show_their_numbers():
     product = figure.axes[2]
     assert [float(word) for word in words(product)] == (2 * P).flatten().tolist()
     assert len(frames(figure.axes[0])) == 4
+    assert all(figure.axes[k].images[0].colorbar for k in (3, 5))
+    assert all(axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes[:6])
 
 
 def test_a_bottleneck_has_a_line_from_every_token_to_every_unit():

@@ -3,6 +3,7 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.patches import Rectangle
 
+from hdd.teaching.language import split
 from hdd.visualization import unit_drawings as drawings
 from hdd.visualization.style import AMOUNT, SIGNED
 
@@ -47,7 +48,8 @@ def test_captions_stand_under_the_learned_maps_alone():
 def test_maps_stand_above_their_values():
     figure = drawings.plot_scale([torch.randn(4, 4)] * 2, [-0.5, 0.8], ["a", "b"])
     (axes,) = (one for one in figure.axes if not one.images)
-    assert [line.get_xdata()[0] for line in axes.lines[1:]] == [-0.5, 0.8]
+    assert [line.get_xdata()[0] for line in axes.lines] == [-0.5, 0.8]
+    assert axes.get_xticks().tolist() == [-1, 0, 1]
     assert [text.get_text() for text in axes.texts] == ["−0.50", "0.80"]
 
 
@@ -57,6 +59,9 @@ def test_three_borders_add_up_to_what_is_near(token):
     numbers = [text.get_text().replace("−", "-") for text in axes.texts]
     numbers = [int(word) for word in numbers if word.lstrip("-").isdigit()]
     assert numbers[-4:] == [3 - 2 * abs(token - other) for other in range(4)]
+    words = [split(text.get_text())[0] for text in axes.texts]
+    assert [word for word in words if word.startswith("单元")] == ["单元 1", "单元 2", "单元 3"]
+    assert words.count(f"词元 {token + 1}") == 3  # of the readings, the writings, the products
 
 
 def test_the_own_place_is_framed():
@@ -69,7 +74,9 @@ def test_the_own_place_is_framed():
 def test_amounts_and_signed_weights_have_their_colours():
     signed = torch.randn(6, 6)
     figure = drawings.plot_dependence_grids([signed, signed.abs()], ["a", "b"], (2, 3))
-    assert [axes.images[0].get_cmap().name for axes in figure.axes] == [SIGNED, AMOUNT]
+    shown = [axes.images[0] for axes in figure.axes if axes.images]
+    assert [image.get_cmap().name for image in shown] == [SIGNED, AMOUNT]
+    assert all(image.colorbar for image in shown)
 
 
 def test_a_frame_marks_its_moment():

@@ -20,22 +20,25 @@ def _batch():
 
 def _test_cutmix(answer):
     images, targets, partner, box = _batch()
-    top, bottom, left, right = box
     result = call(answer, images, targets, partner, box)
     if not isinstance(result, tuple) or len(result) != 2:
         raise Wrong(
             "要返回两样：混合后的图像和混合后的目标 | return two things: the mixed images and the"
             " mixed targets"
         )
-    mixed = images.clone()
-    mixed[:, :, top:bottom, left:right] = images[partner][:, :, top:bottom, left:right]
-    swapped = images.clone()
+    _compare_images(result[0], images, partner, box)
+    _compare_targets(result[1], targets, partner, box)
+
+
+def _compare_images(mixed, images, partner, box):
+    top, bottom, left, right = box
+    pasted, swapped, inside_out = images.clone(), images.clone(), images[partner]
+    pasted[:, :, top:bottom, left:right] = images[partner][:, :, top:bottom, left:right]
     swapped[:, :, left:right, top:bottom] = images[partner][:, :, left:right, top:bottom]
-    inside_out = images[partner]
     inside_out[:, :, top:bottom, left:right] = images[:, :, top:bottom, left:right]
     close(
-        result[0],
         mixed,
+        pasted,
         axes="B C_in H W",
         mistakes={
             "行和列反了：`box` 先给出行的范围 | rows and columns are swapped: `box` gives the rows"
@@ -44,10 +47,14 @@ def _test_cutmix(answer):
             " pixels inside the box come from the other image": inside_out,
         },
     )
+
+
+def _compare_targets(mixed, targets, partner, box):
+    top, bottom, left, right = box
     share = (bottom - top) * (right - left) / (10 * 8)
     other = targets[partner]
     close(
-        result[1],
+        mixed,
         (1 - share) * targets + share * other,
         axes="B K",
         mistakes={
