@@ -1,4 +1,4 @@
-"""The claims table: verdicts, links and figures are those of `resources/claims.json`.
+"""The tables of claims: verdicts, certainty, links and figures are those of `resources/claims.json`.
 
 Each claim names the notebook sections that test it, and the recorded figures that its row quotes.
 A path leads through a record to the figure; "*" stands for all members of a list. What a path ends
@@ -26,13 +26,27 @@ def markdown(path, language):
     return [cell.source for cell in cells if language in cell.metadata.get("tags", [])]
 
 
-def rows(language):
-    """Return the cells of each row of the table in notebook 17, by the number of the claim."""
+SECTIONS = {
+    "certain": ("确定", "Certain"),
+    "hint": ("有迹象", "Hints"),
+    "unknown": ("不知道", "Unknown"),
+}
+
+
+def tables(language):
+    """Return for each section of notebook 17 with claims the cells of its rows, by claim."""
+    found = {}
     for text in markdown(ROOT / "notebooks" / "17_verdicts.ipynb", language):
-        found = re.findall(r"^\| (\d+) \|(.*)\|$", text, flags=re.M)
-        if found:
-            return {int(number): [c.strip() for c in row.split(" | ")] for number, row in found}
-    raise AssertionError("Notebook 17 has no table of claims.")
+        for sure, names in SECTIONS.items():
+            if re.search(rf"^## \d\. ({'|'.join(names)})$", text, flags=re.M):
+                lines = re.findall(r"^\| (\d+) \|(.*)\|$", text, flags=re.M)
+                found[sure] = {int(n): [c.strip() for c in row.split(" | ")] for n, row in lines}
+    return found
+
+
+def rows(language):
+    """Return the cells of each claim's row, by the number of the claim."""
+    return {n: row for table in tables(language).values() for n, row in table.items()}
 
 
 def figure(node, path):
@@ -63,7 +77,12 @@ def claim(request):
 
 
 def test_every_claim_has_a_row(language):
-    assert [claim["claim"] for claim in CLAIMS] == list(rows(language)) == list(range(1, 20))
+    assert [claim["claim"] for claim in CLAIMS] == sorted(rows(language)) == list(range(1, 20))
+
+
+def test_every_claim_stands_where_its_certainty_says(language):
+    for sure, table in tables(language).items():
+        assert list(table) == [one["claim"] for one in CLAIMS if one["certainty"] == sure]
 
 
 def test_verdict(claim, language):

@@ -9,7 +9,7 @@ from hdd.models.nn_utils import count_trainable_parameter
 
 # Width and depth with which each has about 1.1 M parameters on CIFAR-10.
 SIZES = {"cnn": (32, 2), "vit": (128, 5), "flat": (285, 2)}
-# What notebooks 08 and 09 compare: a Mixer, and baselines of its size with so many blocks a stage,
+# What several notebooks compare: a Mixer, and baselines of its size with so many blocks a stage,
 # blocks, or hidden layers; their widths follow from the number of parameters.
 DEPTHS = {"ResNet": ("cnn", 1), "ViT": ("vit", 2), "flat MLP": ("flat", 2)}
 NETWORKS = ("Mixer", *DEPTHS)

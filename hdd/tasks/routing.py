@@ -4,6 +4,8 @@ A routing says, for each output token, which input token it copies. Whoever lear
 in its weights: they can be read off and scored.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -75,9 +77,21 @@ def mixer_block(grid: tuple[int, int]) -> MixerBlock:
     return MixerBlock(tokens, CHANNELS, 2 * tokens, 4 * CHANNELS)
 
 
-def train_routing(
+def train_routing(net: nn.Module, source: Tensor, **options) -> list[float]:
+    """Teach `net` a routing; return each step's loss: `train_task` whose task is x[:, source].
+
+    Args:
+        net: (B, S, C) -> (B, S, C), what is trained, in place.
+        source: (S,), from `routing`.
+        options: those of `train_task`.
+    """
+    return train_task(net, len(source), lambda x: x[:, source], **options)
+
+
+def train_task(
     net: nn.Module,
-    source: Tensor,
+    tokens: int,
+    task: Callable[[Tensor], Tensor],
     *,
     optimizer: str = "adam",
     steps: int = 400,
@@ -85,26 +99,31 @@ def train_routing(
     lr: float = 1e-2,
     seed: int = 0,
 ) -> list[float]:
-    """Teach `net` (B, S, C) -> (B, S, C), C = CHANNELS, a routing; return each step's loss.
+    """Teach `net` (B, S, C) -> (B, S, C), C = CHANNELS, to give what `task` gives.
 
     The tokens are noise of mean 0 and variance 1, new ones at every step. The loss is the mean
-    squared error, so 1 is what the answer 0 costs, and 0.5 means that half does not arrive.
+    squared error: the answer 0 costs 1 if the task is a routing, and 0.5 means that half does not
+    arrive.
 
     Args:
         net: what is trained, in place.
-        source: (S,), from `routing`.
+        tokens: S.
+        task: gives the targets (B, S, C) for tokens x (B, S, C).
         optimizer: "adam", or "muon" for the matrices.
         steps: of the optimizer; for its rate see `one_cycle`.
         images: B, samples a step.
         lr: the highest rate.
         seed: of the samples.
+
+    Returns:
+        each step's loss.
     """
     generator, losses = torch.Generator().manual_seed(seed), []
 
     def draw() -> tuple[Tensor, Tensor]:
-        noise = torch.randn(images, len(source), CHANNELS, generator=generator)  # (B, S, C)
+        noise = torch.randn(images, tokens, CHANNELS, generator=generator)  # (B, S, C)
         x = functional.layer_norm(noise, (CHANNELS,))
-        return x, x[:, source]
+        return x, task(x)
 
     def loss(outputs: Tensor, targets: Tensor) -> Tensor:
         value = functional.mse_loss(outputs, targets)

@@ -120,7 +120,12 @@ def main(argv: list[str] | None = None) -> int:
 def _join_processes(preferred: str) -> torch.device:
     """Return this process's device; under torchrun, meet the other processes first."""
     names = [name.strip() for name in preferred.split(",")]
-    return meet(names) if "RANK" in os.environ else get_device(names)
+    if "RANK" in os.environ:
+        return meet(names)
+    try:
+        return get_device(names)
+    except ValueError as error:
+        raise ValueError(f"--device {preferred}: {error}") from None
 
 
 def _train(recipe: Recipe, device: torch.device, options: argparse.Namespace, command: str) -> None:

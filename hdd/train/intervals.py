@@ -1,4 +1,4 @@
-"""What several seeds say together: a mean with a 95 % interval of Student's t."""
+"""What several seeds say together: means and differences, with 95 % intervals of Student's t."""
 
 import math
 import statistics
@@ -42,3 +42,63 @@ def summary(values: Sequence[float], digits: int = 2) -> dict[str, Any]:
         "interval": interval,
         "values": rounded,
     }
+
+
+def difference(first: Sequence[float], second: Sequence[float]) -> dict[str, Any]:
+    """Return mean(first) - mean(second), its 95 % interval and its two-sided p (Welch's t test).
+
+    Raises:
+        ValueError: fewer than two values on a side, or no spread on either.
+    """
+    spreads = [(half_width(v) and statistics.variance(v) / len(v)) for v in (first, second)]
+    if not sum(spreads):
+        raise ValueError("All values are equal: no spread to compare with. Fix: other seeds.")
+    freedom = sum(spreads) ** 2 / sum(
+        s**2 / (len(v) - 1) for s, v in zip(spreads, (first, second), strict=True)
+    )
+    mean, error = statistics.mean(first) - statistics.mean(second), math.sqrt(sum(spreads))
+    half = _two_sided(0.05, freedom) * error
+    return {
+        "mean": mean,
+        "interval": [mean - half, mean + half],
+        "p": _tails(abs(mean) / error, freedom),
+    }
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for their number (Holm, 1979), in the order given.
+
+    The smallest is multiplied by their number m, the next by m - 1, and so on; none may become
+    smaller than one before it, nor larger than 1.
+    """
+    corrected, largest = [0.0] * len(p_values), 0.0
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = largest
+    return corrected
+
+
+def _tails(t: float, freedom: float) -> float:
+    """Return the probability that |T| > t: with t = sqrt(freedom) tan(a), an integral of cosines.
+
+    The density of the angle a is proportional to cos(a) ** (freedom - 1) on [-pi/2, pi/2].
+    """
+    angle = math.atan(t / math.sqrt(freedom))
+    inner = _integral(0.0, angle, freedom - 1)
+    return 1 - inner / (inner + _integral(angle, math.pi / 2, freedom - 1))
+
+
+def _integral(low: float, high: float, power: float, steps: int = 500) -> float:
+    """Return the integral of cos(a) ** power, by the midpoint rule."""
+    width = (high - low) / steps
+    return width * sum(math.cos(low + (i + 0.5) * width) ** power for i in range(steps))
+
+
+def _two_sided(p: float, freedom: float) -> float:
+    """Return the t with _tails(t) = p, by bisection."""
+    low, high = 0.0, 1e4
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _tails(middle, freedom) > p else (low, middle)
+    return high

@@ -1,7 +1,14 @@
 import pytest
 import torch
 
-from hdd.tasks.routing import TokenMixingOnly, routing, routing_matrix, routing_score, train_routing
+from hdd.tasks.routing import (
+    TokenMixingOnly,
+    routing,
+    routing_matrix,
+    routing_score,
+    train_routing,
+    train_task,
+)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "muon"])
@@ -21,6 +28,15 @@ def test_the_seed_decides_the_samples():
         return train_routing(TokenMixingOnly(4, 4), routing("shift", (2, 2)), steps=3, seed=seed)
 
     assert last(1) == last(1) != last(2)
+
+
+def test_any_task_can_be_taught():
+    torch.manual_seed(0)
+    net = TokenMixingOnly(6, 6)
+    mean = torch.full((6, 6), 1 / 6)
+    losses = train_task(net, 6, lambda x: mean @ x, steps=200, images=8)
+    assert losses[-1] < 0.1 * losses[0]
+    assert (routing_matrix(net) > 0).all()
 
 
 def test_unknown_names():

@@ -181,7 +181,7 @@ def error_of(capsys, *argv):
         (["--model", "cnn"], "--patch-size 14 has no effect with --model cnn"),
         (["--snapshots", "1,x"], "'1,x'"),
         (["--snapshots", "1,-5"], "'1,-5'"),
-        (["--device", "tpu"], "tpu"),
+        (["--device", "tpu"], "--device tpu: "),
         (["--out", ""], "names no folder"),
         (["--out", "x" * 300], "Fix: another"),
         (["--validation", "0.00001"], "--validation 1e-05: "),

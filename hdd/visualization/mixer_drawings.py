@@ -1,0 +1,131 @@
+"""Token mixers as small drawings: how the second of four tokens comes about in each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
+
+from hdd.visualization.style import ACCENT, OTHER, TOKEN
+
+PALE = "#DDEBF5"
+TARGET = 1  # the output that is drawn: the second token
+IN, OUT = 0.45, 3.1  # x of inputs and output
+
+
+@dataclass
+class Mixing:
+    """What one panel shows.
+
+    Attributes:
+        title: "中文 | English".
+        note: one or two lines under the drawing, likewise.
+        weights: text at the arrow from each of the four inputs; "" for no arrow.
+        output: the number that comes out.
+        hidden: of an MLP, for each hidden unit: its number, the texts at the arrows from the
+            inputs, the text at the arrow to the output.
+        factor: of a gate: the sum that the weights make, and the number that it multiplies.
+        from_content: whether the weights are computed from the tokens (dashed arrows).
+    """
+
+    title: str
+    note: str
+    weights: Sequence[str] = ()
+    output: str = ""
+    hidden: Sequence[tuple[str, Sequence[str], str]] = ()
+    factor: tuple[str, str] | None = None
+    from_content: bool = False
+
+
+def plot_mixers(tokens: Sequence[float], mixings: Sequence[Mixing]) -> Figure:
+    """Draw several ways to mix the same four tokens, one panel each, side by side.
+
+    Args:
+        tokens: the four numbers of the inputs.
+        mixings: what is drawn; without weights and hidden units, a stack of alternating blocks.
+    """
+    figure, panels = plt.subplots(1, len(mixings), figsize=(9, 4.3))
+    for axes, mixing in zip(panels, mixings, strict=True):
+        if mixing.weights or mixing.hidden:
+            _draw_inputs(axes, tokens)
+            _draw_mixing(axes, mixing)
+        else:
+            _draw_stack(axes)
+        axes.set(xlim=(0, 3.6), ylim=(5.35, -0.15), aspect="equal")
+        axes.axis("off")
+        axes.set_title(mixing.title, fontsize=12)
+        axes.text(1.8, 4.35, mixing.note, ha="center", va="top", fontsize=10.5)
+    return figure
+
+
+def _draw_inputs(axes, tokens: Sequence[float]) -> None:
+    for index, token in enumerate(tokens):
+        _circle(axes, IN, index + 0.5, f"{token:g}", PALE if index == TARGET else "white")
+
+
+def _draw_mixing(axes, mixing: Mixing) -> None:
+    y = TARGET + 0.5
+    target = (OUT, y)
+    if mixing.hidden:
+        _draw_hidden(axes, mixing, target)
+    elif mixing.factor:
+        total, value = mixing.factor
+        _draw_arrows(axes, mixing, (1.85, y))
+        _circle(axes, 1.85, y, total, "white")
+        _circle(axes, 2.3, 3.3, value, "white", ACCENT)
+        _arrow(axes, (1.85, y), target, "")
+        _arrow(axes, (2.3, 3.3), target, "×", color=ACCENT)
+    else:
+        _draw_arrows(axes, mixing, target)
+    _circle(axes, *target, mixing.output, PALE)
+
+
+def _draw_arrows(axes, mixing: Mixing, target: tuple[float, float]) -> None:
+    for index, text in enumerate(mixing.weights):
+        if text:
+            _arrow(axes, (IN, index + 0.5), target, text, dashed=mixing.from_content)
+
+
+def _draw_hidden(axes, mixing: Mixing, target: tuple[float, float]) -> None:
+    for place, (value, weights, onward) in enumerate(mixing.hidden):
+        at = (1.8, 1.0 + 2 * place)
+        for index, text in enumerate(weights):
+            if text:
+                _arrow(axes, (IN, index + 0.5), at, text)
+        _arrow(axes, at, target, onward)
+        _circle(axes, *at, value, "white", ACCENT)
+
+
+def _draw_stack(axes) -> None:
+    """Draw four blocks on top of each other, of two kinds in turn."""
+    names = ["词元 MLP | token MLP", "注意力 | attention"] * 2
+    for index, name in enumerate(reversed(names)):
+        color = (ACCENT, TOKEN)[index % 2]
+        axes.add_patch(Rectangle((0.35, index + 0.12), 2.9, 0.66, fc="white", ec=color, lw=1.8))
+        axes.text(1.8, index + 0.45, name, ha="center", va="center", fontsize=10.5, color=color)
+        if index < len(names) - 1:
+            axes.add_patch(
+                FancyArrowPatch(
+                    (1.8, index + 1.12), (1.8, index + 0.78), arrowstyle="-|>", mutation_scale=10
+                )
+            )
+
+
+def _circle(axes, x: float, y: float, text: str, fill: str, edge: str = OTHER) -> None:
+    axes.add_patch(Circle((x, y), 0.36, fc=fill, ec=edge, lw=1.4, zorder=3))
+    axes.text(x, y, text, ha="center", va="center", fontsize=11, zorder=4)
+
+
+def _arrow(axes, start, end, text: str, color: str = TOKEN, dashed: bool = False) -> None:
+    """Draw an arrow between two circles, its text on white a little before the middle."""
+    style = (0, (4, 2)) if dashed else "-"
+    arrow = FancyArrowPatch(
+        start, end, arrowstyle="-|>", mutation_scale=11, shrinkA=15, shrinkB=15, color=color
+    )
+    arrow.set(linestyle=style, linewidth=1.5)
+    axes.add_patch(arrow)
+    x, y = (a + 0.45 * (b - a) for a, b in zip(start, end, strict=True))
+    paper = {"boxstyle": "round,pad=0.08", "fc": "white", "ec": "none"}
+    if text:
+        axes.text(x, y, text, ha="center", va="center", fontsize=10.5, bbox=paper, zorder=2.5)

@@ -1,0 +1,338 @@
+"""Drawings of what is tied to positions: strides, permuted or resized weights, free mixers."""
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Rectangle
+from torch import Tensor
+
+from hdd.visualization.mixing_drawings import EDGE, EMPTY, draw_table
+from hdd.visualization.style import ACCENT, SIGNED, STEM
+
+SAME, DIFFERENT = "#BBD9EC", "#EBC4D9"
+# Colours without a meaning elsewhere: one for each of a few tokens, or sources.
+TINTS = ["#F5C55A", "#9AD0F0", "#A9D8C6", "#EBC4D9", "#BFBFBF"]
+SIDE = 6  # tokens across the maps on which mixers are drawn
+
+
+def _paper(axes, width: tuple[float, float], height: tuple[float, float]) -> None:
+    """Turn axes into paper: equal units, y downwards, no frame."""
+    axes.set(xlim=width, ylim=height[::-1], aspect="equal")
+    axes.axis("off")
+
+
+# ------------------------------------------------------------------------------------ strides
+def plot_strides(signal: Tensor) -> Figure:
+    """Draw means of neighbouring pairs, with stride 1 and 2, of a signal moved by 0, 1 and 2.
+
+    Args:
+        signal: (8,), its last two entries zero, so that nothing is moved out.
+    """
+    figure, panels = plt.subplots(1, 3, figsize=(9.6, 3.2))
+    for by, axes in enumerate(panels):
+        moved = signal.roll(by)
+        rows = [moved[None], _pairs(moved, 1)[None], _pairs(moved, 2)[None]]
+        fits = [_moved_along(signal, by, stride) for stride in (1, 2)]
+        draw_table(axes, rows[0], fill=lambda i, j, row=moved: "#E6E6E6" if row[j] else None)
+        _wide_row(axes, rows[1][0], 0.5, 2.0, 1, fits[0])
+        _wide_row(axes, rows[2][0], 0.0, 4.0, 2, fits[1])
+        axes.set_title(
+            ("原来的信号 | original signal", "右移 1 格 | moved by 1", "右移 2 格 | moved by 2")[by]
+        )
+        _paper(axes, (-0.1, 8.1), (-0.1, 5.1))
+    for y, text in ((0.5, "输入 | input"), (2.5, "步长 1 | stride 1"), (4.5, "步长 2 | stride 2")):
+        panels[0].text(-0.4, y, text, ha="right", va="center", fontsize=11.5)
+    handles = [plt.Rectangle((0, 0), 1, 1, fc=color, ec=EDGE) for color in (SAME, DIFFERENT)]
+    names = [
+        "与原来的输出相同，只是移动了 | same output, moved along",
+        "数值变了 | other numbers",
+    ]
+    figure.legend(handles, names, loc="outside lower center", ncols=2, fontsize=11.5)
+    return figure
+
+
+def _pairs(signal: Tensor, stride: int) -> Tensor:
+    """Return the means of neighbouring pairs: (8,) -> (7,) or (4,)."""
+    return signal.unfold(0, 2, stride).mean(1)
+
+
+def _moved_along(signal: Tensor, by: int, stride: int) -> bool:
+    """Return whether the output of the moved signal is the moved output."""
+    first, then = _pairs(signal, stride), _pairs(signal.roll(by), stride)
+    return any(torch.equal(then, first.roll(step)) for step in range(len(first)))
+
+
+def _wide_row(axes, values: Tensor, left: float, top: float, width: int, same: bool) -> None:
+    for j, value in enumerate(values.tolist()):
+        color = (SAME if same else DIFFERENT) if value else "white"
+        place = (left + j * width, top)
+        axes.add_patch(Rectangle(place, width, 1, fc=color, ec=EDGE, lw=0.8))
+        axes.text(place[0] + width / 2, top + 0.5, f"{value:g}", ha="center", va="center")
+
+
+def plot_moved(images: Sequence[Tensor], names: Sequence[str], patch_size: int) -> Figure:
+    """Show images (C, H, W) side by side, each below the same grid of patches."""
+    figure, panels = plt.subplots(1, len(images), figsize=(9, 2.3))
+    for axes, image, name in zip(panels, images, names, strict=True):
+        axes.imshow(image.movedim(0, -1), cmap="gray_r")
+        for edge in range(0, image.shape[1] + 1, patch_size):
+            axes.axhline(edge - 0.5, color=STEM, lw=1)
+            axes.axvline(edge - 0.5, color=STEM, lw=1)
+        axes.set(xticks=[], yticks=[], title=name)
+    return figure
+
+
+def plot_shift_curves(record: dict[str, Any], looks: dict[str, tuple[str, str, str]]) -> Figure:
+    """Plot accuracy and consistency against the shift.
+
+    Args:
+        record: "pixels", and for each network "accuracy" and "unchanged": summaries in %.
+        looks: (label, colour, line style) of each network; those not in the record are left out.
+    """
+    figure, panels = plt.subplots(1, 2, figsize=(9.2, 4.2), sharey=True)
+    titles = ("准确率 | accuracy", "一致率 | consistency")
+    for axes, part, title in zip(panels, ("accuracy", "unchanged"), titles, strict=True):
+        for name, (label, color, line) in looks.items():
+            if name in record:
+                means = [value["mean"] for value in record[name][part]]
+                axes.plot(record["pixels"], means, line, marker="o", color=color, label=label)
+        axes.set(ylim=(0, 103), xlabel="平移的像素数 | shift in pixels", ylabel="%", title=title)
+    handles = panels[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=3, handlelength=3.5)
+    return figure
+
+
+# -------------------------------------------------------------------------------- permutation
+def plot_permuted_mixing(x: Tensor, w1: Tensor, w2: Tensor, order: Tensor) -> Figure:
+    """Draw W2 (W1 x) and the same with permuted tokens and weights; a colour follows a token.
+
+    Args:
+        x: three tokens with one channel, (3, 1).
+        w1: (2, 3).
+        w2: (3, 2).
+        order: a permutation of the three.
+    """
+    figure, (above, below) = plt.subplots(2, 1, figsize=(8.6, 4.9))
+    first = torch.arange(3)
+    for axes, places, marks in ((above, first, ("", "", "")), (below, order, ("P^T", "P", "P"))):
+        _mixing(axes, x[places], w1[:, places], w2[places], [TINTS[k] for k in places], marks)
+    above.set_title("原来的词元与权重 | tokens and weights as they were", loc="left")
+    below.set_title(
+        "词元换了位置，$W_1$ 的列和 $W_2$ 的行跟着换"
+        " | tokens permuted; columns of $W_1$ and rows of $W_2$ follow",
+        loc="left",
+    )
+    return figure
+
+
+def _mixing(axes, x: Tensor, w1: Tensor, w2: Tensor, colors: list[str], marks) -> None:
+    hidden = w1 @ x
+    by_row, by_column = (lambda i, j: colors[i]), (lambda i, j: colors[j])
+    parts = [  # matrix, colours, name, sign after it
+        (w1, by_column, f"$W_1{marks[0]}$", "·"),
+        (x, by_row, f"${marks[1]}x$", "="),
+        (hidden, lambda i, j: "#E6E6E6", "$h$", ""),
+        (w2, by_row, f"${marks[2]}W_2$", "·"),
+        (hidden, lambda i, j: "#E6E6E6", "$h$", "="),
+        (w2 @ hidden, by_row, f"${marks[1]}y$", ""),
+    ]
+    left = 0.0
+    for values, fill, name, sign in parts:
+        rows, columns = values.shape
+        top = (3 - rows) / 2
+        draw_table(axes, values, left, top, fill)
+        axes.text(left + columns / 2, top - 0.35, name, ha="center", va="center", fontsize=13)
+        left += columns + 1.0
+        axes.text(left - 0.5, 1.5, sign, ha="center", va="center", fontsize=15)
+        left += 0.0 if sign else 1.2
+    _paper(axes, (-0.3, left - 1.6), (-0.8, 3.2))
+
+
+def plot_permuted_bars(
+    panels: dict[str, dict[str, list[list[float]]]],
+    colors: dict[str, str],
+    orders: Sequence[str],
+) -> Figure:
+    """Draw bars of mean accuracy in %, a panel for each data set, with a dot for each seed.
+
+    Args:
+        panels: by title and network, the seeds' accuracies under each of `orders`.
+        colors: of the networks; their keys are labels.
+        orders: of the pixels, from the darkest bar to the lightest.
+    """
+    figure, (several,) = plt.subplots(
+        1, len(panels), figsize=(9.2, 4.3), sharey=True, squeeze=False
+    )
+    shades = (1, 0.6, 0.3)
+    for axes, (title, networks) in zip(several, panels.items(), strict=True):
+        for index, (results, color) in enumerate(
+            zip(networks.values(), colors.values(), strict=True)
+        ):
+            for j, values in enumerate(results):
+                mean, place = statistics.mean(values), index + 0.27 * (j - 1)
+                axes.bar(place, mean, 0.25, color=color, alpha=shades[j])
+                axes.plot([place] * len(values), values, "k.", markersize=4)
+                axes.text(place, max(values) + 2, f"{mean:.0f}", ha="center")
+        axes.set_xticks(range(len(colors)), labels=list(colors))
+        axes.set(ylim=(0, 100), title=title, ylabel="测试准确率，% | test accuracy, %")
+    boxes = [plt.Rectangle((0, 0), 1, 1, fc="0.25", alpha=shade) for shade in shades]
+    figure.legend(boxes, list(orders), loc="outside lower center", ncols=3)
+    return figure
+
+
+# -------------------------------------------------------------------- mixers without a size
+def plot_three_mixers() -> Figure:
+    """Draw from which tokens an output token takes which channels: shift, cycle and window."""
+    figure, (shift, cycle, window) = plt.subplots(1, 3, figsize=(9.6, 4.6))
+    steps = ((-1, 0), (1, 0), (0, -1), (0, 1))
+    four = [(*step, color) for step, color in zip(steps, TINTS[:4], strict=True)]
+    _arrows(shift, four)
+    _strip(shift, [color for *_, color in four for _ in range(3)])
+    shift.set_title(
+        "平移混合：每组通道\n来自一个方向 | shift: each group of\nchannels from one side"
+    )
+    three = [(0, -1, TINTS[2]), (0, 0, TINTS[4]), (0, 1, TINTS[3])]
+    _arrows(cycle, three)
+    _strip(cycle, [three[c % 3][2] for c in range(12)])
+    cycle.set_title("循环混合：位移随通道\n轮流变化 | cycle: the offset\ncycles with the channel")
+    _windows(window)
+    _strip(window, ["#E69F00"] * 12)
+    window.set_title(
+        "窗口混合：各窗口共用\n一个词元 MLP | window: one token MLP\nshared by all windows"
+    )
+    return figure
+
+
+def _tokens(axes, tinted: dict[tuple[int, int], str]) -> None:
+    for i in range(SIDE):
+        for j in range(SIDE):
+            axes.add_patch(Rectangle((j, i), 1, 1, fc=tinted.get((i, j), EMPTY), ec="white", lw=2))
+
+
+def _arrows(axes, sources: list[tuple[int, int, str]]) -> None:
+    """Draw a map, and arrows from the sources (down, right, colour) to an output token."""
+    _tokens(axes, {(2 + down, 2 + right): color for down, right, color in sources})
+    for down, right, _ in sources:
+        if (down, right) == (0, 0):
+            continue
+        start = (2.5 + 0.95 * right, 2.5 + 0.95 * down)
+        end = (2.5 + 0.2 * right, 2.5 + 0.2 * down)
+        arrow = FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=17)
+        arrow.set(color="black", linewidth=2, zorder=4)
+        axes.add_patch(arrow)
+    axes.add_patch(Rectangle((2, 2), 1, 1, fill=False, ec="black", lw=2.5, zorder=5))
+
+
+def _windows(axes) -> None:
+    half = SIDE // 2
+    _tokens(axes, {(i, j): "#F7DDA5" for i in range(half) for j in range(half)})
+    for i in range(0, SIDE, half):
+        for j in range(0, SIDE, half):
+            axes.add_patch(Rectangle((j, i), half, half, fill=False, ec="black", lw=2))
+    axes.add_patch(Rectangle((2, 2), 1, 1, fc="#E69F00", ec="black", lw=2.5))
+    dashed = {"fill": False, "ec": ACCENT, "lw": 2.5, "ls": "--"}
+    axes.add_patch(Rectangle((1, 1), half, half, **dashed))
+    paper = {"fc": EMPTY, "ec": "none", "pad": 1}
+    text = "下一个 Mixer 块 | next block"
+    axes.text(2.5, 4.6, text, ha="center", va="center", fontsize=11, bbox=paper)
+
+
+def _strip(axes, colors: list[str]) -> None:
+    """Draw the output token's channels, each in the colour of the token it comes from."""
+    width = SIDE / len(colors)
+    for index, color in enumerate(colors):
+        place = (index * width, SIDE + 1.3)
+        axes.add_patch(Rectangle(place, width, 0.8, fc=color, ec="white", lw=1))
+    axes.text(
+        SIDE / 2,
+        SIDE + 0.75,
+        "黑框词元的通道 | channels of the framed token",
+        ha="center",
+        va="center",
+        fontsize=11,
+    )
+    _paper(axes, (-0.4, SIDE + 0.4), (-0.2, SIDE + 2.3))
+
+
+# ------------------------------------------------------------------------- another resolution
+def plot_weights_that_fit(side: int = 2) -> Figure:
+    """Draw W1 beside a grid of tokens, and beside one twice as large: which columns are missing.
+
+    Args:
+        side: tokens across the small grid.
+    """
+    figure, panels = plt.subplots(2, 1, figsize=(8.8, 4.6), height_ratios=[1, 1.4])
+    known, titles = side * side, []
+    for axes, grid in zip(panels, (side, 2 * side), strict=True):
+        count = grid * grid
+        _numbered(axes, grid, known)
+        _matrix(axes, grid + 1.5, (grid - 2) / 2, count, known)
+        _paper(axes, (-0.2, 2 * side + 1.6 + 4 * known), (-0.9, grid + 0.2))
+        titles.append(f"S = {grid} × {grid} = {count}")
+    panels[0].set_title(
+        f"{titles[0]}：$W_1$ 每个词元一列 | {titles[0]}: $W_1$ has one column for each token",
+        loc="left",
+    )
+    panels[1].set_title(
+        f"{titles[1]}：{3 * known} 列权重不存在 | {titles[1]}: {3 * known} columns do not exist",
+        loc="left",
+    )
+    return figure
+
+
+def _numbered(axes, grid: int, known: int) -> None:
+    """Draw tokens, numbered row by row; those beyond `known` are empty."""
+    for index in range(grid * grid):
+        i, j = divmod(index, grid)
+        color = SAME if index < known else "white"
+        axes.add_patch(Rectangle((j, i), 1, 1, fc=color, ec=EDGE))
+        axes.text(j + 0.5, i + 0.5, str(index), ha="center", va="center")
+
+
+def _matrix(axes, left: float, top: float, columns: int, known: int) -> None:
+    """Draw W1 (2, columns), of which the first `known` columns exist."""
+    for j in range(columns):
+        missing = j >= known
+        for i in range(2):
+            style = {"fc": "white", "ls": ":"} if missing else {"fc": SAME}
+            axes.add_patch(Rectangle((left + j, top + i), 1, 1, ec=EDGE, **style))
+            if missing:
+                axes.text(
+                    left + j + 0.5, top + i + 0.5, "?", ha="center", va="center", color=ACCENT
+                )
+        axes.text(left + j + 0.5, top - 0.35, str(j), ha="center", va="center")
+    axes.text(left - 0.15, top + 1, "$W_1$", ha="right", va="center", fontsize=13)
+
+
+def plot_moved_unit(old: Tensor, tiles: Tensor, wide: Tensor) -> Figure:
+    """Draw what one hidden unit reads: before, in four tiled units, and stretched.
+
+    Args:
+        old: (h, w).
+        tiles: (4, 2h, 2w).
+        wide: (2h, 2w), before it is divided.
+    """
+    figure = plt.figure(figsize=(9.2, 4.1))
+    spec = figure.add_gridspec(2, 4, width_ratios=[1, 0.95, 0.95, 1.6])
+    panels = [figure.add_subplot(spec[:, 0])]
+    panels += [figure.add_subplot(spec[i, j]) for i in range(2) for j in (1, 2)]
+    panels.append(figure.add_subplot(spec[:, 3]))
+    limit = float(old.abs().max())
+    for axes, values in zip(panels, [old, *tiles, wide], strict=True):
+        axes.imshow(values, cmap=SIGNED, vmin=-limit, vmax=limit)
+        axes.set(xticks=[], yticks=[], anchor="N")
+        for spine in axes.spines.values():
+            spine.set_visible(True)
+    panels[0].set_title("原来的单元\n4 × 4 | the old unit\n4 × 4")
+    panels[1].set_title("平铺：四个单元 | tiled: four", loc="left")
+    panels[2].set_title("各 8 × 8 | units, 8 × 8", loc="left")
+    zh, en = (
+        "拉伸：一个单元，8 × 8\n（随后除以 4）",
+        "stretched: one unit, 8 × 8\n(then divided by 4)",
+    )
+    panels[5].set_title(f"{zh} | {en}")
+    return figure

@@ -1,0 +1,249 @@
+"""Drawings of routing tasks and of the weights that solve them: arrows, pairs of units, ranks."""
+
+from collections.abc import Sequence
+
+import torch
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
+from torch import Tensor
+from torch.nn import functional
+
+from hdd.visualization.mixing_drawings import draw_table
+from hdd.visualization.style import ACCENT, OTHER, SIGNED, STEM, TOKEN
+
+PAIR_COLORS = ["#E69F00", STEM, ACCENT, TOKEN]  # a frame for each pair of units
+SOFT = {"red": "#F4B6A6", "blue": "#A9CDE6"}  # plus and minus
+
+
+def _paper(axes, width: tuple[float, float], height: tuple[float, float]) -> None:
+    """Turn axes into paper: equal units, y downwards, no frame."""
+    axes.set(xlim=width, ylim=height[::-1], aspect="equal")
+    axes.axis("off")
+
+
+def _arrow(axes, start, end, color: str, gap: float = 12.0, bend: float = 0.0, width: float = 2):
+    """Draw an arrow between two points (x, y), `gap` points away from both."""
+    axes.add_patch(
+        FancyArrowPatch(
+            start,
+            end,
+            arrowstyle="-|>",
+            connectionstyle=f"arc3,rad={bend}",
+            mutation_scale=13,
+            lw=width,
+            color=color,
+            shrinkA=gap,
+            shrinkB=gap,
+        )
+    )
+
+
+def _signed(values: Tensor):
+    """Return a function that gives the soft colour of an entry's sign, for `draw_table`."""
+    return lambda i, j: (
+        SOFT["red"] if values[i, j] > 0 else SOFT["blue"] if values[i, j] < 0 else None
+    )
+
+
+def _tokens(axes, x: float, tokens: int, name: str) -> None:
+    """Draw a column of numbered tokens at x, one below the other."""
+    for i in range(tokens):
+        axes.add_patch(Circle((x, i + 0.5), 0.34, fc="#E8F1F8", ec=TOKEN, lw=1.5))
+        axes.text(x, i + 0.5, str(i), ha="center", va="center")
+    axes.text(x, -0.45, name, ha="center", va="center")
+
+
+def plot_routing(source: Tensor, x: Tensor) -> Figure:
+    """Draw a routing of a few tokens as arrows, as a matrix P, and what P does to values x (S,)."""
+    tokens = len(source)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.7), width_ratios=[1, 1.75])
+    for t, s in enumerate(source.tolist()):
+        _arrow(left, (0, s + 0.5), (3, t + 0.5), TOKEN, gap=14)
+    _tokens(left, 0, tokens, "输入 | input")
+    _tokens(left, 3, tokens, "输出 | output")
+    _paper(left, (-0.8, 3.8), (-0.8, tokens + 0.2))
+    matrix = torch.eye(tokens)[source]
+    draw_table(right, matrix, 0, 0, _signed(matrix))
+    draw_table(right, x[:, None], tokens + 1.2, 0)
+    draw_table(right, x[source][:, None], tokens + 3.6, 0)
+    for place, name in ((tokens / 2, "$P$"), (tokens + 1.7, "$x$"), (tokens + 4.1, "$Px$")):
+        right.text(place, -1.0, name, ha="center", va="center", fontsize=13)
+    for place, sign in ((tokens + 0.6, "×"), (tokens + 2.9, "=")):
+        right.text(place, tokens / 2, sign, ha="center", va="center", fontsize=14)
+    for i in range(tokens):
+        right.text(i + 0.5, -0.35, str(i), ha="center", va="center", color=OTHER)
+        right.text(-0.35, i + 0.5, str(i), ha="center", va="center", color=OTHER)
+    right.text(-1.0, tokens / 2, "输出 | output", rotation=90, ha="center", va="center")
+    right.text(tokens / 2, tokens + 0.4, "输入 | input", ha="center", va="center")
+    _paper(right, (-1.4, tokens + 4.9), (-1.4, tokens + 0.8))
+    return figure
+
+
+def plot_gelu_pair(at: float) -> Figure:
+    """Draw GELU(z), −GELU(−z) and their sum z, and the three values at one place."""
+    z = torch.linspace(-3, 3, 301)
+    both = functional.gelu(torch.tensor([at, -at])).tolist()
+    parts = [both[0], -both[1]]
+    figure, axes = plt.subplots(figsize=(8.6, 4))
+    axes.axhline(0, color="#CCCCCC", lw=1)
+    axes.axvline(at, color="#CCCCCC", lw=1, ls=":")
+    plus, minus = functional.gelu(z).numpy(), -functional.gelu(-z).numpy()
+    axes.plot(z.numpy(), plus, color=TOKEN, label=r"$\mathrm{GELU}(z)$")
+    axes.plot(z.numpy(), minus, color=ACCENT, label=r"$-\mathrm{GELU}(-z)$")
+    axes.plot(z.numpy(), z.numpy(), color="black", ls="--", label="两者之和：$z$ | their sum: $z$")
+    for value, color, shift in (
+        (parts[0], TOKEN, (10, 10)),
+        (parts[1], ACCENT, (-48, 8)),
+        (at, "black", (10, -16)),
+    ):
+        axes.plot(at, value, "o", color=color, markersize=8)
+        text = f"{value:.2f}".replace("-", "−")
+        axes.annotate(text, (at, value), shift, textcoords="offset points", color=color)
+    axes.set(xlabel="$z$", xticks=range(-3, 4), xlim=(-3, 3), ylim=(-3, 3))
+    axes.legend(loc="upper left")
+    axes.set_title("一对反相单元合起来是一条直线 | An opposite pair adds up to a straight line")
+    return figure
+
+
+def _frames(axes, left: float, top: float, width: float, height: float, down: bool) -> None:
+    """Frame each two neighbouring rows (`down`) or columns of a table; a colour a pair."""
+    count = int(height if down else width) // 2
+    for k in range(count):
+        place = (left, top + 2 * k) if down else (left + 2 * k, top)
+        size = (width, 2) if down else (2, height)
+        axes.add_patch(Rectangle(place, *size, fill=False, ec=PAIR_COLORS[k], lw=2.6, zorder=3))
+
+
+def plot_by_hand(first: Tensor, second: Tensor, x: Tensor) -> Figure:
+    """Draw values x (S,) on their way through W1, GELU and W2, opposite units framed as pairs.
+
+    Args:
+        first: W1 (2 S, S); rows 0 and 1 are a pair, rows 2 and 3, and so on.
+        second: W2 (S, 2 S), its columns in the same order.
+        x: a value for each token, (S,).
+    """
+    units, tokens = first.shape
+    first, second = first + 0.0, second + 0.0  # no −0
+    figure, axes = plt.subplots(figsize=(9, 3.9))
+    z = first @ x
+    h = functional.gelu(z)
+    middle = (units - tokens) / 2
+    parts = [
+        (x[:, None], middle, "$x$", None),
+        (first, 0.0, "$W_1$", _signed(first)),
+        (z[:, None], 0.0, "$z=W_1x$", None),
+        (h[:, None], 0.0, r"$h=\mathrm{GELU}(z)$", None),
+        (second, middle, "$W_2$", _signed(second)),
+        ((second @ h)[:, None], middle, "$W_2h$", None),
+    ]
+    left, places = 0.0, []
+    for values, top, name, fill in parts:
+        draw_table(axes, values, left, top, fill)
+        axes.text(left + values.shape[1] / 2, top - 0.55, name, ha="center", va="center")
+        places.append(left)
+        left += values.shape[1] + 1.5
+        if name != "$W_2h$":
+            axes.text(left - 0.75, units / 2, "→", ha="center", va="center", fontsize=14)
+    _frames(axes, places[1], 0, tokens, units, down=True)
+    _frames(axes, places[4], middle, units, tokens, down=False)
+    _paper(axes, (-0.3, left - 1.2), (-1.0, units + 0.2))
+    return figure
+
+
+def plot_hand_and_trained(rows: Sequence[tuple[str, Tensor, Tensor]]) -> Figure:
+    """Draw W1, W2 and their product for two solutions, with the numbers of the product.
+
+    Args:
+        rows: (name, W1 (D_S, S), W2 (S, D_S)) of each; units in the order of their pairs.
+    """
+    figure, panels = plt.subplots(len(rows), 3, figsize=(9, 5), width_ratios=[1, 2, 1.15])
+    for row, (name, first, second) in zip(panels, rows, strict=True):
+        product = second @ first
+        for axes, values, title in zip(
+            row, (first, second, product), ("$W_1$", "$W_2$", "$W_2W_1$"), strict=True
+        ):
+            limit = 1.0 if values is not product else 2.0
+            axes.imshow(values.numpy(), cmap=SIGNED, vmin=-limit, vmax=limit)
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
+            axes.set_title(title)
+        for k in range(len(first) // 2):
+            edge = {"fill": False, "ec": PAIR_COLORS[k % 4], "lw": 2.4, "clip_on": False}
+            row[0].add_patch(Rectangle((-0.5, 2 * k - 0.5), first.shape[1], 2, **edge))
+            row[1].add_patch(Rectangle((2 * k - 0.5, -0.5), 2, len(second), **edge))
+        for (i, j), value in zip(
+            torch.cartesian_prod(*[torch.arange(len(product))] * 2).tolist(),
+            product.flatten().tolist(),
+            strict=True,
+        ):
+            color = "white" if abs(value) > 1.2 else "black"
+            text = f"{value:.1f}".replace("-0.0", "0.0").replace("-", "−")
+            row[2].text(j, i, text, ha="center", va="center", color=color)
+        row[0].set_ylabel(name)
+    return figure
+
+
+def plot_bottleneck(axes: plt.Axes, tokens: int, hidden: int) -> None:
+    """Draw tokens → fewer hidden units → tokens: every output is made of the units' numbers."""
+    middle = [(tokens - hidden) / 2 + k + 0.5 for k in range(hidden)]
+    for i in range(tokens):
+        for y in middle:
+            axes.plot([0, 2, 4], [i + 0.5, y, i + 0.5], color="#AAAAAA", lw=1.2, zorder=0)
+    _tokens(axes, 0, tokens, "输入 | input")
+    _tokens(axes, 4, tokens, "输出 | output")
+    for y in middle:
+        axes.add_patch(Circle((2, y), 0.34, fc="#FBE3C0", ec="#E69F00", lw=1.5))
+    axes.text(2, -0.45, f"$D_S={hidden}$", ha="center", va="center")
+    axes.text(1, tokens + 0.35, "$W_1$", ha="center", va="center")
+    axes.text(3, tokens + 0.35, "$W_2$", ha="center", va="center")
+    _paper(axes, (-0.7, 4.7), (-0.9, tokens + 0.7))
+
+
+def plot_pairs(maps: Tensor, pairs: Sequence[tuple[int, int]], cosine: Tensor) -> Figure:
+    """Draw pairs of units as two maps in one frame, their cosine below.
+
+    Args:
+        maps: (D_S, h, w), rows of W1 on the grid.
+        pairs: eight pairs of units at most.
+        cosine: of every two units, (D_S, D_S).
+    """
+    h, w = maps.shape[1:]
+    figure, panels = plt.subplots(2, 4, figsize=(9, 3.2), squeeze=False)
+    limit = float(maps.abs().quantile(0.99))
+    for axes, (i, j) in zip(panels.flat, pairs, strict=True):
+        both = torch.full((h, 2 * w + 1), torch.nan)
+        both[:, :w], both[:, w + 1 :] = maps[i], maps[j]
+        axes.imshow(both.numpy(), cmap=SIGNED, vmin=-limit, vmax=limit)
+        axes.axvline(w, color=OTHER, lw=1.5)
+        axes.set(xticks=[], yticks=[])
+        for spine in axes.spines.values():
+            spine.set(visible=True, color=PAIR_COLORS[0], linewidth=2.5)
+        value = f"{cosine[i, j]:.2f}".replace("-0.00", "0.00").replace("-", "−")
+        axes.set_xlabel(f"余弦 {value} | cosine {value}")
+    return figure
+
+
+def plot_grid_routing(axes: plt.Axes, source: Tensor, grid: tuple[int, int]) -> None:
+    """Draw a routing on a grid of tokens as arrows from each source to its output token.
+
+    If most arrows are equal, the routing is a shift, and those that go around the edge are pale.
+    """
+    h, w = grid
+    for i in range(h):
+        for j in range(w):
+            axes.add_patch(Rectangle((j, i), 1, 1, fc="#F2F2F2", ec="white"))
+    target = torch.arange(h * w)
+    steps = torch.stack([target % w - source % w, target // w - source // w], dim=1)  # (S, 2)
+    usual = steps.mode(dim=0).values
+    straight = (steps == usual).all(dim=1)
+    is_shift = straight.double().mean() > 0.5
+    for t, s in enumerate(source.tolist()):
+        start, end = ((k % w + 0.5, k // w + 0.5) for k in (s, t))
+        around = bool(is_shift and not straight[t])
+        if s == t:
+            axes.plot(*end, "o", color=TOKEN, markersize=4)
+        else:
+            color = "#C9D6DF" if around else TOKEN
+            _arrow(axes, start, end, color, gap=1, bend=0.15, width=0.9)
+    _paper(axes, (-0.1, w + 0.1), (-0.1, h + 0.1))

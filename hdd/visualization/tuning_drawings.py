@@ -1,0 +1,111 @@
+"""Drawings for tuning: accuracy over a sweep of learning rates, and a block with parts missing."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+from hdd.visualization.style import CHANNEL, OTHER, STEM, TOKEN
+
+NETWORK_COLORS = {"Mixer": TOKEN, "ResNet": CHANNEL, "ViT": STEM, "flat MLP": OTHER}
+NAMES = {"flat MLP": "全连接 | flat MLP"}
+Sweep = Mapping[float, Sequence[float]]  # learning rate -> what each seed gave, in %
+
+
+def plot_sweeps(panels: Mapping[str, Mapping[str, Sweep]], near: float = 2.0) -> Figure:
+    """Draw sweeps side by side; a thick bar marks each network's plateau.
+
+    Args:
+        panels: title -> network -> sweep.
+        near: how many points below its best mean a rate of the plateau may be.
+    """
+    figure, rows = plt.subplots(
+        2, len(panels), figsize=(9, 4.8), height_ratios=[3, 1.1], sharex="col", squeeze=False
+    )
+    for (above, below), (title, sweeps) in zip(rows.T, panels.items(), strict=True):
+        for row, (name, sweep) in enumerate(sweeps.items()):
+            _curve(above, sweep, NETWORK_COLORS[name], NAMES.get(name, name))
+            kept = _plateau(sweep, near)
+            ends = [kept[0] / 1.25, kept[-1] * 1.25]  # so that a single rate can be seen
+            below.plot(ends, [row, row], color=NETWORK_COLORS[name], lw=7, solid_capstyle="butt")
+        below.set_yticks(range(len(sweeps)), [NAMES.get(name, name) for name in sweeps])
+        below.set(ylim=(len(sweeps) - 0.4, -0.6), xlabel="学习率 | learning rate")
+        below.set_title("平台 | plateau", fontsize=11)
+        below.tick_params(axis="y", length=0)
+        above.set(xscale="log", ylim=(0, None), title=title)
+    rows[0, 0].set_ylabel("验证准确率（%） | validation\naccuracy, %")
+    rows[0, 0].legend(loc="lower right", fontsize=10)
+    return figure
+
+
+def _curve(axes: Axes, sweep: Sweep, color: str, label: str) -> None:
+    """Draw the mean over seeds, and a band from the smallest to the largest of them."""
+    rates, runs = list(sweep), list(sweep.values())
+    means = [statistics.mean(values) for values in runs]
+    axes.plot(rates, means, "o-", color=color, label=label, markersize=4)
+    low, high = [min(values) for values in runs], [max(values) for values in runs]
+    axes.fill_between(rates, low, high, color=color, alpha=0.2, lw=0)
+
+
+def _plateau(sweep: Sweep, near: float) -> list[float]:
+    """Return the rates around the best one whose means are all less than `near` below it."""
+    rates = sorted(sweep)
+    means = [statistics.mean(sweep[rate]) for rate in rates]
+    low = high = means.index(max(means))
+    while low and means[low - 1] > max(means) - near:
+        low -= 1
+    while high + 1 < len(means) and means[high + 1] > max(means) - near:
+        high += 1
+    return rates[low : high + 1]
+
+
+# --------------------------------------------------------------------------- parts of a block
+def plot_parts() -> Figure:
+    """Draw half a Mixer block four times: as it is, and without norm, residual, or both."""
+    figure, panels = plt.subplots(2, 2, figsize=(9, 3.4))
+    titles = {
+        (True, True): "原样 | as it is",
+        (False, True): "去掉残差连接 | no residual",
+        (True, False): "去掉层归一化 | no norm",
+        (False, False): "两样都去掉 | neither",
+    }
+    for axes, ((residual, norm), title) in zip(panels.flat, titles.items(), strict=True):
+        _half_block(axes, residual, norm)
+        axes.set_title(title)
+        axes.set(xlim=(-0.3, 7.6), ylim=(-0.55, 1.15), aspect="equal")
+        axes.axis("off")
+    return figure
+
+
+def _half_block(axes: Axes, residual: bool, norm: bool) -> None:
+    places = [(0.0, "$x$")]
+    if norm:
+        _box(axes, 1.9, "层归一化 | norm", OTHER)
+    _box(axes, 4.3, "混合 | mixing", TOKEN)
+    places.append((7.1, "$y$"))
+    for x, name in places:
+        axes.text(x, 0, name, ha="center", va="center", fontsize=14)
+    stops = [0.25, 1.1, 2.7, 3.5, 5.1, 6.8] if norm else [0.25, 3.5, 5.1, 6.8]
+    if residual:
+        axes.text(6.1, 0, "+", ha="center", va="center", fontsize=15)
+        stops[-1:] = [5.85, 6.35, 6.8]
+        over = [(0.55, 0), (0.55, 0.95), (6.1, 0.95)]
+        axes.plot(*zip(*over, strict=True), color=OTHER, lw=1.5)
+        _arrow(axes, (6.1, 0.95), (6.1, 0.22))
+    for start, end in zip(stops[::2], stops[1::2], strict=True):
+        _arrow(axes, (start, 0), (end, 0))
+
+
+def _box(axes: Axes, x: float, text: str, color: str) -> None:
+    style = "round,pad=0.05"
+    box = FancyBboxPatch((x - 0.75, -0.4), 1.5, 0.8, boxstyle=style, fc="white", ec=color, lw=1.5)
+    axes.add_patch(box)
+    axes.text(x, 0, text, ha="center", va="center", color=color, fontsize=11)
+
+
+def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    style = {"arrowstyle": "-|>", "mutation_scale": 11, "color": OTHER, "lw": 1.5}
+    axes.add_patch(FancyArrowPatch(start, end, shrinkA=0, shrinkB=0, **style))

@@ -1,0 +1,196 @@
+"""Drawings of notebook 08: a hidden unit at work, units with captions, a scale, sums of units."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from torch import Tensor
+
+from hdd.visualization.mixing_drawings import draw_table
+from hdd.visualization.style import ACCENT, AMOUNT, OTHER, SIGNED, TOKEN
+from hdd.visualization.token_figures import show_maps
+
+PLUS, MINUS = "#F4B6A6", "#A9CCE6"  # as in SIGNED, pale enough for numbers
+
+
+def painted_ship() -> Tensor:
+    """Return a picture of a ship (3, 32, 32) in [0, 1], painted here: no image of a data set."""
+    rows, columns = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
+    picture = torch.tensor([0.62, 0.78, 0.92])[:, None, None] - 0.15 * (1 - rows / 32)
+    hull = (rows >= 15) & (rows < 21)
+    hull &= (columns >= 1 + 0.5 * (rows - 15)) & (columns < 18 - 0.4 * (rows - 15))
+    parts = [
+        (rows >= 20, (0.10, 0.28, 0.45)),
+        (hull, (0.75, 0.20, 0.18)),
+        ((rows >= 9) & (rows < 15) & (columns >= 5) & (columns < 14), (0.95, 0.95, 0.93)),
+        ((rows >= 4) & (rows < 9) & (columns >= 7) & (columns < 10), (0.20, 0.20, 0.20)),
+    ]
+    for where, color in parts:
+        picture[:, where] = torch.tensor(color)[:, None]
+    return picture
+
+
+def _map(axes: plt.Axes, values: Tensor, limit: float | None = None) -> None:
+    """Draw one signed map (h, w) in colours from -limit to limit."""
+    limit = limit or float(values.abs().max())
+    axes.imshow(values, cmap=SIGNED, vmin=-limit, vmax=limit)
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(True)
+    axes.spines[:].set_color(OTHER)
+
+
+def plot_unit_at_work(
+    picture: Tensor, channel: Tensor, read: Tensor, write: Tensor, z: float, a: float
+) -> Figure:
+    """Draw what one hidden unit does to one channel of a picture.
+
+    Args:
+        picture: (3, H, W) in [0, 1].
+        channel: what the unit is given, (h, w).
+        read: its row of W1, (h, w).
+        write: its column of W2, (h, w).
+        z: the weighted sum with the bias.
+        a: GELU(z).
+    """
+    figure, axes = plt.subplots(1, 5, figsize=(9, 2.9))
+    axes[0].imshow(picture.permute(1, 2, 0))
+    axes[0].set(xticks=[], yticks=[])
+    for axis, values in zip(axes[1:], (channel, read, write, a * write), strict=True):
+        _map(axis, values)
+    titles = ["图像 | picture", "一个通道 | one channel", "读取图 $r$ | reading map $r$"]
+    titles += ["写入图 $w$ | writing map $w$", "加到通道上 | added to it"]
+    labels = ["32 × 32", "$x$: 8 × 8", f"$z = r·x + b$\n$= {z:.2f}$"]
+    labels += [f"$a = $GELU$(z)$\n$= {a:.2f}$", "$a·w$"]
+    for axis, title, label in zip(axes, titles, labels, strict=True):
+        axis.set_title(title, fontsize=11)
+        axis.set_xlabel(label.replace("-", "−"), fontsize=11)
+    for axis, sign in zip(axes[1:], ("→", "·", "→", "→"), strict=True):
+        axis.text(-0.13, 0.5, sign, transform=axis.transAxes, ha="center", va="center", fontsize=15)
+    return figure
+
+
+def plot_captioned_units(maps: Tensor, captions: Sequence[str], others: Tensor) -> Figure:
+    """Draw eight maps with captions, and the same numbers in other places beside them.
+
+    Args:
+        maps: (8, h, w).
+        captions: what each shows.
+        others: maps of chance, (8, h, w).
+    """
+    figure = plt.figure(figsize=(9, 3.7))
+    left, right = figure.subfigures(1, 2, wspace=0.04)
+    for part, values, names in ((left, maps, captions), (right, others, [""] * len(maps))):
+        axes = part.subplots(2, 4)
+        for axis, one, name in zip(axes.flat, values, names, strict=True):
+            _map(axis, one)
+            axis.set_xlabel(name, fontsize=10.5)
+    left.suptitle("训练之后 | after training", color=TOKEN)
+    right.suptitle("同样的数，词元换了位置 | same numbers, tokens moved", color=OTHER)
+    return figure
+
+
+def plot_scale(maps: Sequence[Tensor], values: Sequence[float], names: Sequence[str]) -> Figure:
+    """Draw maps (h, w) above the line of numbers from -1 to 1, each at its value."""
+    figure, axes = plt.subplots(figsize=(9, 3.2))
+    axes.set(xlim=(-1.2, 1.2), ylim=(-0.25, 1.45))
+    axes.axhline(0, color=OTHER, lw=1.5)
+    size = 0.3
+    for one, value, name in zip(maps, values, names, strict=True):
+        inset = axes.inset_axes((value - size / 2, 0.42, size, 0.75), transform=axes.transData)
+        _map(inset, one)
+        inset.set_title(name, fontsize=10.5)
+        axes.plot([value, value], [0, 0.36], color=TOKEN, lw=1.2)
+        axes.text(value, -0.06, f"{value:.2f}".replace("-", "−"), ha="center", va="top")
+    axes.axis("off")
+    return figure
+
+
+def plot_borders(token: int) -> Figure:
+    """Draw three units that each part four tokens in two, and their sum as seen by one token.
+
+    Args:
+        token: which one, from 0.
+    """
+    units = torch.tensor([[-1, 1, 1, 1], [-1, -1, 1, 1], [-1, -1, -1, 1]])
+    own = units[:, token]
+    products = own[:, None] * units  # (3, 4)
+    figure, axes = plt.subplots(figsize=(9, 3.7))
+
+    def color(values: Tensor):
+        return lambda i, j: PLUS if values[i, j] > 0 else MINUS if values[i, j] < 0 else None
+
+    total = products.sum(0, keepdim=True)
+    draw_table(axes, units, 0, 0, color(units))
+    draw_table(axes, own[:, None], 5.6, 0, color(own[:, None]))
+    draw_table(axes, products, 8.2, 0, color(products))
+    draw_table(axes, total, 8.2, 3.6, color(total))
+    axes.add_patch(Rectangle((token, 0), 1, 3, fill=False, ec=ACCENT, lw=2.5))
+    axes.add_patch(Rectangle((8.2 + token, 3.6), 1, 1, fill=False, ec=ACCENT, lw=2.5))
+    names = [(2, "三个单元 | three units"), (6.1, f"词元 {token + 1} | token {token + 1}")]
+    for x, name in [*names, (10.2, "乘积 | products")]:
+        axes.text(x, -0.35, name, ha="center", fontsize=12)
+    for x, y, sign in ((4.8, 1.5, "×"), (7.4, 1.5, "="), (7.5, 4.1, "和 | sum")):
+        axes.text(x, y, sign, ha="center", va="center", fontsize=13)
+    axes.set(xlim=(-0.3, 12.5), ylim=(4.8, -0.9), aspect="equal")
+    axes.axis("off")
+    return figure
+
+
+def plot_growing_sum(
+    rows: Sequence[Tensor], names: Sequence[str], place: tuple[int, int]
+) -> Figure:
+    """Draw one output token's maps (h, w), one colour scale; its own place is framed."""
+    figure, axes = plt.subplots(1, len(rows), figsize=(9, 2.3))
+    limit = max(float(one.abs().max()) for one in rows)
+    for axis, one, name in zip(axes, rows, names, strict=True):
+        _map(axis, one, limit)
+        axis.set_title(name, fontsize=11)
+        corner = (place[1] - 0.5, place[0] - 0.5)
+        axis.add_patch(Rectangle(corner, 1, 1, fill=False, ec=ACCENT, lw=2.5))
+    return figure
+
+
+def plot_dependence_grids(
+    matrices: Sequence[Tensor], names: Sequence[str], grid: tuple[int, int]
+) -> Figure:
+    """Draw matrices (S, S), row "out", as grids of small maps, one at the place of each output.
+
+    Matrices without a negative entry are amounts. The diagonal does not set the colours.
+    """
+    figure, axes = plt.subplots(1, len(matrices), figsize=(9, 3.7))
+    for axis, matrix, name in zip(axes, matrices, names, strict=True):
+        off = matrix[~torch.eye(len(matrix), dtype=torch.bool)].abs()
+        cmap = SIGNED if matrix.min() < 0 else AMOUNT
+        show_maps(axis, matrix.unflatten(1, grid), grid[1], float(off.quantile(0.995)), cmap)
+        axis.set_title(name, fontsize=11)
+    return figure
+
+
+def plot_unit_frame(
+    maps: Tensor, limit: float, curves: Mapping[str, tuple[Sequence[float], str]], now: int
+) -> tuple[Figure, plt.Axes]:
+    """Draw eight maps at one moment of training, beside the course of some numbers.
+
+    Args:
+        maps: (8, h, w).
+        limit: the weight of the strongest colour.
+        curves: values at each moment, and a colour, by name.
+        now: which moment.
+
+    Returns:
+        the figure, and the axes of the curves, whose ticks are still to be named.
+    """
+    figure = plt.figure(figsize=(9, 3.5))
+    left, right = figure.subfigures(1, 2, width_ratios=[1.25, 1], wspace=0.03)
+    for axis, one in zip(left.subplots(2, 4).flat, maps, strict=True):
+        _map(axis, one, limit)
+    axes = right.subplots()
+    for name, (values, color) in curves.items():
+        axes.plot(values, color=color, label=name)
+        axes.plot(now, values[now], "o", color=color, ms=9)
+    axes.axvline(now, color=OTHER, lw=1, ls=":")
+    axes.set(ylim=(-0.1, 1), xticks=range(len(values)))
+    axes.legend(loc="upper left")
+    return figure, axes

@@ -1,0 +1,36 @@
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.patches import FancyArrowPatch, Rectangle
+
+from hdd.visualization.cost_drawings import plot_products, plot_trips
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def words(axes):
+    return [text.get_text() for text in axes.texts]
+
+
+def test_a_product_shows_a_square_for_each_number_and_the_count():
+    products = [("$W_1$", (2, 4), "$X$", (4, 3), "$H$")]
+    rows = {"混合 | mixing": products, "注意力 | attention": products}
+    figure = plot_products(rows, ["blue", "red"])
+    for axes, title in zip(figure.axes, rows, strict=True):
+        squares = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+        assert len(squares) == 2 * 4 + 4 * 3 + 2 * 3
+        assert "2 × 3 × 4 = 24" in words(axes)
+        assert axes.get_title() == title
+
+
+def test_each_step_travels_twice_and_fusion_saves_the_trips_between():
+    apart, together = plot_trips(["缩放 | scale", "加 | add", "GELU"], "合一 | all").axes
+    arrows = [
+        sum(isinstance(p, FancyArrowPatch) for p in axes.patches) for axes in (apart, together)
+    ]
+    assert arrows == [6, 2]
+    assert "6" in apart.get_title()
+    assert "2" in together.get_title()

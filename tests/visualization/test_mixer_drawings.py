@@ -1,0 +1,53 @@
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.patches import FancyArrowPatch
+
+from hdd.visualization.mixer_drawings import Mixing, plot_mixers
+
+TOKENS = [2, 4, 9, 1]
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def drawn(mixing):
+    """Return the arrows of the only panel, and its words."""
+    (axes,) = plot_mixers(TOKENS, [mixing, mixing]).axes[:1]
+    arrows = [patch for patch in axes.patches if isinstance(patch, FancyArrowPatch)]
+    return arrows, [text.get_text() for text in axes.texts]
+
+
+def test_an_arrow_for_each_weight_and_none_for_the_others():
+    arrows, words = drawn(Mixing("池化 | pooling", "", ["⅓", "−⅔", "⅓", ""], "1"))
+    assert len(arrows) == 3
+    assert {"2", "4", "9", "1", "⅓", "−⅔"} <= set(words)
+
+
+def test_weights_from_content_are_dashed():
+    weights = [".1", ".6", ".2", ".1"]
+    fixed, _ = drawn(Mixing("", "", weights, "4.5"))
+    dynamic, _ = drawn(Mixing("", "", weights, "4.5", from_content=True))
+    assert {arrow.get_linestyle() for arrow in fixed}.isdisjoint(
+        {str(arrow.get_linestyle()) for arrow in dynamic}
+    )
+
+
+def test_a_gate_multiplies_a_value():
+    arrows, words = drawn(Mixing("", "", ["½", "½", "0", "0"], "8", factor=("4", "2")))
+    assert len(arrows) == 4 + 2
+    assert "×" in words
+
+
+def test_hidden_units_lie_between():
+    units = [("6", ["1", "1", "", ""], "1"), ("8", ["", "", "1", "−1"], "−½")]
+    arrows, words = drawn(Mixing("", "", hidden=units, output="2"))
+    assert len(arrows) == 4 + 2
+    assert {"6", "8", "−½"} <= set(words)
+
+
+def test_without_weights_a_stack_of_two_kinds():
+    _, words = drawn(Mixing("混用 | hybrid", "两种 | two kinds"))
+    assert words.count("注意力 | attention") == words.count("词元 MLP | token MLP") == 2

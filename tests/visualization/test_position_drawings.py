@@ -1,0 +1,70 @@
+import pytest
+import torch
+from matplotlib import pyplot as plt
+
+from hdd.visualization import position_drawings as drawings
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+def test_a_stride_of_two_changes_the_numbers_under_a_shift_by_one():
+    figure = drawings.plot_strides(torch.tensor([0.0, 0, 4, 2, 0, 0, 0, 0]))
+    shown = [[t.get_text() for t in axes.texts] for axes in figure.axes]
+    assert [numbers.count("3") for numbers in shown] == [2, 1, 2]
+
+
+def test_the_permuted_mixing_shows_the_same_hidden_numbers_and_permuted_outputs():
+    x = torch.tensor([[2.0], [0.0], [1.0]])
+    w1, w2 = torch.tensor([[1.0, 2, 0], [0, 1, 3]]), torch.tensor([[1.0, 0], [1, 1], [0, 2]])
+    figure = drawings.plot_permuted_mixing(x, w1, w2, torch.tensor([2, 0, 1]))
+    above, below = (
+        [t.get_text() for t in axes.texts if t.get_text().isdigit()] for axes in figure.axes
+    )
+    assert above[-3:] == ["2", "5", "6"]
+    assert below[-3:] == ["6", "2", "5"]
+    assert sorted(above) == sorted(below)
+
+
+def test_three_mixers_have_a_panel_each():
+    figure = drawings.plot_three_mixers()
+    assert len(figure.axes) == 3
+    assert all(" | " in axes.get_title() for axes in figure.axes)
+
+
+def test_missing_columns_are_marked():
+    figure = drawings.plot_weights_that_fit()
+    marks = [sum(t.get_text() == "?" for t in axes.texts) for axes in figure.axes]
+    assert marks == [0, 2 * 12]
+
+
+def test_a_moved_unit_is_drawn_on_one_scale():
+    figure = drawings.plot_moved_unit(torch.randn(4, 4), torch.randn(4, 8, 8), torch.randn(8, 8))
+    limits = {axes.images[0].get_clim() for axes in figure.axes}
+    assert len(figure.axes) == 6
+    assert len(limits) == 1
+
+
+def test_shift_curves_leave_out_what_the_record_lacks():
+    values = [{"mean": 80.0}, {"mean": 50.0}]
+    record = {"pixels": [0, 4], "Mixer": {"accuracy": values, "unchanged": values}}
+    looks = {"Mixer": ("Mixer", "blue", "-"), "ResNet": ("ResNet", "red", "-")}
+    figure = drawings.plot_shift_curves(record, looks)
+    assert [len(axes.lines) for axes in figure.axes] == [1, 1]
+    assert list(figure.axes[0].lines[0].get_ydata()) == [80, 50]
+
+
+def test_bars_are_means_and_dots_are_seeds():
+    panels = {"data": {"net": [[60.0, 70.0], [50.0, 50.0], [10.0, 30.0]]}}
+    figure = drawings.plot_permuted_bars(panels, {"net": "blue"}, ["a", "b", "c"])
+    (axes,) = figure.axes
+    assert [t.get_text() for t in axes.texts] == ["65", "50", "20"]
+    assert [len(line.get_ydata()) for line in axes.lines] == [2, 2, 2]
+
+
+def test_moved_images_lie_below_the_same_grid():
+    figure = drawings.plot_moved([torch.zeros(1, 28, 28)] * 2, ["a", "b"], 7)
+    assert [len(axes.lines) for axes in figure.axes] == [10, 10]

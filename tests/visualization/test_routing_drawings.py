@@ -1,0 +1,97 @@
+import pytest
+import torch
+from matplotlib import pyplot as plt
+from matplotlib.colors import to_hex
+from matplotlib.patches import FancyArrowPatch, Rectangle
+
+from hdd.visualization import routing_drawings as drawings
+
+SOURCE = torch.tensor([3, 0, 1, 2])
+X = torch.tensor([2.0, -1.0, 1.0, 0.0])
+IDENTITY = torch.eye(4)
+P = IDENTITY[SOURCE]
+ORDER = torch.tensor([0, 4, 1, 5, 2, 6, 3, 7])
+W1 = torch.cat([P, -P])[ORDER]
+W2 = torch.cat([IDENTITY, -IDENTITY], dim=1)[:, ORDER]
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def words(axes):
+    return [text.get_text().replace("−", "-") for text in axes.texts]
+
+
+def arrows(axes):
+    return [patch for patch in axes.patches if isinstance(patch, FancyArrowPatch)]
+
+
+def frames(axes):
+    """Return the colours of the frames around pairs."""
+    patches = [p for p in axes.patches if isinstance(p, Rectangle) and not p.get_fill()]
+    return [to_hex(patch.get_edgecolor()) for patch in patches]
+
+
+def test_a_routing_has_an_arrow_for_each_token_and_its_result():
+    left, right = drawings.plot_routing(SOURCE, X).axes
+    assert len(arrows(left)) == 4
+    numbers = [float(word) for word in words(right) if word.lstrip("-").isdigit()]
+    assert numbers[:16] == P.flatten().tolist()
+    assert numbers[16:24] == [*X.tolist(), *X[SOURCE].tolist()]
+
+
+def test_the_pair_of_curves_adds_up():
+    (axes,) = drawings.plot_gelu_pair(-1.0).axes
+    assert [word for word in words(axes) if word] == ["-0.16", "-0.84", "-1.00"]
+    gelu, negative, line = (curve.get_ydata() for curve in axes.lines[2:5])
+    assert gelu + negative == pytest.approx(line, abs=1e-6)
+
+
+def test_the_answer_by_hand_arrives():
+    (axes,) = drawings.plot_by_hand(W1, W2, X).axes
+    outputs = [word for word in words(axes) if word.lstrip("-").replace(".", "").isdigit()][-4:]
+    assert [float(word) for word in outputs] == X[SOURCE].tolist()
+    assert "-0" not in words(axes)
+    assert frames(axes) == 2 * frames(axes)[:4]  # W1 and W2: the same colour for the same pair
+
+
+def test_products_show_their_numbers():
+    figure = drawings.plot_hand_and_trained([("手写 | by hand", W1, W2)] * 2)
+    product = figure.axes[2]
+    assert [float(word) for word in words(product)] == (2 * P).flatten().tolist()
+    assert len(frames(figure.axes[0])) == 4
+
+
+def test_a_bottleneck_has_a_line_from_every_token_to_every_unit():
+    _, axes = plt.subplots()
+    drawings.plot_bottleneck(axes, tokens=4, hidden=2)
+    assert len(axes.lines) == 8
+    assert "$D_S=2$" in words(axes)
+
+
+def test_pairs_have_their_cosine():
+    maps = torch.randn(16, 3, 3)
+    maps[8:] = -maps[:8]
+    cosine = torch.full((16, 16), -1.0)
+    panels = drawings.plot_pairs(maps, [(i, i + 8) for i in range(8)], cosine).axes
+    assert len(panels) == 8
+    assert all("−1.00" in axes.get_xlabel() for axes in panels)
+    left, right = panels[0].images[0].get_array()[:, :3], panels[0].images[0].get_array()[:, 4:]
+    assert (left == -right).all()
+
+
+def test_arrows_on_a_grid_leave_out_tokens_that_stay():
+    _, axes = plt.subplots()
+    drawings.plot_grid_routing(axes, torch.tensor([0, 2, 1, 3]), (2, 2))
+    assert len(arrows(axes)) == 2
+    assert len(axes.lines) == 2
+
+
+def test_a_shift_is_pale_where_it_goes_around_the_edge():
+    _, axes = plt.subplots()
+    drawings.plot_grid_routing(axes, torch.arange(9).view(3, 3).roll(1, 1).flatten(), (3, 3))
+    colors = [to_hex(arrow.get_edgecolor()) for arrow in arrows(axes)]
+    assert [color == colors[1] for color in colors] == 3 * [False, True, True]
