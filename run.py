@@ -9,6 +9,8 @@
     python3 run.py explorer                  build resources/explorer.html from its sources
     python3 run.py copies [names]            notebooks for a class: students', instructors'
     python3 run.py colab [names]             notebooks that install the course where they are opened
+    python3 run.py site                      pages to read without Jupyter, in site/
+    python3 run.py slides                    slides to lecture with, in slides/
     python3 run.py python [options]          the project's Python, e.g. -m hdd.train --help
     python3 run.py setup                     only set up
 
@@ -50,6 +52,8 @@ MODULES = {
     "explorer": "hdd.teaching.explorer",
     "copies": "hdd.teaching.copies",
     "colab": "hdd.teaching.colab",
+    "site": "hdd.teaching.site",
+    "slides": "hdd.teaching.site.slides",
 }
 # To download and on the disk, in GB; see "Set-up" in README.
 SIZES = {"cuda": (3.1, 6.4), "cpu": (0.4, 1.5)}

@@ -1,4 +1,4 @@
-"""The tables of claims: verdicts, certainty, links and figures are those of `resources/claims.json`.
+"""The tables of claims: verdict, certainty, links and figures are those of `claims.json`.
 
 Each claim names the notebook sections that test it, and the recorded figures that its row quotes.
 A path leads through a record to the figure; "*" stands for all members of a list. What a path ends

@@ -55,6 +55,8 @@ def repository(project: Path = ROOT) -> str:
 def self_installing(notebook: nbformat.NotebookNode, address: str) -> nbformat.NotebookNode:
     """Return a copy whose first code cell fetches and installs the course from `address`."""
     copy = nbformat.from_dict(notebook)
+    # The explorer's frame leads to a file that Colab does not serve.
+    copy.cells = [cell for cell in copy.cells if "explorer" not in cell.metadata.get("tags", [])]
     source = CELL.format(address=address, packages=", ".join(f'"{name}"' for name in PACKAGES))
     first = next(i for i, cell in enumerate(copy.cells) if cell.cell_type == "code")
     cell = new_code_cell(source, id="fetch-course", metadata={"tags": ["colab"]})

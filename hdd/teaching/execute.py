@@ -32,6 +32,7 @@ NOTEBOOKS, COVERS = ROOT / "notebooks", ROOT / "resources" / "covers"
 # Reading a bar's remains is no use to anyone, and they would change with every run. Servers and
 # editors set a backend (Agg, say) that draws nothing into a notebook.
 ENVIRONMENT = {"TQDM_DISABLE": "1", "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+KEPT = ("tags", "slideshow", "deck", "trusted")  # of a cell's metadata
 FAILURES = (CellExecutionError, DeadKernelError, NotJSONError, nbformat.ValidationError, OSError)
 
 
@@ -44,7 +45,7 @@ class ThisPython(AsyncKernelManager):
 
 
 def strip_volatile_metadata(notebook: nbformat.NotebookNode) -> None:
-    """Keep names of kernel and language; of cells the tags, slide types and what is folded.
+    """Keep names of kernel and language; of cells tags, slides and their texts, what is folded.
 
     Jupyter's mark `trusted` stays, too: it is needed for signing, and never written to a file.
     """
@@ -54,7 +55,7 @@ def strip_volatile_metadata(notebook: nbformat.NotebookNode) -> None:
     }
     for cell in notebook.cells:
         folded = cell.metadata.get("jupyter", {}).get("source_hidden", False)
-        kept = {k: v for k, v in cell.metadata.items() if k in ("tags", "slideshow", "trusted")}
+        kept = {k: v for k, v in cell.metadata.items() if k in KEPT}
         cell.metadata = kept | ({"jupyter": {"source_hidden": True}} if folded else {})
 
 

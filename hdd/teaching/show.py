@@ -38,9 +38,8 @@ def show(figure: Figure, alt: str) -> None:
     Raises:
         ValueError: `alt` in one language only; text smaller than 10 pt on a page 1280 px wide.
     """
-    _check_size(figure)
-    alts = _both(alt, "alt")
-    images = [_image(page, text) for page, text in zip(_pages(figure), alts, strict=True)]
+    smallest, alts = _check_size(figure), _both(alt, "alt")
+    images = [_image(page, text, smallest) for page, text in zip(_pages(figure), alts, strict=True)]
     plt.close(figure)
     display_html(by_language(*images), "\n".join(alts))
 
@@ -76,9 +75,10 @@ def show_frames(figures: Sequence[Figure], labels: Sequence[object], alt: str) -
     alts, names = _both(alt, "alt"), [split(str(label)) for label in labels]
     strips: list[str] = ["", ""]
     for figure, name in zip(figures, names, strict=True):
-        _check_size(figure)
+        smallest = _check_size(figure)
         for index, page in enumerate(_pages(figure)):
-            strips[index] += _image(page, f"{alts[index]}: {name[index]}", "width: 24%")
+            text = f"{alts[index]}: {name[index]}"
+            strips[index] += _image(page, text, smallest, "width: 24%")
         plt.close(figure)
     # The same frames give the same output: running a notebook twice changes nothing.
     key = f"frames-{hashlib.sha256(''.join(strips).encode()).hexdigest()[:10]}"
@@ -129,17 +129,21 @@ def _both(text: str, name: str) -> tuple[str, str]:
 
 
 # ---------------------------------------------------------------------------------- figures
-def _check_size(figure: Figure) -> None:
-    """Refuse text that cannot be read from the back of a room."""
-    shrunk = min(1.0, PAGE_WIDTH / (figure.get_figwidth() * DPI))
+def _check_size(figure: Figure) -> float:
+    """Return the smallest text's size in pixels; refuse what no one reads from the back."""
+    shrunk, smallest = min(1.0, PAGE_WIDTH / (figure.get_figwidth() * DPI)), 100.0
     for artist in figure.findobj(Text):
         size = artist.get_fontsize() * DPI / 72 * shrunk * 72 / 96  # in CSS points
-        if artist.get_visible() and artist.get_text().strip() and size < SMALLEST - 0.05:
+        if not artist.get_visible() or not artist.get_text().strip():
+            continue
+        smallest = min(smallest, artist.get_fontsize() * DPI / 72)
+        if size < SMALLEST - 0.05:
             raise ValueError(
                 f"The text {artist.get_text()!r} is {size:.1f} pt on a page 1280 px wide."
                 f" Rule: {SMALLEST:.0f} pt or more. Fix: a larger font, or a figure at most"
                 f" {PAGE_WIDTH / DPI:.0f} inches wide (this one: {figure.get_figwidth():.1f})."
             )
+    return smallest
 
 
 def _pages(figure: Figure) -> Iterator[bytes]:
@@ -174,13 +178,15 @@ def _spoken(figure: Figure, index: int) -> Iterator[None]:
             artist.set_text(text)
 
 
-def _image(page: bytes, alt: str, style: str = "") -> str:
+def _image(page: bytes, alt: str, smallest: float = 0, style: str = "") -> str:
+    """Return a picture as HTML; slides ask for the size of its smallest text."""
     data, width = base64.b64encode(page).decode(), Image.open(io.BytesIO(page)).width
     width = min(width, WIDEST)  # a drawing may have more pixels than that, for sharp screens
     style = style or "max-width: 100%; height: auto"
+    text = f' data-text="{smallest:.1f}"' if smallest else ""
     return (
         f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt)}" width="{width}"'
-        f' style="{style}">'
+        f'{text} style="{style}">'
     )
 
 

@@ -155,7 +155,7 @@ def plot_two_cuts(image: Tensor, right: Tensor, wrong: Tensor, chosen: int) -> F
     """
     channels, height, width = image.shape
     patch = int((right.shape[1] / channels) ** 0.5)
-    figure, panels = plt.subplots(2, 2, figsize=(7.6, 7), width_ratios=[1, 1.1])
+    figure, panels = plt.subplots(2, 2, figsize=(6.7, 6.2), width_ratios=[1, 1.1])
     names = ["正确的切法 | cut properly", "只用 reshape | reshape alone"]
     for name, places, (origin, apart) in zip(names, [right, wrong], panels, strict=True):
         marked = torch.zeros(height * width, dtype=torch.bool)

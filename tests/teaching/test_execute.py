@@ -39,7 +39,7 @@ def write(path, *cells):
 def test_executing_twice_gives_the_same_bytes(folder, capsys):
     path = write(
         folder / "00_x.ipynb",
-        new_markdown_cell("text", metadata={"tags": ["zh"], "collapsed": True}),
+        new_markdown_cell("text", metadata={"tags": ["zh"], "deck": "短", "collapsed": True}),
         new_code_cell(
             "import os; print(os.environ['TQDM_DISABLE'], os.path.basename(os.getcwd()))",
             metadata={"execution": {"iopub.status.busy": "2020"}, "scrolled": True},
@@ -58,7 +58,7 @@ def test_executing_twice_gives_the_same_bytes(folder, capsys):
     text, code, cover = nbformat.read(path, as_version=4).cells
     assert (code.execution_count, cover.execution_count) == (1, 2)
     assert code.outputs[0].text == "1 notebooks\n"
-    assert text.metadata == {"tags": ["zh"]}
+    assert text.metadata == {"tags": ["zh"], "deck": "短"}
     assert code.metadata == {}
     assert cover.metadata == {"tags": ["cover"], "slideshow": {"slide_type": "slide"}}
     for volatile in (b"iopub", b"widgets", b"3.8", b"scrolled"):

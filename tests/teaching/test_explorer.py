@@ -9,6 +9,7 @@ import subprocess
 import numpy as np
 import pytest
 import torch
+from explorer_by_torch import OFF, expected, normalised
 from PIL import Image
 from torch import nn
 
@@ -22,7 +23,6 @@ NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
 PAGE = explorer.PAGE.read_text(encoding="utf-8") if explorer.PAGE.exists() else ""
 DATA = json.loads(explorer.read("images.json"))
-OFF = {"depth": 8, "tokenOff": [False] * 8, "channelOff": [False] * 8, "silenced": []}
 # Reads a job from stdin, answers on stdout; runs the very text that the page gives its worker.
 HARNESS = """
 const job = JSON.parse(require("fs").readFileSync(0, "utf8"));
@@ -85,35 +85,6 @@ def hundred(supplied):
     grey = np.pad(test.images[:80, 0].numpy(), ((0, 0), (2, 2), (2, 2)))  # (80, 32, 32)
     colours = np.random.default_rng(0).uniform(0.2, 1, (80, 1, 1, 3))
     return np.concatenate([supplied, (grey[..., None] * colours).astype(np.uint8)])
-
-
-def normalised(pixels):
-    statistics = [torch.tensor(DATA["statistics"][k]).view(3, 1, 1) for k in ("mean", "std")]
-    images = torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 255
-    return (images - statistics[0]) / statistics[1]
-
-
-@torch.inference_mode()
-def expected(net, pixels, settings=OFF):
-    """Return torch's logits with parts of the network switched off."""
-    x = net.patch_embedding(normalised(pixels)).flatten(2).transpose(1, 2)
-    for b, block in enumerate(net.blocks[: settings["depth"]]):
-        quiet = {
-            kind: [u["unit"] for u in settings["silenced"] if (u["block"], u["kind"]) == (b, kind)]
-            for kind in ("token", "channel")
-        }
-        if not settings["tokenOff"][b]:
-            y = block.token_norm(x).transpose(1, 2)
-            x = x + mlp(block.token_mixing, y, quiet["token"]).transpose(1, 2)
-        if not settings["channelOff"][b]:
-            x = x + mlp(block.channel_mixing, block.channel_norm(x), quiet["channel"])
-    return net.head(net.norm(x).mean(dim=1))
-
-
-def mlp(layer: nn.Module, x, quiet):
-    hidden = layer.activation(layer.fc1(x))
-    hidden[..., quiet] = 0
-    return layer.fc2(hidden)
 
 
 def test_the_committed_page_is_what_the_sources_build():

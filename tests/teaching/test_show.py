@@ -146,6 +146,13 @@ def test_small_text_is_refused(shown):
         show(figure, alt="图 | figure")
 
 
+def test_the_size_of_the_smallest_text_is_noted(shown):
+    figure = small_figure()
+    figure.text(0.5, 0.5, "9.5", fontsize=9.5)
+    show(figure, alt="图 | a figure")
+    assert shown[0]["text/html"].count(f'data-text="{9.5 * module.DPI / 72:.1f}"') == 2
+
+
 @pytest.mark.parametrize("alt", ["only English", ""])
 def test_alt_text_is_needed_in_both_languages(shown, alt):
     figure, _ = plt.subplots(figsize=(4, 3))

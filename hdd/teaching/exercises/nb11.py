@@ -64,37 +64,40 @@ def _slope(x, y):
 def _test_slope(answer):
     sizes = [100, 1000, 9000]
     accuracies = (torch.tensor([60.0, 75.0, 86.0]) + 2 * torch.randn(4, 3)).tolist()
-    x = [math.log10(size) for size in sizes]
-    slopes = [_slope(x, row) for row in accuracies]
-    deviation, mean = statistics.stdev(slopes), statistics.mean(slopes)
-    per_e = [slope / math.log(10) for slope in slopes]
+    slopes = [_slope([math.log10(size) for size in sizes], row) for row in accuracies]
     raw = [_slope(sizes, row) for row in accuracies]
     close(
         call(answer, sizes, accuracies, 3.182),
-        (mean, 3.182 * deviation / 2),
+        _with_interval(slopes),
         tolerance=1e-3,
         axes="numbers",
-        mistakes={
-            "用了自然对数：应当以 10 为底，这样斜率就是“数据多十倍，准确率高多少” | natural logarithms:"
-            " use base 10, so that the slope says what ten times the data bring": (
-                statistics.mean(per_e),
-                3.182 * statistics.stdev(per_e) / 2,
-            ),
-            "没有取对数 | the logarithm is missing": (
-                statistics.mean(raw),
-                3.182 * statistics.stdev(raw) / 2,
-            ),
-            "半宽里缺少除以 √n（n 为种子数） | the half width lacks the division by √n (n seeds)": (
-                mean,
-                3.182 * deviation,
-            ),
-            "标准差应当除以 n − 1 | the standard deviation should divide by n − 1": (
-                mean,
-                3.182 * statistics.pstdev(slopes) / 2,
-            ),
-            "半宽里缺少 t | the half width lacks t": (mean, deviation / 2),
-        },
+        mistakes=_slope_mistakes(slopes, raw),
     )
+
+
+def _with_interval(slopes):
+    """Return mean and half width for four seeds."""
+    return statistics.mean(slopes), 3.182 * statistics.stdev(slopes) / 2
+
+
+def _slope_mistakes(slopes, raw):
+    mean, half = _with_interval(slopes)
+    return {
+        "用了自然对数：应当以 10 为底，这样斜率就是“数据多十倍，准确率高多少” | natural logarithms:"
+        " use base 10, so that the slope says what ten times the data bring": _with_interval(
+            [slope / math.log(10) for slope in slopes]
+        ),
+        "没有取对数 | the logarithm is missing": _with_interval(raw),
+        "半宽里缺少除以 √n（n 为种子数） | the half width lacks the division by √n (n seeds)": (
+            mean,
+            2 * half,
+        ),
+        "标准差应当除以 n − 1 | the standard deviation should divide by n − 1": (
+            mean,
+            3.182 * statistics.pstdev(slopes) / 2,
+        ),
+        "半宽里缺少 t | the half width lacks t": (mean, half / 3.182),
+    }
 
 
 # ------------------------------------------------------------------------- linear probe

@@ -1,0 +1,84 @@
+"""Build the site from the committed notebooks: `run.py site`.
+
+    site/index.html            the choice of language
+    site/zh/, site/en/         a page a lesson; home, glossary, claims, the instructor's page
+    site/slides/               the slides of `run.py slides`, which the instructor's page links to
+    site/assets/, site/files/  what pages load; files of the project that they link to
+
+Nothing is executed and nothing is loaded from a network: the pages open by double click.
+"""
+
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from hdd.teaching.execute import ROOT
+from hdd.teaching.explorer import PAGE as EXPLORER
+from hdd.teaching.language import LANGUAGES
+from hdd.teaching.site import slides
+from hdd.teaching.site.assets import RESOURCES, as_script, copy_assets, load_words
+from hdd.teaching.site.course import Lesson, load_course
+from hdd.teaching.site.pages import PAGES, Site
+from hdd.teaching.site.search import entries
+
+SITE = ROOT / "site"
+
+
+def build(folder: Path, lessons: list[Lesson]) -> list[str]:
+    """Write the site; return the links that lead nowhere."""
+    shutil.rmtree(folder, ignore_errors=True)
+    copy_assets(folder / "assets", "site.css", "site.js")
+    shutil.copytree(RESOURCES / "covers", folder / "assets" / "covers")
+    shutil.copyfile(RESOURCES / "mlp_mixer.png", folder / "assets" / "cover.png")
+    shutil.copyfile(EXPLORER, folder / EXPLORER.name)
+    slides.build(folder / "slides", lessons)
+    sites = [Site(lessons, language) for language in LANGUAGES]
+    for site in sites:
+        write_pages(site, folder)
+        for file in site.files:
+            (folder / "files" / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / file, folder / "files" / file)
+    words = {language: load_words(language) for language in LANGUAGES}
+    start = sites[0].exporter.environment.get_template("start.html.j2").render(words=words)
+    (folder / "index.html").write_text(start, encoding="utf-8")
+    return sorted({lost for site in sites for lost in site.lost})
+
+
+def write_pages(site: Site, folder: Path) -> None:
+    """Write the pages of one language, its index and its terms."""
+    place, index = folder / site.language, []
+    place.mkdir(parents=True)
+    for number, lesson in enumerate(site.lessons):
+        page, body = site.lesson(number)
+        (place / f"{lesson.stem}.html").write_text(page, encoding="utf-8")
+        index += entries(lesson.stem, lesson.title(site.language), body)
+    for name in PAGES:
+        title = site.words["home" if name == "index" else name]
+        body = getattr(site, name)()
+        (place / f"{name}.html").write_text(site.page(name, title, body), encoding="utf-8")
+        index += [] if name == "index" else entries(name, title, body)
+    zh = site.language == "zh"
+    terms = [[t.zh if zh else t.en, t.sentence_zh if zh else t.sentence_en] for t in site.terms]
+    for name, content in (("search", index), ("terms", terms)):
+        file = folder / "assets" / f"{name}-{site.language}.js"
+        file.write_text(as_script(f"COURSE_{name.upper()}", content), encoding="utf-8")
+
+
+def main(arguments: list[str]) -> int:
+    """Build site/; return 0, or 2 for arguments, of which there are none."""
+    if arguments:
+        print(f"python -m hdd.teaching.site takes no arguments, got {arguments}. Fix: leave out.")
+        return 2
+    start, lessons = time.perf_counter(), load_course()
+    lost = build(SITE, lessons)
+    for link in lost:
+        print(f"A link leads nowhere and stands as text: {link}")
+    size = sum(file.stat().st_size for file in SITE.rglob("*") if file.is_file()) / 1e6
+    print(f"{len(lessons)} lessons in two languages, {size:.0f} MB, ", end="")
+    print(f"{time.perf_counter() - start:.0f} s: open site/index.html")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

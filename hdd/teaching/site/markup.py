@@ -1,0 +1,240 @@
+"""HTML in one language: Markdown with formulas and links, outputs, comments, glossary terms.
+
+Formulas stay TeX inside elements of class `math`; the page's script hands them to KaTeX.
+"""
+
+import html
+import re
+import struct
+from base64 import b64decode
+from collections.abc import Callable, Iterable
+from html.parser import HTMLParser
+
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+
+from hdd.teaching.glossary import Term
+from hdd.teaching.language import LANGUAGES
+
+HAN = re.compile(r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]+")
+MARK = re.compile(r'^<span lang="(?:zh|en)"></span>\s*')
+VOID = {"br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
+# Comments of the form "# 中文 / English", and what `holds` prints.
+COMMENT = re.compile(r"^(.*?#\s*)([^\n]*?[\u3400-\u9fff][^\n]*?) / ([^\u3400-\u9fff\n]+)$", re.M)
+VERDICT = re.compile(r"^([✓✗] )([^\n/]*[\u3400-\u9fff]) / ([^:\n]+)(?=: )", re.M)
+PICTURE = re.compile(r'^<img src="data:image/png;base64,([^"]{32})[^>]* width="(\d+)"')
+# Paragraphs that begin like this are boxes.
+BOXES = {
+    "predict": ("先猜", "Predict"),
+    "see": ("读图", "What to see"),
+    "limits": ("可信到", "How far"),
+    "turn": ("轮到你了", "Your turn", "练习 ", "Exercise "),
+}
+Resolve = Callable[[str], str | None]
+
+
+class Rewriter(HTMLParser):
+    """Copies HTML; subclasses change elements or text on the way."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=False)
+        self.parts: list[str] = []
+        self.open: list[tuple[str, dict[str, str | None]]] = []
+
+    def __call__(self, page: str) -> str:
+        """Return the page, rewritten."""
+        self.feed(page)
+        self.close()
+        return "".join(self.parts)
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in VOID:
+            self.open.append((tag, dict(attrs)))
+        self.emit(self.get_starttag_text())
+
+    def handle_startendtag(self, tag, attrs):
+        self.emit(self.get_starttag_text())
+
+    def handle_endtag(self, tag):
+        self.emit(f"</{tag}>")
+        if any(tag == name for name, _ in self.open):
+            while self.open.pop()[0] != tag:
+                pass
+
+    def handle_data(self, data):
+        self.emit(self.text(data))
+
+    def handle_entityref(self, name):
+        self.emit(f"&{name};")
+
+    def handle_charref(self, name):
+        self.emit(f"&#{name};")
+
+    def handle_decl(self, decl):
+        self.emit(f"<!{decl}>")
+
+    def emit(self, piece: str) -> None:
+        """Take over a tag, a reference or text."""
+        self.parts.append(piece)
+
+    def text(self, data: str) -> str:
+        """Return what replaces a piece of text."""
+        return data
+
+    def inside(self, tags: Iterable[str], classes: Iterable[str] = ()) -> bool:
+        """Tell whether an open element has one of these tags or classes."""
+        return any(
+            tag in tags or set((attrs.get("class") or "").split()) & set(classes)
+            for tag, attrs in self.open
+        )
+
+
+class Half(Rewriter):
+    """Leaves out what is in the other language; gives pictures their height, so nothing jumps."""
+
+    def __init__(self, language: str) -> None:
+        super().__init__()
+        (self.other,) = set(LANGUAGES) - {language}
+
+    def emit(self, piece):
+        if not any(attrs.get("lang") == self.other for _, attrs in self.open):
+            self.parts.append(PICTURE.sub(_with_height, piece))
+
+
+def _with_height(found: re.Match) -> str:
+    width, height = png_size(found[1])
+    return f'{found[0]} height="{round(int(found[2]) * height / width)}"'
+
+
+def png_size(data: str) -> tuple[int, int]:
+    """Return width and height of a PNG, given the beginning of its base64."""
+    return struct.unpack(">II", b64decode(data[:32])[16:24])
+
+
+class Foreign(Rewriter):
+    """Marks Chinese text where the page or the element around it is in English."""
+
+    def __init__(self, language: str) -> None:
+        super().__init__()
+        self.language = language
+
+    def text(self, data):
+        spoken = [attrs["lang"] for _, attrs in self.open if attrs.get("lang")]
+        chinese = (spoken or [self.language])[-1].startswith("zh")
+        if chinese or self.inside(("script", "style", "title"), ("math",)):
+            return data
+        return HAN.sub(lambda found: f'<span lang="zh-Hans">{found[0]}</span>', data)
+
+
+class Terms(Rewriter):
+    """Makes the first use of each term of the glossary a link that a script turns into a pop-up."""
+
+    AVOID = (
+        *("a", "h1", "h2", "h3", "h4", "code", "pre", "script", "style", "button", "summary"),
+        *("th", "caption", "output", "label"),
+    )
+
+    def __init__(self, terms: list[Term], language: str) -> None:
+        super().__init__()
+        self.left = {spelling(term, language): number for number, term in enumerate(terms)}
+        self.chinese = language == "zh"
+        self.pattern = self._pattern()
+
+    def _pattern(self) -> re.Pattern:
+        names = sorted(self.left, key=len, reverse=True)
+        choice = "|".join(map(re.escape, names))
+        edges = ("", "") if self.chinese else (r"(?<![\w-])", r"(?=s?(?![\w-]))")
+        latin = r"(?<![A-Za-z])" if self.chinese else ""
+        return re.compile(f"{edges[0]}{latin}({choice}){edges[1]}", re.I)
+
+    def text(self, data):
+        if self.inside(self.AVOID, ("math",)):
+            return data
+        return self.pattern.sub(self._link, data)
+
+    def _link(self, found: re.Match) -> str:
+        number = self.left.pop(found[0].lower(), None)
+        if number is None:
+            return found[0]
+        return f'<a class="term" href="glossary.html#term-{number}">{found[0]}</a>'
+
+
+class Plain(Rewriter):
+    """Keeps the text alone, without formulas and scripts."""
+
+    def emit(self, piece):
+        if not piece.startswith("<") and not self.inside(("script", "style"), ("math",)):
+            self.parts.append(html.unescape(piece))
+
+
+def spelling(term: Term, language: str) -> str:
+    """Return a term as it stands in running text, in lower case, without what explains it."""
+    return re.sub(r" \(.*\)", "", term.zh if language == "zh" else term.en).lower()
+
+
+def plain(page: str) -> str:
+    """Return the text of a piece of HTML, its white space joined."""
+    return re.sub(r"\s+", " ", Plain()(page)).strip()
+
+
+class Renderer(IPythonRenderer):
+    """Markdown as the site's HTML: formulas marked, links led to pages, boxes, wide tables.
+
+    Args:
+        resolve: returns where a link leads from the page, or None if it leads nowhere.
+        anchor: the id of the first heading; those after it get a number.
+    """
+
+    def __init__(self, resolve: Resolve, anchor: str) -> None:
+        super().__init__(escape=False, exclude_anchor_links=True)
+        self.resolve, self.anchor, self.headings = resolve, anchor, 0
+
+    def heading(self, text, level, **_):
+        self.headings += 1
+        name = self.anchor + (f"-{self.headings}" if self.headings > 1 else "")
+        return f'<h{level} id="{html.escape(name)}">{text}</h{level}>\n'
+
+    def link(self, text, url, title=None):
+        target = self.resolve(url)
+        return text if target is None else f'<a href="{html.escape(target)}">{text}</a>'
+
+    def image(self, text, url, title=None):
+        source = html.escape(self.resolve(url) or "")
+        return f'<img src="{source}" alt="{html.escape(text)}">'
+
+    def paragraph(self, text):
+        for name, starts in BOXES.items():
+            if text.startswith(tuple(f"<strong>{start}" for start in starts)):
+                return f'<p class="box {name}">{text}</p>\n'
+        return f"<p>{text}</p>\n"
+
+    def table(self, text):
+        return f'<div class="wide"><table>{text}</table></div>\n'
+
+    def inline_math(self, body):
+        return f'<span class="math">{self.escape_html(body)}</span>'
+
+    def block_math(self, body):
+        return f'<span class="math display">{self.escape_html(body)}</span>'
+
+    def latex_environment(self, name, body):
+        return self.block_math(rf"\begin{{{name}}}{body}\end{{{name}}}")
+
+
+def markdown(source: str, resolve: Resolve, anchor: str) -> tuple[str, int]:
+    """Return a cell's Markdown as HTML, and how many headings it has."""
+    renderer = Renderer(resolve, anchor)
+    return MarkdownWithMath(renderer).render(MARK.sub("", source)), renderer.headings
+
+
+def inline(text: str) -> str:
+    """Return a short text as HTML without a paragraph around it; its links are left out."""
+    page, _ = markdown(text, lambda url: None, "")
+    return re.sub(r"^<p[^>]*>|</p>$", "", page.strip())
+
+
+def spoken(text: str, language: str) -> str:
+    """Return code or printed lines with one half of their comments and verdicts."""
+    half = 2 + LANGUAGES.index(language)
+    for pattern in (COMMENT, VERDICT):
+        text = pattern.sub(lambda found: found[1] + found[half], text)
+    return text

@@ -1,0 +1,241 @@
+"""Build the slides from the committed notebooks: `run.py slides`.
+
+    slides/zh/NN_name.html, slides/en/NN_name.html, slides/assets/
+
+A deck opens by double click, without a network; S opens the speaker's notes. Both languages have
+the same slides. What authors write:
+
+- **Slide types** (`metadata.slideshow.slide_type`): `slide` and `subslide` make a new slide,
+  everything else (`skip`, `notes`, `-`) makes none. Both cells of a pair have the same type.
+- **Text.** A markdown cell shows its own source, or, where that is too long, its text for the
+  slide: `metadata.deck`, Markdown in the cell's language, a heading `## …` first. At most 60
+  English words or 90 Chinese characters and 4 bullets. Links lead nowhere on a slide.
+- **Figures.** A cell tagged `plot` shows its figure alone, as large as the slide (1240 × 684).
+  Its smallest text must have 16 px there; the default 10.5 pt have if the figure is at most 6.2
+  inches high.
+- **Code.** Another code cell shows its code: at most 12 lines, at full width; then up to 6 printed
+  lines. Tables that it makes have the next slide. Folded code shows its tables alone.
+- **Polls and notes** come from `resources/teaching/NN.yml`: a poll has a slide of its own before
+  the section's first figure (its answer is in the notes); minutes, what to say, wrong answers and
+  the board are the notes of the section's first slide.
+- **At most 25 slides.** What is too long is printed, and a test fails; nothing is made smaller.
+"""
+
+import re
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hdd.teaching.execute import ROOT
+from hdd.teaching.language import LANGUAGES
+from hdd.teaching.site.assets import copy_assets
+from hdd.teaching.site.course import Lesson, in_language, load_course, said
+from hdd.teaching.site.markup import HAN, inline, markdown, plain, png_size
+from hdd.teaching.site.pages import Site, code_block, poll
+
+SLIDES = ROOT / "slides"
+MOST, WORDS, CHARACTERS, BULLETS, CODE_LINES, PRINTED = 25, 60, 90, 4, 12, 6
+FIGURE = (1240, 684)  # pixels of a slide that is 1280 wide
+SMALLEST, DEFAULT_TEXT = 16, 10.5 * 110 / 72  # pixels of text in figures: on a slide, in a PNG
+LARGEST_CODE, CODE_WIDTH = 26, 1160 / 0.603  # pixels; a letter is .603 of its size wide
+
+
+@dataclass
+class Slide:
+    """One slide: its class in deck.css, the cell it comes from, HTML, the speaker's notes."""
+
+    kind: str
+    cell: str
+    page: str
+    notes: str = ""
+    wrong: str = ""
+
+
+def deck(site: Site, lesson: Lesson) -> list[Slide]:
+    """Return a lesson's slides in the language of `site`."""
+    plans = {f"{site.language}-{one['cell']}": one for one in lesson.plan.get("sections", [])}
+    slides: list[Slide] = []
+    vote: list[Slide] = []  # the poll of the section, until its first figure comes
+    for cell in in_language(lesson.notebook, site.language).cells:
+        if cell.id in plans:
+            slides += vote
+            vote = poll_slides(site, plans[cell.id], cell.id)
+        new = list(cell_slides(site, cell)) if is_shown(cell) else []
+        if new and new[0].kind == "figure":
+            slides, vote = slides + vote, []
+        if new and cell.id in plans:
+            new[0].notes = section_notes(site, plans[cell.id])
+        slides += new
+    slides += vote
+    if slides:
+        slides[0].kind = "title"
+        slides[0].notes = title_notes(site, lesson) + slides[0].notes
+    return slides
+
+
+def is_shown(cell: Any) -> bool:
+    """Tell whether a cell makes slides; `fragment` does, too, on a slide of its own."""
+    return cell.metadata.get("slideshow", {}).get("slide_type") in ("slide", "subslide", "fragment")
+
+
+def cell_slides(site: Site, cell: Any) -> Iterator[Slide]:
+    """Yield the slides of one cell."""
+    if cell.cell_type == "markdown":
+        yield text_slide(site, cell)
+        return
+    pages = [output.get("data", {}).get("text/html", "") for output in cell.outputs]
+    if "plot" in cell.metadata.get("tags", []):
+        for page in filter(None, pages):
+            yield Slide("figure", cell.id, page, wrong=figure_mistake(page))
+        return
+    if not cell.metadata.get("jupyter", {}).get("source_hidden"):
+        yield code_slide(site, cell)
+    for page in pages:
+        if "<table" in page:
+            yield Slide("results", cell.id, page)
+
+
+def text_slide(site: Site, cell: Any) -> Slide:
+    """Return the slide of a Markdown cell: its text for slides, or its source."""
+    source = cell.metadata.get("deck") or cell.source
+    page, _ = markdown(source, external, cell.id)
+    return Slide("text", cell.id, page, wrong=text_mistake(page, site.language))
+
+
+def external(url: str) -> str | None:
+    """Keep links that lead out of the course; a deck stands alone."""
+    return url if re.match(r"https?:", url) else None
+
+
+def text_mistake(page: str, language: str) -> str:
+    """Return what is too long on a slide, or ""."""
+    text, bullets = plain(page), page.count("<li>")
+    if bullets > BULLETS:
+        return f"{bullets} bullets (at most {BULLETS})"
+    if language == "zh":
+        letters = len("".join(HAN.findall(re.sub("[，。、；：？！“”（）《》　]", "", text))))
+        return f"{letters} characters (at most {CHARACTERS})" if letters > CHARACTERS else ""
+    words = len(re.findall(r"[A-Za-z][\w'’-]*", text))
+    return f"{words} words (at most {WORDS})" if words > WORDS else ""
+
+
+def code_slide(site: Site, cell: Any) -> Slide:
+    """Return a slide of code, set as large as its longest line allows, with what it prints."""
+    lines = cell.source.splitlines()
+    widest = max(map(len, lines), default=1)
+    size = min(LARGEST_CODE, int(CODE_WIDTH / widest))
+    printed = "".join(o.text for o in cell.outputs if o.output_type == "stream").rstrip()
+    page = f'<div style="font-size: {size}px">{code_block(site.highlight(cell.source))}</div>'
+    if printed and printed.count("\n") < PRINTED:
+        page += (
+            f'<pre class="output" lang="en">{site.exporter.environment.filters["e"](printed)}</pre>'
+        )
+    long = len(lines) > CODE_LINES
+    return Slide("code", cell.id, page, wrong=f"{len(lines)} lines of code" if long else "")
+
+
+def figure_mistake(page: str) -> str:
+    """Return how small the text of a figure is on the slide, or "" if it is large enough.
+
+    `show` notes the size of the smallest text; a picture without that note has the default one.
+    """
+    for image in re.findall(r"<img [^>]*>", page):
+        width, height = png_size(re.search(r"base64,([^\"]{32})", image)[1])
+        noted = re.search(r'data-text="([\d.]+)"', image)
+        shown = int(re.search(r' width="(\d+)"', image)[1])
+        text = float(noted[1]) if noted else DEFAULT_TEXT * width / shown
+        text *= min(FIGURE[0] / width, FIGURE[1] / height)
+        if text < SMALLEST - 0.2:
+            return f"text of {text:.1f} px in a figure of {width} × {height} (at least {SMALLEST})"
+    return ""
+
+
+def poll_slides(site: Site, section: dict[str, Any], cell: str) -> list[Slide]:
+    """Return the slide of a section's poll, if it has one."""
+    one = poll(section, site.language)
+    if not one:
+        return []
+    options = "".join(
+        f"<li><b>{letter}</b><span>{option}</span></li>"
+        for letter, option in zip("ABCDEFGH", one["options"], strict=False)
+    )
+    words = site.words
+    page = f'<h2>{words["poll_title"]}</h2><p class="question">{one["question"]}</p>'
+    notes = f"<p><b>{words['answer']}</b> {one['letter']}. {one['why']}</p>"
+    return [Slide("poll", cell, f"{page}<ol>{options}</ol>", notes)]
+
+
+def section_notes(site: Site, section: dict[str, Any]) -> str:
+    """Return the speaker's notes of a section."""
+
+    def half(text: str) -> str:
+        return inline(said(text, site.language))
+
+    words = site.words
+    notes = f"<p><b>{section['minutes']} {words['minutes']}</b></p><p>{half(section['say'])}</p>"
+    if section.get("wrong_answers"):
+        items = "".join(f"<li>{half(one)}</li>" for one in section["wrong_answers"])
+        notes += f"<p><b>{words['wrong_answers']}</b></p><ul>{items}</ul>"
+    if section.get("board"):
+        notes += f"<p><b>{words['board']}</b> {half(section['board'])}</p>"
+    return notes
+
+
+def title_notes(site: Site, lesson: Lesson) -> str:
+    """Return the notes of the first slide: minutes in all and the aims."""
+    if not lesson.plan:
+        return ""
+    aims = "".join(f"<li>{inline(said(a, site.language))}</li>" for a in lesson.plan["aims"])
+    words = site.words
+    total = f"<p><b>{words['total']} {lesson.minutes} {words['minutes']}</b></p>"
+    return f"{total}<p>{words['aims']}</p><ul>{aims}</ul>"
+
+
+def mistakes(lesson: Lesson, slides: list[Slide], language: str) -> Iterator[str]:
+    """Yield what is too long in a deck."""
+    if len(slides) > MOST:
+        yield f"{lesson.stem} {language}: {len(slides)} slides. Rule: {MOST} or fewer."
+    for slide in slides:
+        if slide.wrong:
+            yield f"{lesson.stem} {language}, cell {slide.cell}: {slide.wrong}."
+
+
+def build(folder: Path, lessons: list[Lesson]) -> list[str]:
+    """Write the decks; return what is too long in them."""
+    shutil.rmtree(folder, ignore_errors=True)
+    libraries = [f"reveal/{name}" for name in ("reveal.js", "reveal.css", "notes.js")]
+    copy_assets(folder / "assets", "deck.css", "deck.js", *libraries)
+    wrong: list[str] = []
+    for language in LANGUAGES:
+        site = Site(lessons, language)
+        (folder / language).mkdir()
+        for lesson in lessons:
+            slides = deck(site, lesson)
+            title = inline(lesson.title(language))
+            page = site.fill("deck.html.j2", name=lesson.stem, title=title, slides=slides)
+            (folder / language / f"{lesson.stem}.html").write_text(page, encoding="utf-8")
+            wrong += mistakes(lesson, slides, language)
+    return wrong
+
+
+def main(arguments: list[str]) -> int:
+    """Build slides/; return 0, or 2 for arguments, of which there are none."""
+    if arguments:
+        print(f"python -m {__spec__.name} takes no arguments, got {arguments}. Fix: leave out.")
+        return 2
+    start, lessons = time.perf_counter(), load_course()
+    wrong = build(SLIDES, lessons)
+    for line in wrong:
+        print(f"Too long for a slide: {line}")
+    if wrong:
+        print("Fix: a shorter text in the cell's metadata `deck`, or slide type `skip`.")
+    print(f"{2 * len(lessons)} decks, {time.perf_counter() - start:.0f} s: in slides/zh, slides/en")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,88 @@
+"""Every deck in a real browser: it loads, nothing overflows, text can be read from the back."""
+
+import pytest
+
+from hdd.teaching.execute import NOTEBOOKS
+from hdd.teaching.language import LANGUAGES
+from hdd.teaching.site.pages import Site
+from hdd.teaching.site.slides import MOST, deck, mistakes
+
+STEMS = sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+SMALLEST = 28  # pixels of text at a height of 700; that of figures is known when decks are built
+# Looks at the slide that is shown: what reaches over its edges or out of its own box, small text.
+MEASURE = """([smallest]) => {
+  const slide = Reveal.getCurrentSlide(), wrong = [];
+  const shown = [...slide.querySelectorAll("*")].filter((one) =>
+    one.checkVisibility() && !one.closest("aside, script, .katex-mathml"));
+  for (const one of shown) {
+    const box = one.getBoundingClientRect();
+    if (box.right > 1281 || box.bottom > 721 || box.left < -1 || box.top < -1)
+      wrong.push(`over the edge: ${one.outerHTML.slice(0, 80)}`);
+  }
+  for (const one of slide.querySelectorAll("pre, .highlight, table"))
+    if (one.scrollWidth > one.clientWidth + 1) wrong.push(`cut: ${one.outerHTML.slice(0, 80)}`);
+  for (const one of slide.querySelectorAll("p, li, td, th, caption"))
+    if (one.checkVisibility() && !one.closest("aside"))
+      if (parseFloat(getComputedStyle(one).fontSize) < smallest)
+        wrong.push(`small: ${one.outerHTML.slice(0, 80)}`);
+  for (const image of slide.querySelectorAll("img")) {
+    if (!image.checkVisibility()) continue;
+    if (!image.alt) wrong.push("no alt");
+  }
+  return [wrong.slice(0, 3), slide.dataset.cell];
+}"""
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_deck_keeps_its_limits(lessons, stem):
+    (lesson,) = (one for one in lessons if one.stem == stem)
+    both = [deck(Site(lessons, language), lesson) for language in LANGUAGES]
+    places = [
+        [(slide.kind, slide.cell.removeprefix(f"{language}-")) for slide in slides]
+        for language, slides in zip(LANGUAGES, both, strict=True)
+    ]
+    assert len(both[0]) == len(both[1]) <= MOST
+    assert [kind for kind, _ in places[0]] == [kind for kind, _ in places[1]]
+    for language, slides in zip(LANGUAGES, both, strict=True):
+        assert list(mistakes(lesson, slides, language)) == []
+    assert all(
+        one.get("poll") is None or any(s.kind == "poll" for s in both[0])
+        for one in lesson.plan.get("sections", [])
+    )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("stem", STEMS)
+def test_no_slide_overflows(decks, window, stem, language):
+    page = window.open(decks / language / f"{stem}.html")
+    page.wait_for_function("window.Reveal?.isReady()")
+    assert page.evaluate("document.documentElement.lang") == {"zh": "zh-Hans", "en": "en"}[language]
+    assert page.evaluate("document.querySelectorAll('.katex-error').length") == 0
+    wrong = []
+    for number in range(page.evaluate("Reveal.getTotalSlides()")):
+        page.evaluate("(number) => Reveal.slide(number)", number)
+        found, cell = page.evaluate(MEASURE, [SMALLEST * 720 / 700 - 0.9])
+        wrong += [f"{number + 1}, cell {cell}: {one}" for one in found]
+    assert wrong == []
+    assert window.wrong == []
+
+
+def test_the_switch_leads_to_the_same_slide(decks, window):
+    page = window.open(decks / "zh" / f"{STEMS[1]}.html")
+    page.wait_for_function("window.Reveal?.isReady()")
+    page.evaluate("Reveal.slide(2)")
+    page.locator("#switch").click()
+    page.wait_for_url(f"**/en/{STEMS[1]}.html#/2")
+    page.wait_for_function("window.Reveal?.isReady() && Reveal.getIndices().h === 2")
+    assert window.wrong == []
+
+
+def test_the_notes_open_beside_the_slides(decks, window):
+    page = window.open(decks / "en" / f"{STEMS[1]}.html")
+    page.wait_for_function("window.Reveal?.isReady()")
+    with window.context.expect_page() as opened:
+        page.keyboard.press("s")
+    notes = opened.value
+    notes.wait_for_selector("#current-slide iframe")
+    notes.close()
+    assert window.wrong == []

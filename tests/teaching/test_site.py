@@ -1,0 +1,245 @@
+"""What pages and slides are made of; tests/browser/ opens them."""
+
+import nbformat
+import pytest
+import yaml
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from hdd.teaching.glossary import Term
+from hdd.teaching.site import course, slides
+from hdd.teaching.site.course import Lesson, in_language, load_plan
+from hdd.teaching.site.markup import Foreign, Half, Terms, markdown, plain, spoken
+from hdd.teaching.site.pages import Site
+from hdd.teaching.site.search import entries
+
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
+    "gg=="
+)
+PICTURE = f'<img src="data:image/png;base64,{PIXEL}" alt="a dot, 一个点" width="600">'
+
+
+def text(language, name, source, kind="slide", **metadata):
+    return new_markdown_cell(
+        f'<span lang="{language}"></span>\n\n{source}',
+        id=f"{language}-{name}",
+        metadata={"tags": [language], "slideshow": {"slide_type": kind}, **metadata},
+    )
+
+
+def code(name, source, *pages, kind="subslide", tags=(), **metadata):
+    outputs = [new_output("display_data", {"text/html": page}) for page in pages]
+    metadata = {"tags": list(tags), "slideshow": {"slide_type": kind}, **metadata}
+    return new_code_cell(source, id=name, outputs=outputs, metadata=metadata)
+
+
+def both(zh, en):
+    return f'<div lang="zh">{zh}</div><div lang="en">{en}</div>'
+
+
+PLAN = {
+    "notebook": "09_x",
+    "aims": ["会做 | can do"],
+    "sections": [
+        {
+            "cell": "one",
+            "minutes": 7,
+            "say": "先问 | ask first",
+            "wrong_answers": ["不对 | no"],
+            "poll": {
+                "question": "选哪个？ | Which?",
+                "options": ["甲 | this", "乙 | that"],
+                "answer": 2,
+                "why": "因为 | because",
+            },
+        }
+    ],
+}
+
+
+@pytest.fixture
+def lesson():
+    cells = [
+        text("zh", "start", "# 09 · 题目\n\n**问题**　为什么？"),
+        text("en", "start", "# 09 · Title\n\n**Question.** Why?"),
+        text("zh", "one", "## 1. 一\n\n" + "长" * 200, deck="## 一\n\n短"),
+        text("en", "one", "## 1. One\n\n" + "long " * 200, deck="## One\n\nshort"),
+        code("add", "x = 1  # 加一 / add one"),
+        code("plot-one", "show(figure)", both(PICTURE, PICTURE), tags=["plot"]),
+        text("zh", "see", "**读图**　" + "看" * 91),
+        text("en", "see", "**What to see.** " + "see " * 61),
+        code("check", 'check("09.1", x)', both("<b>…</b>", "<b>…</b>"), kind="skip"),
+    ]
+    return Lesson("09_x", new_notebook(cells=cells), PLAN)
+
+
+def test_half_of_an_output_and_of_comments():
+    page = Half("en")(
+        f"{both('<p>中</p>', '<p>E &amp; <b>F</b></p>')}<br><script>if (a < b) c</script>"
+    )
+    assert page == '<div lang="en"><p>E &amp; <b>F</b></p></div><br><script>if (a < b) c</script>'
+    assert spoken("f(x)  # 求和 / summed over\ny = a / b  # (B, S)", "zh") == (
+        "f(x)  # 求和\ny = a / b  # (B, S)"
+    )
+    assert spoken("# (全连接, 两种) / (fully, both)", "en") == "# (fully, both)"
+    assert spoken("✓ 成立 / holds: Mixer above ResNet", "en") == "✓ holds: Mixer above ResNet"
+
+
+def test_pictures_keep_their_place_before_they_are_decoded():
+    assert 'width="600" height="600">' in Half("zh")(PICTURE)
+
+
+def test_chinese_in_an_english_page_is_marked():
+    page = '<p>the term 词元</p><p lang="zh-Hans">中文</p><script>"中"</script>'
+    assert Foreign("en")(page) == page.replace("词元", '<span lang="zh-Hans">词元</span>')
+    assert Foreign("zh")(page) == page
+
+
+def test_first_uses_of_terms_are_linked():
+    terms = [
+        Term("词元", "token", "00", "。", "."),
+        Term("词元混合", "token mixing", "00", "。", "."),
+    ]
+    link = '<a class="term" href="glossary.html#term-{}">{}</a>'
+    page = Terms(terms, "en")("<h2>Token</h2><p>Tokens, <code>token</code> mix; token mixing</p>")
+    assert page == (
+        f"<h2>Token</h2><p>{link.format(0, 'Token')}s, <code>token</code> mix; "
+        f"{link.format(1, 'token mixing')}</p>"
+    )
+    page = Terms(terms, "zh")("<p>词元混合和词元，词元</p>")
+    assert page == f"<p>{link.format(1, '词元混合')}和{link.format(0, '词元')}，词元</p>"
+
+
+def test_markdown_keeps_formulas_for_the_page_and_leaves_out_lost_links():
+    source = (
+        '<span lang="zh"></span>\n\n## A\n\n$a<b$ [x](x.ipynb) [y](https://y.org)\n\n'
+        "$$c_1*d*$$\n\n## B"
+    )
+    page, headings = markdown(source, lambda url: url if ":" in url else None, "place")
+    assert headings == 2
+    assert '<h2 id="place">A</h2>' in page
+    assert '<h2 id="place-2">B</h2>' in page
+    assert '<span class="math">a&lt;b</span> x <a href="https://y.org">y</a>' in page
+    assert '<span class="math display">c_1*d*</span>' in page
+
+
+def test_a_page_in_one_language(lesson):
+    notebook = in_language(lesson.notebook, "zh")
+    assert [cell.id for cell in notebook.cells if cell.cell_type == "markdown"] == [
+        *("zh-start", "zh-one", "zh-see")
+    ]
+    assert lesson.anchors["en-one"] == lesson.anchors["zh-one"] == "one"
+    site = Site([lesson], "zh")
+    page, body = site.lesson(0)
+    assert '<html lang="zh-Hans"' in page
+    assert "add one" not in page
+    assert 'id="one"' in body
+    assert "long" not in page
+    assert '<a id="switch" href="../en/09_x.html" lang="en"' in page
+    assert site.lost == []
+
+
+def test_links_of_notebooks_become_links_of_pages(lesson):
+    site = Site([lesson], "en")
+    for link, place in {
+        "09_x.ipynb#cell-id=en-one": "09_x.html#one",
+        "#cell-id=en-see": "#see",
+        "09_x.ipynb": "09_x.html",
+        "glossary.ipynb": "glossary.html",
+        "../resources/explorer.html": "../explorer.html?lang=en",
+        "../README.md": "../files/README.md",
+        "https://arxiv.org/abs/1": "https://arxiv.org/abs/1",
+    }.items():
+        assert site.resolve(link, lesson) == place
+    assert site.files == {"README.md"}
+    assert site.lost == []
+    for link in ("98_none.ipynb", "09_x.ipynb#cell-id=none", "../none.md", "../../../etc/hosts"):
+        assert site.resolve(link, lesson) is None
+    assert len(site.lost) == 4
+
+
+def test_entries_of_the_index():
+    body = '<h1 id="a">T <b>b</b></h1><p>x &lt; y</p><h2 id="c">U</h2><p>z</p>'
+    assert list(entries("09_x", "T", body)) == [
+        ["09_x", "a", "T", "T b", "x < y"],
+        ["09_x", "c", "T", "U", "z"],
+    ]
+    assert plain('<p>a <span class="math">x^2</span>b</p><script>c</script>') == "a b"
+
+
+def test_slides_of_a_lesson(lesson):
+    found = {language: slides.deck(Site([lesson], language), lesson) for language in ("zh", "en")}
+    kinds = ["title", "text", "code", "poll", "figure", "text"]
+    assert [slide.kind for slide in found["zh"]] == kinds
+    assert [slide.kind for slide in found["en"]] == kinds
+    title, section, shown, vote, figure, _ = found["en"]
+    assert "7 min" in title.notes
+    assert "can do" in title.notes
+    assert "short" in section.page
+    assert "long" not in section.page
+    assert "ask first" in section.notes
+    assert "no" in section.notes
+    assert "add one" in shown.page
+    assert "加一" not in shown.page
+    assert "that" in vote.page
+    assert "B. because" in vote.notes
+    assert "because" not in vote.page
+    assert figure.page.count("<img") == 1
+    assert list(slides.mistakes(lesson, found["en"], "en")) == [
+        "09_x en, cell en-see: 64 words (at most 60)."
+    ]
+    assert list(slides.mistakes(lesson, found["zh"], "zh")) == [
+        "09_x zh, cell zh-see: 93 characters (at most 90)."
+    ]
+
+
+def test_what_is_too_long_for_a_slide():
+    assert slides.text_mistake("<li>a</li>" * 5, "en") == "5 bullets (at most 4)"
+    site = Site([], "en")
+    long = new_code_cell("\n".join(["x = 1"] * 13), id="long")
+    assert slides.code_slide(site, long).wrong == "13 lines of code"
+    wide = new_code_cell("x" * 100, id="wide")
+    assert "font-size: 19px" in slides.code_slide(site, wide).page
+    short = nbformat.from_dict(long)
+    short.source = "x = 1"
+    assert slides.code_slide(site, short).wrong == ""
+
+
+def test_too_many_slides(lesson):
+    many = [slides.Slide("text", "zh-one", "") for _ in range(26)]
+    assert list(slides.mistakes(lesson, many, "zh")) == ["09_x zh: 26 slides. Rule: 25 or fewer."]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"notebook": "08_y"}, r"'08_y'. Fix: 09_x"),
+        ({"cell": "none"}, "no cell zh-none. Fix"),
+        ({"minutes": 46}, "46 minutes in all. Rule: 45"),
+        ({"blackboard": "x"}, r"\['blackboard'\]. Fix: the fields are"),
+        ({"poll": {**PLAN["sections"][0]["poll"], "answer": 3}}, "count from 1"),
+    ],
+)
+def test_a_plan_that_cannot_be_taught_is_refused(tmp_path, monkeypatch, lesson, change, message):
+    plan = {**PLAN, "sections": [dict(PLAN["sections"][0])]}
+    (plan if "notebook" in change else plan["sections"][0]).update(change)
+    (tmp_path / "09.yml").write_text(yaml.safe_dump(plan), encoding="utf-8")
+    monkeypatch.setattr(course, "PLANS", tmp_path)
+    with pytest.raises(ValueError, match=message):
+        load_plan("09_x", lesson.notebook)
+
+
+def test_plans_of_the_course_can_be_taught():
+    for lesson in course.load_course():
+        if lesson.plan:
+            polls = [one for one in lesson.plan["sections"] if one.get("poll")]
+            assert len(polls) >= 2, lesson.stem
+            assert lesson.plan["aims"], lesson.stem
+
+
+def test_a_figure_whose_text_would_be_too_small_on_a_slide():
+    tall = "iVBORw0KGgoAAAANSUhEUgAAAyAAAAMg"  # the beginning of a PNG of 800 × 800
+    picture = f'<img src="data:image/png;base64,{tall}" alt="" width="800" data-text="16.0">'
+    assert "text of 13.7 px in a figure of 800 × 800" in slides.figure_mistake(picture)
+    assert slides.figure_mistake(picture.replace("16.0", "19.0")) == ""
+    assert slides.figure_mistake(PICTURE) == ""
