@@ -4,6 +4,8 @@
     copies/instructors/  with solution and note for the lecturer after each exercise
 
 Both come from the one place where an exercise is defined, `hdd/teaching/exercises/nbXX.py`.
+Beside them stands the test of ten questions for before and after the course, made from
+`resources/teaching/test.yml` in both languages; only the instructors' has the key.
 """
 
 import re
@@ -11,6 +13,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from hdd.teaching.execute import ROOT, find_notebooks
@@ -19,6 +22,7 @@ from hdd.teaching.exercises.exercise import Exercise, exercises
 from hdd.teaching.language import LANGUAGES, split
 
 COPIES = ROOT / "copies"
+TEST = ROOT / "resources" / "teaching" / "test.yml"
 HINTS = re.compile(r'^hints\("(?P<number>\d\d\.\d+)"\)', flags=re.M)
 
 
@@ -79,6 +83,40 @@ def _deeper(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
+def test_page(questions: list[dict], index: int, key: bool) -> str:
+    """Return the test as Markdown.
+
+    Args:
+        questions: of `resources/teaching/test.yml`.
+        index: of the language in `LANGUAGES`.
+        key: with each right answer and its reason after the question.
+    """
+    title, right = (("课程测验", "答案"), ("Course test", "Answer"))[index]
+    lines = [f"# {title}", ""]
+    for number, one in enumerate(questions, 1):
+        lines += [f"**{number}.** {split(one['question'])[index]}", ""]
+        letters = dict(enumerate("ABCDEF", 1))
+        lines += [
+            f"- {letters[place]}. {split(option)[index]}"
+            for place, option in enumerate(one["options"], 1)
+        ]
+        if key:
+            why = split(one["why"])[index]
+            lines += ["", f"> **{right}: {letters[one['answer']]}** · {one['notebook']} · {why}"]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _write_tests() -> None:
+    questions = yaml.safe_load(TEST.read_text(encoding="utf-8"))
+    for folder, key in (("students", False), ("instructors", True)):
+        for index, language in enumerate(LANGUAGES):
+            target = COPIES / folder / f"test.{language}.md"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(test_page(questions, index, key), encoding="utf-8")
+    print(f"{len(questions)} questions for before and after, in test.zh.md and test.en.md")
+
+
 def main(names: list[str]) -> int:
     """Write the copies; return 0, or 2 for an unknown name."""
     try:
@@ -98,6 +136,7 @@ def main(names: list[str]) -> int:
             (COPIES / folder).mkdir(parents=True, exist_ok=True)
             nbformat.write(_deeper(copy), COPIES / folder / path.name)
         print(f"{path.name}: {len(known)} exercises, in {_short(COPIES)}/{', '.join(made)}")
+    _write_tests()
     return 0
 
 

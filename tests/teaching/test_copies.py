@@ -1,8 +1,10 @@
 import nbformat
 import pytest
+import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from hdd.teaching import copies
+from hdd.teaching.execute import find_notebooks
 from hdd.teaching.exercises import check, hints_html
 from hdd.teaching.exercises.exercise import find
 
@@ -75,3 +77,23 @@ def test_a_solution_in_an_instructor_s_copy_passes_the_check_below_it(made, caps
     exec("import torch\n" + made[1].cells[4].source, names)
     check("02.1", names["mix_tokens"])
     assert "correct" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_only_instructors_get_the_key_of_the_course_test(made, tmp_path, language):
+    pages = [
+        (tmp_path / "copies" / folder / f"test.{language}.md").read_text(encoding="utf-8")
+        for folder in ("students", "instructors")
+    ]
+    key = {"zh": "答案: B", "en": "Answer: B"}[language]
+    assert [key in page for page in pages] == [False, True]
+    assert all(f"**{number}.** " in pages[0] for number in range(1, 11))
+    assert "8 × 8 = 64" not in pages[0]
+
+
+def test_every_question_of_the_course_test_can_be_answered():
+    for one in yaml.safe_load(copies.TEST.read_text(encoding="utf-8")):
+        assert 1 <= one["answer"] <= len(one["options"]), one["question"]
+        assert find_notebooks([one["notebook"]])
+        for text in (one["question"], one["why"], *one["options"]):
+            assert " | " in text, text

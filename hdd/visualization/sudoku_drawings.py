@@ -1,0 +1,200 @@
+"""Drawings of 6 x 6 Sudoku: a cell and its peers, the loop, a puzzle being solved, learned weights.
+
+Digits are 0 ... 5 in the data, 6 is an empty cell; drawn are 1 ... 6 and nothing.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
+from torch import Tensor
+
+from hdd.visualization.mixing_drawings import draw_table
+from hdd.visualization.style import ACCENT, CHANNEL, OTHER, SIGNED, STEM, TOKEN
+
+SIDE, BOX = 6, (2, 3)
+SHADE = "#BBD9EC"
+
+
+def draw_grid(axes: Axes, shades: dict[int, str] | None = None) -> None:
+    """Draw an empty grid of unit cells, its boxes in thick lines, some cells shaded.
+
+    Args:
+        axes: where; y points down afterwards.
+        shades: the colour of a cell, by its number 0 ... 35.
+    """
+    for cell, color in (shades or {}).items():
+        axes.add_patch(Rectangle((cell % SIDE, cell // SIDE), 1, 1, fc=color, ec="none"))
+    for line in range(SIDE + 1):
+        for draw, period in ((axes.axhline, BOX[0]), (axes.axvline, BOX[1])):
+            thick = line % period == 0
+            draw(line, color="black" if thick else "#BBBBBB", lw=2 if thick else 0.8, zorder=2)
+    axes.set(xlim=(-0.05, SIDE + 0.05), ylim=(SIDE + 0.05, -0.05), aspect="equal")
+    axes.axis("off")
+
+
+def write(axes: Axes, cell: int, digit: int, color: str = "black", size: float = 15) -> None:
+    """Write digit + 1 into a cell."""
+    place = (cell % SIDE + 0.5, cell // SIDE + 0.52)
+    axes.text(*place, digit + 1, ha="center", va="center", color=color, fontsize=size)
+
+
+def plot_elimination(givens: Tensor, peers: Tensor, cell: int) -> Figure:
+    """Draw a puzzle with one cell's peers, and the same step for a row of four cells as a product.
+
+    Args:
+        givens: the puzzle (36,).
+        peers: which cells may not hold the same digit (36, 36), bool.
+        cell: the one whose peers are shaded.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.9), width_ratios=(1, 1.75))
+    shades = dict.fromkeys(peers[cell].nonzero().flatten().tolist(), SHADE)
+    draw_grid(left, shades | {cell: "#F6CDB2"})
+    for place, digit in enumerate(givens.tolist()):
+        if digit < SIDE:
+            write(left, place, digit)
+    left.set_title("一个单元格和它的 12 个相关格\n | A cell and its 12 peers\n")
+    holds = torch.tensor([[0, 0, 1, 0], [0, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]])  # 3 _ 1 _
+    others = 1 - torch.eye(4, dtype=torch.long)
+    forbidden = others @ holds
+    names = ("$A$", "$X$", "$AX$")
+    for index, (values, name) in enumerate(zip((others, holds, forbidden), names, strict=True)):
+        top = 5.4 * index
+        draw_table(right, values, top, 0, lambda i, j: SHADE if i == 1 else None)
+        right.text(top + 2, -0.45, name, ha="center", fontsize=14)
+    for place, sign in ((4.7, "×"), (10.1, "=")):
+        right.text(place, 2, sign, ha="center", va="center", fontsize=16)
+    for digit in range(4):
+        for start in (5.4, 10.8):
+            right.text(start + digit + 0.5, 4.5, digit + 1, ha="center", color=OTHER)
+    right.text(-0.3, 4.5, "数字 | digit", color=OTHER)
+    right.set(xlim=(-0.6, 15.2), ylim=(5, -1.6), aspect="equal")
+    right.set_title("四格一行“3 _ 1 _” | A row of four cells, “3 _ 1 _”")
+    right.axis("off")
+    return figure
+
+
+def plot_loop() -> Figure:
+    """Draw the network that calls itself: the state goes round, the puzzle is added every time."""
+    figure, axes = plt.subplots(figsize=(9, 3.2))
+    boxes = [
+        (0.0, "数独 x\n | puzzle x\n", "(36, 48)", STEM),
+        (3.4, "Mixer 块 1\n | Mixer block 1\n", "36 ↔ 36", TOKEN),
+        (5.6, "Mixer 块 2\n | Mixer block 2\n", "36 ↔ 36", TOKEN),
+        (7.8, "层归一化\n | LayerNorm\n", "$z$ (36, 48)", OTHER),
+        (10.4, "分类头\n | head\n", "(36, 6)", CHANNEL),
+    ]
+    for left, name, shape, color in boxes:
+        style = FancyBboxPatch((left, 0), 1.7, 1.1, "round,pad=0.05", fc="white", ec=color, lw=2)
+        axes.add_patch(style)
+        axes.text(left + 0.85, 0.7, name.replace("\n", ""), ha="center", va="center", fontsize=11)
+        axes.text(left + 0.85, 0.3, shape, ha="center", va="center", color=OTHER, fontsize=11)
+    axes.text(2.6, 0.55, "+", ha="center", va="center", fontsize=20)
+    for start, end in ((1.8, 2.4), (2.8, 3.3), (5.2, 5.5), (7.4, 7.7), (9.6, 10.3)):
+        _arrow(axes, (start, 0.55), (end, 0.55))
+    _arrow(axes, (8.65, 1.2), (2.6, 0.8), ACCENT, "arc3,rad=0.32")
+    label = "状态 z 再来一次，权重不变 | the state z goes round again, same weights"
+    axes.text(5.6, 2.35, label, ha="center", color=ACCENT, fontsize=12)
+    axes.set(xlim=(-0.2, 12.3), ylim=(-0.2, 2.7), aspect="equal")
+    axes.axis("off")
+    return figure
+
+
+def _arrow(axes: Axes, start, end, color: str = "black", way: str = "arc3") -> None:
+    look = {"arrowstyle": "-|>", "mutation_scale": 14, "lw": 1.8, "color": color}
+    axes.add_patch(FancyArrowPatch(start, end, connectionstyle=way, **look))
+
+
+def plot_course(
+    givens: Tensor, solution: Tensor, digits: Tensor, certainty: Tensor, after: Sequence[int]
+) -> Figure:
+    """Draw what the network answers after some of its recursions; the surer, the darker.
+
+    Args:
+        givens: the puzzle (36,).
+        solution: (36,).
+        digits: the likeliest digit of each cell after each recursion (recursions, 36).
+        certainty: its probability (recursions, 36).
+        after: which recursions to draw, counted from 1.
+    """
+    figure, panels = plt.subplots(1, len(after), figsize=(9, 2.9))
+    for axes, number in zip(panels, after, strict=True):
+        draw_grid(axes)
+        right = 0
+        for cell in range(SIDE * SIDE):
+            digit = int(digits[number - 1, cell])
+            if givens[cell] < SIDE:
+                write(axes, cell, int(givens[cell]))
+                continue
+            right += digit == solution[cell]
+            color = TOKEN if digit == solution[cell] else CHANNEL
+            place = (cell % SIDE + 0.5, cell // SIDE + 0.52)
+            strength = max(0.25, float(certainty[number - 1, cell]) ** 2)
+            axes.text(
+                *place, digit + 1, ha="center", va="center", color=color, alpha=strength, size=15
+            )
+        empty = int((givens == SIDE).sum())
+        times = "recursion" if number == 1 else "recursions"
+        score = f"{right} / {empty}"
+        axes.set_title(f"递归 {number} 次：{score} | {number} {times}: {score}")
+    return figure
+
+
+def plot_transition(curves: dict[int, list], live: list, limit: float) -> Figure:
+    """Draw the share of validation puzzles solved, by step: recorded seeds thin, this run thick.
+
+    Args:
+        curves: for each seed a list of [step, share of puzzles, share of cells].
+        live: the same for the run of this notebook.
+        limit: a share that counts as passed.
+    """
+    figure, axes = plt.subplots(figsize=(9, 3.9))
+    for index, curve in enumerate(curves.values()):
+        steps, puzzles, _ = zip(*curve, strict=True)
+        name = f"记录，{len(curves)} 个种子 | recorded, {len(curves)} seeds"
+        axes.plot(steps, puzzles, color=TOKEN, lw=1, alpha=0.6, label=None if index else name)
+    steps, puzzles, cells = zip(*live, strict=True)
+    axes.plot(steps, puzzles, color=CHANNEL, lw=3, label="这次运行：数独 | this run: puzzles")
+    name = "这次运行：空格 | this run: empty cells"
+    axes.plot(steps, cells, color=CHANNEL, lw=2, ls=":", label=name)
+    axes.axhline(limit, color=OTHER, lw=1, ls="--")
+    axes.set(xlabel="训练步数 | training step", ylabel="解对的比例 | share solved", ylim=(0, 1.04))
+    axes.legend(loc="lower right")
+    return figure
+
+
+def plot_rules(matrix: Tensor, peers: Tensor, cell: int) -> Figure:
+    """Draw from where one cell takes, and the weights of all pairs, peers apart from others.
+
+    Args:
+        matrix: W2 W1 (36, 36), row "out".
+        peers: (36, 36), bool.
+        cell: whose row is drawn; its own entry is left blank.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.9), width_ratios=(1, 1.35))
+    row = matrix[cell].clone()
+    row[cell] = 0
+    limit = float(row.abs().max())
+    draw_grid(left)
+    box = (0, SIDE, SIDE, 0)
+    image = left.imshow(
+        row.view(SIDE, SIDE), cmap=SIGNED, vmin=-limit, vmax=limit, extent=box, zorder=0
+    )
+    left.text(cell % SIDE + 0.5, cell // SIDE + 0.5, "●", ha="center", va="center")
+    for place in peers[cell].nonzero().flatten().tolist():
+        corner = (place % SIDE + 0.08, place // SIDE + 0.08)
+        left.add_patch(Rectangle(corner, 0.84, 0.84, fill=False, ec="black", lw=1.6, zorder=3))
+    figure.colorbar(image, ax=left, shrink=0.8)
+    left.set_title("● 从哪里取：框是相关格 | Where ● takes from: peers framed")
+    pairs = ~torch.eye(SIDE * SIDE, dtype=torch.bool)
+    groups = [matrix[peers], matrix[pairs & ~peers]]
+    edges = torch.linspace(float(matrix[pairs].min()), float(matrix[pairs].max()), 41)
+    names = ("相关格 | peers", "其他格 | other cells")
+    for values, name, color in zip(groups, names, (TOKEN, "#BBBBBB"), strict=True):
+        right.hist(values, edges, density=True, alpha=0.75, color=color, label=name)
+    right.set(xlabel="$W_2W_1$ 的元素 | entry of $W_2W_1$", yticks=[], ylabel="密度 | density")
+    right.legend()
+    return figure
