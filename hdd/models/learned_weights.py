@@ -5,13 +5,12 @@ last. S tokens lie on an h x w grid, D_S is the hidden width of token mixing.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import jacrev
 from torch.nn import functional
 
 
@@ -49,12 +48,6 @@ def _grid(net: nn.Module) -> tuple[int, int]:
     return tuple(net.grid if hasattr(net, "grid") else net.stem.grid_size)
 
 
-def unit_maps(net: nn.Module, layer: int) -> Tensor:
-    """Return what each hidden unit listens to: the first matrix's rows as maps (D_S, h, w)."""
-    first, _, grid = token_mixing(net, layer)
-    return first.unflatten(1, grid)
-
-
 def effective_mixing(net: nn.Module, layer: int) -> Tensor:
     """Return W2 W1 (S, S), row "out", column "in": token mixing if the GELU were the identity."""
     first, second, _ = token_mixing(net, layer)
@@ -65,19 +58,6 @@ def stem_filters(net: nn.Module) -> Tensor:
     """Return the stem's filters (C, channels, P, P)."""
     conv = net.patch_embedding if hasattr(net, "patch_embedding") else net.stem.proj
     return conv.weight.detach().float().cpu()
-
-
-def spatial_frequency(maps: Tensor) -> Tensor:
-    """Return each map's mean spatial frequency in cycles a token: (D, h, w) -> (D,).
-
-    The mean radius in the 2-D Fourier spectrum, weighted by power: 0 for a constant map, and
-    exactly its own frequency for a plane wave with whole periods on the grid.
-    """
-    h, w = maps.shape[-2:]
-    radius = torch.hypot(torch.fft.fftfreq(h)[:, None], torch.fft.fftfreq(w)[None, :])  # (h, w)
-    power = torch.fft.fft2(maps.float()).abs().square()  # (D, h, w)
-    total = power.sum(dim=(-2, -1)).clamp_min(torch.finfo(torch.float32).tiny)
-    return (power * radius).sum(dim=(-2, -1)) / total
 
 
 def cosines(maps: Tensor) -> Tensor:
@@ -100,18 +80,6 @@ def opposite_pairs(maps: Tensor) -> list[tuple[int, int]]:
             pairs.append((i, j))
             free -= {i, j}
     return pairs
-
-
-def order_units(maps: Tensor) -> Tensor:
-    """Return an order (D,) of maps (D, h, w): by frequency, opposite units side by side.
-
-    As in figure 5 of the paper: pairs of opposite phase, the slowest pair first. A unit left over
-    by an odd number comes last.
-    """
-    frequency = spatial_frequency(maps)  # (D,)
-    pairs = sorted(opposite_pairs(maps), key=lambda pair: float(frequency[list(pair)].mean()))
-    paired = [unit for pair in pairs for unit in sorted(pair)]
-    return torch.tensor(paired + sorted(set(range(len(maps))) - set(paired)))
 
 
 def morans_i(maps: Tensor) -> Tensor:
@@ -335,23 +303,6 @@ def _spatial(mixing: TokenMixing) -> tuple[float, float]:
     maps = mixing.first.unflatten(1, mixing.grid)
     share = equivariant_share(mixing.second @ mixing.first, mixing.grid)
     return float(smoothness(maps).mean()), share
-
-
-def influence_maps(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return how strongly each token, and each channel, of the output depends on the input's.
-
-    Args:
-        function: (B, S, C) -> (B, S, C), such as a MixerBlock.
-        x: the point, (S, C), at which the Jacobian is taken.
-
-    Returns:
-        token map (S, S) and channel map (C, C): entry [out, in] is the Frobenius norm of the
-        Jacobian's block. An entry of exactly zero: "out" cannot hear "in" at this point.
-    """
-    jacobian = jacrev(lambda one: function(one.unsqueeze(0)).squeeze(0))(x)  # (S, C, S, C)
-    tokens = jacobian.square().sum(dim=(1, 3)).sqrt()  # (S, S)
-    channels = jacobian.square().sum(dim=(0, 2)).sqrt()  # (C, C)
-    return tokens.detach(), channels.detach()
 
 
 def listening(net: nn.Module, layer: int, images: Tensor, seed: int = 0) -> Tensor:

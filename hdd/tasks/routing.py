@@ -56,21 +56,6 @@ class TokenMixingOnly(nn.Module):
         return self.token_mixing(x.transpose(1, 2)).transpose(1, 2)  # (B, S, C)
 
 
-class GlobalConvolution(nn.Module):
-    """One convolution as large as the grid, around its edges, the same for all channels."""
-
-    def __init__(self, grid: tuple[int, int]) -> None:
-        super().__init__()
-        self.grid = grid
-        self.kernel = nn.Parameter(0.1 * torch.randn(grid))
-
-    def forward(self, x: Tensor) -> Tensor:
-        images = x.transpose(1, 2).unflatten(2, self.grid)  # (B, C, h, w)
-        # A circular convolution is a product of spectra.
-        y = torch.fft.ifft2(torch.fft.fft2(images) * torch.fft.fft2(self.kernel)).real
-        return y.flatten(2).transpose(1, 2)  # (B, S, C)
-
-
 def mixer_block(grid: tuple[int, int]) -> MixerBlock:
     """Return one block for CHANNELS channels with D_S = 2 S, twice what any routing needs."""
     tokens = grid[0] * grid[1]
@@ -142,22 +127,3 @@ def _optimizer(net: nn.Module, name: str, lr: float) -> torch.optim.Optimizer:
     if name == "muon":
         return MuonAdamW(net, lr, weight_decay=0.0, adamw_lr=lr)
     raise ValueError(f"Unknown optimizer {name!r}. Fix: 'adam' or 'muon'.")
-
-
-def routing_matrix(net: nn.Module) -> Tensor:
-    """Return the S x S weights of a trained net, row "out", column "in".
-
-    W2 W1 of a token-mixing MLP; plus the identity for a block, whose residual connection copies
-    every token to itself; the kernel, laid out as a matrix, for a convolution.
-    """
-    if isinstance(net, GlobalConvolution):
-        one_hot = torch.eye(net.kernel.numel()).unsqueeze(0)  # (1, S, C = S)
-        return net(one_hot).detach().squeeze(0)
-    mlp = net.token_mixing
-    product = (mlp.fc2.weight @ mlp.fc1.weight).detach()  # (S, S)
-    return product + torch.eye(len(product)) if isinstance(net, MixerBlock) else product
-
-
-def routing_score(matrix: Tensor, source: Tensor) -> float:
-    """Return the share of rows of (S, S) whose largest weight is at the true source (S,)."""
-    return (matrix.argmax(dim=1) == source).double().mean().item()

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from reading_weights import influence_maps
 from timm.layers import Attention
 from timm.models.metaformer import Pooling as TimmPooling
 from timm.models.mlp_mixer import Affine as TimmAffine
@@ -11,7 +12,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from hdd.models import token_mixers as mixers
 from hdd.models.cnn.mlp_mixer import MLPMixer
-from hdd.models.learned_weights import influence_maps
 from hdd.models.nn_utils import count_trainable_parameter
 
 GRID, DIM = (3, 5), 8

@@ -1,11 +1,10 @@
 import pytest
 import torch
+from reading_weights import routing_matrix, routing_score
 
 from hdd.tasks.routing import (
     TokenMixingOnly,
     routing,
-    routing_matrix,
-    routing_score,
     train_routing,
     train_task,
 )

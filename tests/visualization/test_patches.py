@@ -3,10 +3,11 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from reading_weights import influence_maps
 from torch import nn
 
 from hdd.models.cnn.mlp_mixer import MixerBlock, Mlp
-from hdd.models.learned_weights import equivariant_share, influence_maps
+from hdd.models.learned_weights import equivariant_share
 from hdd.train import records
 from hdd.visualization.patches import plot_images
 from hdd.visualization.style import use_style
