@@ -11,8 +11,8 @@ _YES, _NO = "✓ 成立 / holds", "✗ 这次不成立 / does not hold in this r
 _LINE = re.compile(rf"^({re.escape(_YES)}|{re.escape(_NO)}): (.+)$", flags=re.M)
 
 
-def holds(name: str, condition: Any) -> bool:
-    """Print whether a conclusion of the text holds in this run; return it.
+def holds(name: str, condition: Any) -> None:
+    """Print whether a conclusion of the text holds in this run.
 
     Args:
         name: the conclusion in a few English words, one line, unique in its notebook.
@@ -23,9 +23,7 @@ def holds(name: str, condition: Any) -> bool:
     """
     if not name.strip() or "\n" in name:
         raise ValueError(f"name={name!r} must be one line. Fix: 'Mixer above ResNet', say.")
-    value = bool(condition)
-    print(f"{_YES if value else _NO}: {name}")
-    return value
+    print(f"{_YES if condition else _NO}: {name}")
 
 
 def conclusions_in(texts: Iterable[str]) -> dict[str, bool]:
