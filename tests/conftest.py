@@ -35,14 +35,6 @@ def run_cells(tmp_path):
     return run
 
 
-def stdout_of(cell):
-    return "".join(
-        output.text
-        for output in cell.outputs
-        if output.output_type == "stream" and output.name == "stdout"
-    )
-
-
 class OneDevice(TorchDispatchMode):
     """Fails where a GPU would: if one operation is given tensors of two devices."""
 

@@ -1,7 +1,7 @@
 import shutil
 from pathlib import Path
 
-from conftest import stdout_of
+from kernel_output import stdout_of
 
 import hdd
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import stdout_of
+from kernel_output import stdout_of
 
 TESTS = Path(__file__).parent
 DOCUMENT = TESTS / "data" / "mlp_mixer_seed.txt"

@@ -27,7 +27,7 @@ def plot_cutting(image: Tensor, patch: int) -> Figure:
     sizes = {"h": h, "p_1": patch, "w": w, "p_2": patch}
     owner = torch.arange(h * w).view(h, w).repeat_interleave(patch, 0).repeat_interleave(patch, 1)
     before, after = (image, owner), (_rows(image, patch), _rows(owner, patch))
-    figure, axes = plt.subplots(figsize=(9, 6.3))
+    figure, axes = plt.subplots(figsize=(9, 6.15))
     tables = [(before, 2.3, ["h", "p_1"], ["w", "p_2"], "图像 | image")]
     tables += [(after, 11, ["h", "w"], ["p_1", "p_2"], "表 | table")]
     for numbers, left, down, across, name in tables:

@@ -37,6 +37,6 @@ def plot_images(
         axes.axis("on")
         show_image(axes, image, label)
     for axes, label in zip(figure.axes[::columns], row_labels, strict=False):
-        axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9.5)
+        axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=10.5)
     figure.suptitle(title)
     return figure

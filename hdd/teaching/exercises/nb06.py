@@ -148,15 +148,13 @@ def _test_paired_interval(answer):
     mean, spread = statistics.mean(differences), statistics.stdev(differences)
     unpaired = math.sqrt((statistics.variance(a) + statistics.variance(b)) / 6)
     right = _interval(mean, quantile * spread / math.sqrt(6))
+    turned = (-right[1], -right[0])
     close(
         call(answer, a, b, quantile),
         right,
         axes="ends",
         mistakes={
-            "差的方向反了：应当是 a − b | the difference has the wrong direction: it is a − b": (
-                -right[1],
-                -right[0],
-            ),
+            "差的方向反了：应当是 a − b | the difference has the wrong direction: it is a − b": turned,
             "没有除以 n 的平方根：这是单次差值的范围，不是平均值的 | the square root of n is missing: this"
             " is the range of single differences, not of their mean": _interval(
                 mean, quantile * spread
