@@ -13,7 +13,7 @@ SMALLEST = 28  # pixels of text at a height of 700; that of figures is known whe
 MEASURE = """([smallest]) => {
   const slide = Reveal.getCurrentSlide(), wrong = [];
   const shown = [...slide.querySelectorAll("*")].filter((one) =>
-    one.checkVisibility() && !one.closest("aside, script, .katex-mathml"));
+    one.checkVisibility() && !one.closest("aside, script, .katex-mathml, .katex svg"));
   for (const one of shown) {
     const box = one.getBoundingClientRect();
     if (box.right > 1281 || box.bottom > 721 || box.left < -1 || box.top < -1)

@@ -42,8 +42,8 @@ def _one_plateau(answer, sweep, expected):
     if near_largest:
         ends = (min(near_largest), max(near_largest))
         mistakes[
-            "与单次最好的结果相比了：应当与最好的**平均值**相比 | compared with the best single"
-            " result: compare with the best **mean**"
+            "与单次最好的结果相比了：应当与最好的平均值相比 | compared with the best single"
+            " result: compare with the best mean"
         ] = ends
     close(
         call(answer, sweep),

@@ -200,8 +200,8 @@ def slope(sizes, accuracies, t):
 ''',
         test=_test_slope,
         hints=(
-            "先对**每个种子**求一个斜率，再对这些斜率求平均和标准差。 | First compute a slope for **each"
-            " seed**; then take mean and standard deviation of these slopes.",
+            "先对每个种子各求一个斜率，再对这些斜率求平均和标准差。 | First compute a slope for each"
+            " seed; then take mean and standard deviation of these slopes.",
             "设 x = log10(大小)，最小二乘的斜率是 Σ(x − x̄)(y − ȳ) / Σ(x − x̄)²。 | With x = log10 of the"
             " sizes, the least-squares slope is Σ(x − x̄)(y − ȳ) / Σ(x − x̄)².",
             "半宽是 t · 标准差 / √(种子数)，标准差用 `.std()`（除以 n − 1）。 | The half width is t · standard"

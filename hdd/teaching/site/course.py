@@ -144,5 +144,16 @@ def _half(output: nbformat.NotebookNode, language: str) -> nbformat.NotebookNode
     if output.output_type == "stream":
         output.text = spoken(output.text, language)
     elif "text/html" in output.get("data", {}):
-        output.data["text/html"] = Half(language)(output.data["text/html"])
+        output.data["text/html"] = _formulas(Half(language)(output.data["text/html"]))
     return output
+
+
+def _formulas(page: str) -> str:
+    """Mark the formulas in what a cell displays, such as hints, for the page's script."""
+    pieces = re.split(r"(<[^>]*>)", page)
+    return "".join(
+        piece
+        if piece.startswith("<")
+        else re.sub(r"\$([^$]+)\$", r'<span class="math">\1</span>', piece)
+        for piece in pieces
+    )
