@@ -4,12 +4,28 @@ import json
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 
+from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.teaching import explorer
+from hdd.train.records import load_weights
 
 STATISTICS = json.loads(explorer.read("images.json"))["statistics"]
 OFF = {"depth": 8, "tokenOff": [False] * 8, "channelOff": [False] * 8, "silenced": []}
+
+
+def trained_net():
+    """Return the network of the page, its weights loaded by torch."""
+    net = MLPMixer()
+    net.load_state_dict(load_weights(explorer.WEIGHTS))
+    return net.eval()
+
+
+def supplied_images():
+    """Return the page's twenty images, uint8 (20, 32, 32, 3)."""
+    sheet = np.asarray(Image.open(explorer.SOURCES / "images.png").convert("RGB"))
+    return sheet.reshape(-1, 32, 32, 3)
 
 
 def normalised(pixels):

@@ -3,12 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from explorer_by_torch import OFF, expected
-from PIL import Image
+from explorer_by_torch import OFF, expected, supplied_images, trained_net
 
-from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.teaching import explorer
-from hdd.train.records import load_weights
 
 ASK = """async (change) => {
   set({ settings: { ...untouched(DEPTH), ...change } });
@@ -26,15 +23,12 @@ CHANGES = [
 
 @pytest.fixture(scope="module")
 def net():
-    net = MLPMixer()
-    net.load_state_dict(load_weights(explorer.WEIGHTS))
-    return net.eval()
+    return trained_net()
 
 
 @pytest.fixture(scope="module")
 def supplied():
-    sheet = np.asarray(Image.open(explorer.SOURCES / "images.png").convert("RGB"))
-    return sheet.reshape(-1, 32, 32, 3)
+    return supplied_images()
 
 
 @pytest.fixture

@@ -9,12 +9,10 @@ import subprocess
 import numpy as np
 import pytest
 import torch
-from explorer_by_torch import OFF, expected, normalised
-from PIL import Image
+from explorer_by_torch import OFF, expected, normalised, supplied_images, trained_net
 from torch import nn
 
 from hdd.dataset.loading import load
-from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.models.learned_weights import morans_i
 from hdd.teaching import explorer
 from hdd.train.records import load_weights
@@ -66,16 +64,12 @@ def run(body, pixels, plain=False):
 
 @pytest.fixture(scope="module")
 def net():
-    net = MLPMixer()
-    net.load_state_dict(load_weights(explorer.WEIGHTS))
-    return net.eval()
+    return trained_net()
 
 
 @pytest.fixture(scope="module")
 def supplied():
-    """The twenty images, uint8 (20, 32, 32, 3)."""
-    sheet = np.asarray(Image.open(explorer.SOURCES / "images.png").convert("RGB"))
-    return sheet.reshape(-1, 32, 32, 3)
+    return supplied_images()
 
 
 @pytest.fixture(scope="module")
