@@ -93,10 +93,11 @@ def plot_moved(images: Sequence[Tensor], names: Sequence[str], patch_size: int) 
 
 
 def plot_shift_curves(record: dict[str, Any], looks: dict[str, tuple[str, str, str]]) -> Figure:
-    """Plot accuracy and consistency against the shift.
+    """Plot accuracy and consistency against the shift; a band spans all seeds.
 
     Args:
-        record: "pixels", and for each network "accuracy" and "unchanged": summaries in %.
+        record: "pixels", and for each network "accuracy" and "unchanged": summaries in %
+            with the seeds' "values".
         looks: (label, colour, line style) of each network; those not in the record are left out.
     """
     figure, panels = plt.subplots(1, 2, figsize=(9.2, 4.2), sharey=True)
@@ -104,14 +105,13 @@ def plot_shift_curves(record: dict[str, Any], looks: dict[str, tuple[str, str, s
     for axes, part, title in zip(panels, ("accuracy", "unchanged"), titles, strict=True):
         for name, (label, color, line) in looks.items():
             if name in record:
-                means = [value["mean"] for value in record[name][part]]
+                summaries = record[name][part]
+                means = [found["mean"] for found in summaries]
                 axes.plot(record["pixels"], means, line, marker="o", color=color, label=label)
-                seeds = [value["values"] for value in record[name][part]]
-                ends = [min(some) for some in seeds], [max(some) for some in seeds]
-                axes.fill_between(record["pixels"], *ends, color=color, alpha=0.2, lw=0)
-                n = len(seeds[0])
+                low, high = ([end(found["values"]) for found in summaries] for end in (min, max))
+                axes.fill_between(record["pixels"], low, high, color=color, alpha=0.2, lw=0)
         axes.set(ylim=(0, 103), xlabel="平移的像素数 | shift in pixels", title=title)
-        axes.set_ylabel(f"%（n = {n}） | % (n = {n})")
+        axes.set_ylabel("%（色带：所有种子） | % (band: all seeds)")
     handles = panels[0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=3, handlelength=3.5)
     return figure
