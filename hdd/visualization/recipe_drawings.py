@@ -18,7 +18,7 @@ def plot_cutmix(
 ) -> Figure:
     """Draw two images and their mixture (3, C, H, W), the box, and the mixed target as bars."""
     figure, panels = plt.subplots(1, 4, figsize=(9, 3.2), width_ratios=[1, 1, 1, 1.15])
-    figure.suptitle("贴上一块图像，目标按面积分 | Paste a box, and share the target by area")
+    figure.suptitle("贴上一块图像，目标按面积分配 | Paste a box, and share the target by area")
     titles = [*names, "混合后 | mixed"]
     for axes, image, title in zip(panels, images, titles, strict=False):
         show_image(axes, image)
