@@ -180,9 +180,7 @@ def plot_hand_and_trained(rows: Sequence[tuple[str, Tensor, Tensor]]) -> Figure:
     bar = {"location": "bottom", "shrink": 0.7, "aspect": 30}
     figure.colorbar(weights, ax=panels[:, :2], label="权重 | weight", **bar)
     figure.colorbar(product, ax=panels[:, 2], label="$W_2W_1$", **bar | {"aspect": 15})
-    figure.suptitle(
-        "单元不同，乘积显示同一条路由 | Other units, but products that show one routing"
-    )
+    figure.suptitle("单元不同，路由相同 | Different units, the same routing")
     return figure
 
 
