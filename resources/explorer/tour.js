@@ -19,7 +19,9 @@ function scene(rest = {}, settings = {}, changes = {}) {
   });
 }
 
-const shuffled = { places: shuffledOrder(S, 7) };
+const shuffled = { places: shuffledOrder(S, 7), shuffled: true };
+const SWAPPED = [TOUR_TOKEN, 4]; // a patch of the horse and one of the ground behind it
+const swapped = { places: noChanges().places.map((p) => (SWAPPED.includes(p) ? SWAPPED[0] + SWAPPED[1] - p : p)) };
 const noTokens = { tokenOff: everyBlock(true) };
 const facts = { n: DATA.measured.test_images.toLocaleString("en"), before: percent(DATA.measured.untouched) };
 const measured = (name) => percent(DATA.measured[name], 1);
@@ -40,7 +42,16 @@ async function countDependences() {
 }
 
 const TOUR_STEPS = [
-  { name: "rows", right: 1, scene: () => scene({ stage: 0, tab: "token" }), show: "table-panel", reveal: () => ({}) },
+  {
+    ...{ name: "rows", right: 0, scene: () => scene({ stage: 0, tab: "token" }), show: "table-panel" },
+    reveal: async () => {
+      scene({ stage: 0, tab: "token", difference: true }, {}, swapped);
+      await whenSettled();
+      const { now, before } = shownTable();
+      const rows = Array.from({ length: S }, (_, i) => i).filter((i) => rowOf(now, i).some((value, c) => value !== rowOf(before, i)[c]));
+      return { n: rows.length, first: rows[0] + 1, second: rows[1] + 1 };
+    },
+  },
   {
     ...{ name: "stem", right: 0, scene: () => scene({ stage: 0, tab: "token" }), show: "inspector" },
     reveal: () => (set({ tab: "depends" }), countDependences()),
@@ -54,7 +65,7 @@ const TOUR_STEPS = [
     reveal: () => (setSettings(noTokens), countDependences()),
   },
   {
-    ...{ name: "noToken", right: rangeOf("no_token_mixing"), scene: () => scene({ stage: DEPTH, tab: "token" }), show: "pipeline" },
+    ...{ name: "noToken", right: rangeOf("no_token_mixing"), scene: () => scene({ stage: DEPTH, tab: "token" }), show: "network" },
     reveal: async () => {
       setSettings(noTokens);
       await whenSettled();
@@ -62,7 +73,7 @@ const TOUR_STEPS = [
     },
   },
   {
-    ...{ name: "noChannel", right: rangeOf("no_channel_mixing"), scene: () => scene({ stage: DEPTH, tab: "token" }), show: "pipeline" },
+    ...{ name: "noChannel", right: rangeOf("no_channel_mixing"), scene: () => scene({ stage: DEPTH, tab: "token" }), show: "network" },
     reveal: async () => {
       setSettings({ channelOff: everyBlock(true) });
       await whenSettled();
