@@ -2,7 +2,8 @@
 
 The page's sources are in resources/explorer/. Into the template go the style, the scripts, the
 texts of both languages, a few words of the glossary, the twenty images and the weights: nothing is
-left to load, so the page opens by double click and without a network. The same sources give the same bytes.
+left to load, so the page opens by double click and without a network. The same sources give the
+same bytes.
 """
 
 import base64

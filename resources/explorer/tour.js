@@ -115,12 +115,12 @@ const TOUR_STEPS = [
   {
     ...{ name: "training", right: 1, scene: () => scene({ stage: 2, tab: "training", epoch: 0 }), show: "inspector" },
     reveal: async () => {
-      for (let epoch = 0; epoch < DATA.epochs.length; epoch++) {
+      const last = DATA.epochs.length - 1;
+      for (let epoch = calm() ? last : 0; epoch <= last; epoch++) {
         set({ epoch });
         await new Promise((resolve) => setTimeout(resolve, 350));
       }
       const alike = (epoch) => number(meanMoransI(unitsAt(epoch, 1)[0]));
-      const last = DATA.epochs.length - 1;
       return { p: percent(DATA.epochs[last].validation), start: alike(0), end: alike(last) };
     },
   },

@@ -19,7 +19,7 @@ SETTLED = """async () => {
   await new Promise((go) => requestAnimationFrame(() => setTimeout(go)));
 }"""
 # What hangs out of its button, its panel or the page.
-CUT = """() => [...document.querySelectorAll("button, label, p, li, h1, h2, h3, h4, output, select")]
+CUT = """() => [...document.querySelectorAll("button, label, p, li, h1, h2, h3, h4, output")]
   .filter((e) => e.offsetParent && !e.closest(".hidden"))
   .filter((e) => {
     const box = e.getBoundingClientRect();
@@ -362,10 +362,10 @@ def test_keys_alone_reach_and_work_everything(page):
 
 
 def test_arrow_keys_swap_and_are_read_out(page):
+    press(page, "Look")
+    at_place(page, 0)
     press(page, "Swap")
-    board = page.locator("#image-body canvas").first
-    board.focus()
-    page.evaluate("set({ token: 0 })")
+    page.locator("#image-body canvas").first.focus()
     for key in ["Enter", "ArrowRight"]:
         page.keyboard.press(key)
     page.wait_for_function("document.getElementById('live').textContent.startsWith('Token 2 ')")
@@ -399,10 +399,6 @@ def test_the_tour_asks_before_it_shows(window, language):
         assert page.locator("#tour .answer").inner_text() == ""
         assert page.locator("#tour .primary").is_disabled()
         page.evaluate(SETTLED)
-        before = page.evaluate(
-            "JSON.stringify([state.changes, state.settings, state.tab,"
-            " state.stage, state.epoch, state.difference])"
-        )
         options.nth(step % options.count()).click()
         page.wait_for_function("tour.values !== null", timeout=60_000)
         answer = page.locator("#tour .answer").inner_text()
