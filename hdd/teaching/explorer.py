@@ -74,12 +74,18 @@ def snapshots() -> tuple[list, bytes]:
 
 
 def words() -> dict[str, list]:
-    """Return [word, meaning] pairs for the page, a list a language."""
+    """Return [word, meaning] pairs for the page, a list a language.
+
+    Raises:
+        ValueError: a word that the glossary lacks.
+    """
     terms = {term.en: term for term in load_glossary()}
+    if unknown := set(WORDS) - terms.keys():
+        raise ValueError(f"not in the glossary: {sorted(unknown)}. Fix: its `en`, or WORDS here.")
     chosen = [terms[name] for name in WORDS]
     return {
-        "zh": [[f"{term.zh}（{term.en}）", term.sentence_zh] for term in chosen],
-        "en": [[term.en, term.sentence_en] for term in chosen],
+        "zh": [[t.zh if t.zh == t.en else f"{t.zh}（{t.en}）", t.sentence_zh] for t in chosen],
+        "en": [[t.en, t.sentence_en] for t in chosen],
     }
 
 
