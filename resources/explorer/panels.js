@@ -63,7 +63,7 @@ function buildImage() {
     () => state.tool,
     (tool) => set({ tool, held: null }),
   );
-  const hint = h("p", { class: "hint" });
+  const hint = h("p", { class: "hint", "aria-live": "polite" });
   const gallery = buildGallery();
   const shown = h("span", { class: "small" });
   const heading = h("h3", {}, t("chooseImage"), " ", shown);
@@ -81,7 +81,7 @@ function buildImage() {
     }
     if (state.held !== null) board.frame(Math.floor(state.held / GRID), state.held % GRID, 1, 1, "#56B4E9");
     tools.update();
-    hint.textContent = imageHint();
+    if (hint.textContent !== imageHint()) hint.textContent = imageHint();
     shown.textContent = state.supplied === null ? t("ownImage") : imageName(DATA.images[state.supplied]);
     gallery.update();
   };
@@ -162,7 +162,6 @@ async function useFile(file) {
     useOwn(await readImageFile(file));
   } catch {
     set({ unreadable: file.name });
-    announce(imageHint());
   }
 }
 

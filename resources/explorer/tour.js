@@ -32,7 +32,7 @@ const probabilities = () => softmax(answers.logits);
 function topText() {
   const p = probabilities();
   const k = p.indexOf(Math.max(...p));
-  return { name: className(k), p: percent(p[k], 0) };
+  return { k, p: percent(p[k], 0) };
 }
 
 /** Return how many patches the tour's token depends on at the stage shown. */
@@ -109,7 +109,7 @@ const TOUR_STEPS = [
       await whenSettled();
       const after = probabilities();
       const points = Math.abs(100 * (after[k] - before[k]));
-      return { points, name: className(k), before: percent(before[k]), after: percent(after[k]) };
+      return { points, k, before: percent(before[k]), after: percent(after[k]) };
     },
   },
   {
@@ -206,13 +206,15 @@ function tourAnswer(name) {
   if (tour.chosen !== null && tour.values === null) answer.textContent = t("tourWait");
   if (tour.values) {
     const verdict = tour.chosen === tour.right ? "tourRight" : "tourWrong";
-    answer.append(h("b", {}, t(verdict)), " ", t(`tour_${name}_answer`, tour.values));
+    const values = { ...tour.values, name: className(tour.values.k) };
+    answer.append(h("b", {}, t(verdict)), " ", t(`tour_${name}_answer`, values));
   }
   return answer;
 }
 
 function tourButtons() {
-  const back = h("button", { disabled: tour.step === 0, onclick: () => goToStep(tour.step - 1) }, t("tourBack"));
+  const busy = tour.chosen !== null && tour.values === null; // what is being shown must not come late
+  const back = h("button", { disabled: tour.step === 0 || busy, onclick: () => goToStep(tour.step - 1) }, t("tourBack"));
   const last = tour.step === TOUR_STEPS.length;
   const next = h("button", { class: "primary", disabled: !last && tour.values === null }, last ? t("tourClose") : t("tourNext"));
   next.addEventListener("click", () => (last ? endTour() : goToStep(tour.step + 1)));
