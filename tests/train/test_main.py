@@ -3,11 +3,11 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 
+import own_process
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -33,12 +33,8 @@ def arguments(out, *more, epochs=2):
 
 
 @pytest.fixture(autouse=True)
-def one_thread(monkeypatch):
+def quiet(monkeypatch):
     monkeypatch.setenv("TQDM_DISABLE", "1")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -97,20 +93,19 @@ def test_snapshots_hold_the_token_mixing(finished):
 
 
 def test_killed_and_resumed_equals_uninterrupted(finished, tmp_path):
-    out = tmp_path / "out"
-    command = [sys.executable, "-m", "hdd.train", *arguments(out, epochs=4)]
-    for after in (1, 2, 3):  # killed in the epoch after this one, at no special moment
-        process = subprocess.Popen(command, env=SILENT, stdout=subprocess.PIPE, text=True)
-        for line in process.stdout:
-            if line.split()[:1] == [str(after)]:
-                break
+    out, more = tmp_path / "out", []
+    for after in (1, 2):  # killed in the epoch after this one, at no special moment
+        process = own_process.start(main, arguments(out, *more, epochs=4))
+        while not (out / "snapshots" / f"epoch_{after:04d}.safetensors").exists():
+            assert process.is_alive()
+            time.sleep(0.01)
         time.sleep(0.03 * after)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.kill()
+        process.join()
         assert not (out / "history.json").exists()
         (out / "checkpoint.pt.1234.tmp").write_bytes(b"half")  # as a process killed while writing
-        command = [sys.executable, "-m", "hdd.train", *arguments(out, "--resume", epochs=4)]
-    subprocess.run(command, env=SILENT, capture_output=True, check=True)
+        more = ["--resume"]
+    assert main(arguments(out, *more, epochs=4)) == 0
     assert not list(out.rglob("*.tmp"))
     assert history(out)["command"] == history(finished[0])["command"].replace(
         str(finished[0]), str(out)
@@ -121,11 +116,12 @@ def test_killed_and_resumed_equals_uninterrupted(finished, tmp_path):
         assert history(out)["history"][name] == history(finished[0])["history"][name]
 
 
-def test_two_processes_give_the_losses_of_one(finished, tmp_path):
+def test_two_processes_give_the_losses_of_one(finished, torchrun, tmp_path):
     out = tmp_path / "out"
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command = [*torchrun, "--nproc-per-node=2", "-m", "hdd.train", *arguments(out, epochs=4)]
-    subprocess.run(command, env=SILENT, capture_output=True, check=True, timeout=120)
+    two = [own_process.start(main, arguments(out, epochs=4), **place) for place in torchrun(2)]
+    for process in two:
+        process.join(120)
+        assert process.exitcode == 0
     one, two = history(finished[0]), history(out)
     assert two["processes"] == 2
     for name in ("train_loss", "val_loss"):
