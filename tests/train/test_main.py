@@ -23,7 +23,7 @@ from hdd.train.recipe import Recipe
 from hdd.train.run import Run
 
 SIZE = ["--patch-size", "14", "--dim", "16", "--depth", "1", "--batch-size", "64"]
-SHORT = ["--lr", "3e-3", "--weight-average", "0.998", "--validation", "0.1", "--no-auto-augment"]
+SHORT = ["--lr", "3e-3", "--weight-average", "0.998", "--validation", "0.8", "--no-auto-augment"]
 TINY = ["--dataset", "fashion_mnist_mini", *SIZE, *SHORT]
 SILENT = os.environ | {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
 
