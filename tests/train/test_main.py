@@ -177,6 +177,7 @@ def error_of(capsys, *argv):
         (["--model", "cnn"], "--patch-size 14 has no effect with --model cnn"),
         (["--snapshots", "1,x"], "'1,x'"),
         (["--snapshots", "1,-5"], "'1,-5'"),
+        (["--snapshots", "1,3"], "--snapshots names epoch 3, and --epochs 2 ends before"),
         (["--device", "tpu"], "--device tpu: "),
         (["--out", ""], "names no folder"),
         (["--out", "x" * 300], "Fix: another"),

@@ -33,17 +33,17 @@ DRAWN = {
     "dataset": (["cifar10", "fashion_mnist_mini"], "imagenet"),
     "model": (list(CHOICES["model"]), "rnn"),
     "patch_size": ([2, 4, 8], 2.0),
-    "dim": ([4, 8, 12], 0),
+    "dim": ([1, 4, 8, 12], 0),
     "depth": ([1, 2], True),
     "expansion_factor_token": ([0.5, 1.0, 2], "2"),
     "epochs": ([1, 2, 6], math.inf),
-    "batch_size": ([1, 8, 16], -8),
+    "batch_size": ([1, 8, 16, 32, 33, 40], -8),
     "optimizer": (list(CHOICES["optimizer"]), "sgd"),
-    "lr": ([1e-3, 1e-2, 0.03], "0.1"),
+    "lr": ([1e-6, 1e-2, 1000], "0.1"),
     "weight_decay": ([0, 1.0, 3.0], math.nan),
     "adam_lr": ([1e-3, 1e-2], 0),
     "schedule": (list(CHOICES["schedule"]), "document"),
-    "warmup_epochs": ([0, 0.5, 1.0], -1),
+    "warmup_epochs": ([0, 0.01, 0.5, 1.0], -1),
     "label_smoothing": ([0.0, 0.1, 0.5], 1),
     "auto_augment": ([True, False], "no"),
     "crop_padding": ([0, 2, 4], 65),
@@ -93,7 +93,7 @@ def tried(monkeypatch, arguments):
     try:
         recipe = Recipe(**arguments)
         return recipe, outcome(monkeypatch, recipe)
-    except ValueError as refused:
+    except (ValueError, FloatingPointError) as refused:  # the latter after a rate of 1000
         error = str(refused)
     assert set(re.findall(r"\w+", error)) & {*KNOBS}, error
     assert "Fix: " in error
@@ -142,11 +142,27 @@ def test_a_value_of_another_kind_is_refused_by_name(name, value):
         ({"model": "cnn"}, "optimizer='muon'.*model='cnn'.*Fix: optimizer='adam'"),
         ({"model": "vit", "dim": 30}, "dim=30 .* Fix: dim=32"),
         ({"batch_size": 1}, "cutmix=0.25 .* Fix: cutmix=0"),
+        ({"dim": 1}, "dim=1 .* Fix: dim=2"),
     ],
 )
 def test_what_has_no_effect_is_refused(arguments, says):
     with pytest.raises(ValueError, match=says):
         Recipe(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "images", "says"),
+    [
+        ({"batch_size": 41}, 40, "batch_size=41 is more than the 40 .* Fix: batch_size=40"),
+        ({"batch_size": 40, "epochs": 1}, 40, "batch_size=40 .* one step.*Fix: epochs=2"),
+        ({"batch_size": 4, "warmup_epochs": 0.04}, 40, "warmup_epochs=0.04 .*=0, or 0.1 and more"),
+    ],
+)
+def test_what_has_no_effect_on_so_few_images_is_refused(arguments, images, says):
+    recipe = Recipe(**arguments)
+    recipe.check_images(10_000)
+    with pytest.raises(ValueError, match=says):
+        recipe.check_images(images)
 
 
 @pytest.mark.parametrize("model", CHOICES["model"])
