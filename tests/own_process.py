@@ -3,6 +3,7 @@
 A module of its own, since the processes import it by its name.
 """
 
+import contextlib
 import multiprocessing
 import os
 import sys
@@ -24,5 +25,10 @@ def start(function, *arguments, log=os.devnull, **environment):
 def _call(function, arguments, log, environment):
     os.environ.update(environment)
     torch.set_num_threads(1)
-    sys.stdout = sys.stderr = open(log, "w", encoding="utf-8")
-    sys.exit(function(*arguments))
+    with (
+        open(log, "w", encoding="utf-8") as file,
+        contextlib.redirect_stdout(file),
+        contextlib.redirect_stderr(file),
+    ):
+        code = function(*arguments)
+    sys.exit(code)

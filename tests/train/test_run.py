@@ -172,6 +172,10 @@ class TestRun:
             one.average.module.head.bias[0] += 1.0
         assert one.evaluate(one.val_data)[0] != pytest.approx(before)
 
+    def test_a_batch_of_more_than_all_images_is_refused(self, run):
+        with pytest.raises(ValueError, match=r"batch_size=21 is more than the 20 .* Fix: "):
+            run(batch_size=21, validation=0.5)
+
     def test_a_test_loss_that_is_no_number_is_an_error(self, run):
         one = run(weight_average=0.0)
         nn.init.constant_(one.net.head.bias, math.nan)
