@@ -13,6 +13,7 @@ from hdd.models.nn_utils import count_trainable_parameter
 def small(monkeypatch):
     monkeypatch.setenv("TQDM_DISABLE", "1")
     monkeypatch.setattr(benchmark, "BATCH", 8)
+    monkeypatch.setattr(benchmark, "AUGMENT_AT_ONCE", 32)
 
 
 def test_all_are_the_same_network():
