@@ -50,6 +50,7 @@ def test_writes_what_it_prints(tmp_path, capsys, monkeypatch):
     pytest.importorskip("timm")
     pytest.importorskip("mlp_mixer_pytorch")
     file = tmp_path / "speed.json"
+    monkeypatch.setattr(benchmark, "SHAPE", {"patch_size": 8, "dim": 32, "depth": 1})
     kinds = {benchmark.FUSED: "fused", benchmark.TIMM: "timm"}
     monkeypatch.setattr(benchmark, "KINDS", kinds)
     monkeypatch.setattr(benchmark, "peak_memory", lambda dtype, kinds: {"timm": 123.0})
