@@ -1,7 +1,5 @@
-import matplotlib
 import pytest
 import torch
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from reading_weights import influence_maps
 from torch import nn
@@ -9,15 +7,6 @@ from torch import nn
 from hdd.models.cnn.mlp_mixer import MixerBlock, Mlp
 from hdd.models.learned_weights import equivariant_share
 from hdd.visualization.patches import plot_images
-
-matplotlib.use("Agg")
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    with matplotlib.rc_context():
-        yield
-    plt.close("all")
 
 
 def circulant(kernel):
