@@ -1,9 +1,12 @@
 """Every deck in a real browser: it loads, nothing overflows, text can be read from the back."""
 
+import re
+
 import pytest
 
 from hdd.teaching.execute import NOTEBOOKS
 from hdd.teaching.language import LANGUAGES
+from hdd.teaching.site.markup import plain
 from hdd.teaching.site.pages import Site
 from hdd.teaching.site.slides import MOST, deck, mistakes
 
@@ -49,6 +52,17 @@ def test_deck_keeps_its_limits(lessons, stem):
         one.get("poll") is None or any(s.kind == "poll" for s in both[0])
         for one in lesson.plan.get("sections", [])
     )
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_slides_look_alike_in_all_decks(lessons, stem):
+    (lesson,) = (one for one in lessons if one.stem == stem)
+    for language in LANGUAGES:
+        slides = deck(Site(lessons, language), lesson)
+        assert plain(slides[0].page).startswith(f"{lesson.number} · ")
+        assert slides[-1].kind != "poll"
+        for slide in slides:  # a prediction is a box, no bullet
+            assert not re.search(r"<li>(<strong>)?(先猜|Predict)", slide.page), slide.cell
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

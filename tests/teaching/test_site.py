@@ -193,6 +193,20 @@ def test_slides_of_a_lesson(lesson):
     ]
 
 
+def test_a_poll_comes_before_what_gives_its_answer_away(lesson):
+    cells = [cell for cell in lesson.notebook.cells if cell.id != "plot-one"]
+    table = code("table", "show_table(x)", "<table></table>", tags=["table"])
+
+    def kinds(cells):
+        shortened = Lesson("09_x", new_notebook(cells=cells), PLAN)
+        return [slide.kind for slide in slides.deck(Site([shortened], "zh"), shortened)]
+
+    assert kinds(cells) == ["title", "text", "poll", "code", "text"]
+    assert kinds([*cells[:5], table, *cells[5:]]) == [
+        *("title", "text", "code", "poll", "results", "text")
+    ]
+
+
 def test_what_is_too_long_for_a_slide():
     assert slides.text_mistake("<li>a</li>" * 5, "en") == "5 bullets (at most 4)"
     site = Site([], "en")
