@@ -1,14 +1,8 @@
-/* What a page does: formulas, the switch of language and colours, contents, search, pop-ups. */
+/* What a page does: the switch of language and colours, contents, search, pop-ups. */
 "use strict";
 const byId = (id) => document.getElementById(id);
 const language = document.documentElement.lang.startsWith("zh") ? "zh" : "en";
 const words = document.body.dataset;
-
-// ------------------------------------------------------------------------------------- formulas
-for (const place of document.querySelectorAll(".math")) {
-  const displayMode = place.classList.contains("display");
-  katex.render(place.textContent, place, { displayMode, throwOnError: false, strict: false });
-}
 
 // ----------------------------------------------------------------------------- language, colours
 function remember(name, value) {
@@ -48,8 +42,10 @@ byId("side").addEventListener("click", (event) => {
 const lines = new Map(
   [...document.querySelectorAll("#side .sections a")].map((line) => [line.hash.slice(1), line]));
 function follow() {
-  const part = headings.filter((one) => lines.has(encodeURIComponent(one.id)) || lines.has(one.id))
-    .filter((one) => one.getBoundingClientRect().top < 120).at(-1);
+  const parts = headings.filter((one) => lines.has(encodeURIComponent(one.id)) || lines.has(one.id));
+  const end = scrollY > 0 && innerHeight + scrollY >= document.documentElement.scrollHeight - 4;
+  const part = end ? parts.at(-1) // the last may be too short to come to the top
+    : parts.filter((one) => one.getBoundingClientRect().top < 120).at(-1);
   for (const [id, line] of lines)
     if (part && decodeURIComponent(id) === part.id) line.setAttribute("aria-current", "true");
     else line.removeAttribute("aria-current");

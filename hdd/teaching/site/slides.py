@@ -23,7 +23,6 @@ the same slides. What authors write:
 """
 
 import re
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -33,7 +32,7 @@ from typing import Any
 
 from hdd.teaching.execute import ROOT
 from hdd.teaching.language import LANGUAGES
-from hdd.teaching.site.assets import copy_assets
+from hdd.teaching.site.assets import copy_assets, publish
 from hdd.teaching.site.course import Lesson, in_language, load_course, said
 from hdd.teaching.site.markup import HAN, inline, markdown, plain, png_size
 from hdd.teaching.site.pages import Site, code_block, poll
@@ -211,8 +210,7 @@ def mistakes(lesson: Lesson, slides: list[Slide], language: str) -> Iterator[str
 
 
 def build(folder: Path, lessons: list[Lesson]) -> list[str]:
-    """Write the decks; return what is too long in them."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Write the decks into an empty folder; return what is too long in them."""
     libraries = [f"reveal/{name}" for name in ("reveal.js", "reveal.css", "notes.js")]
     copy_assets(folder / "assets", "deck.css", "deck.js", *libraries)
     wrong: list[str] = []
@@ -229,12 +227,16 @@ def build(folder: Path, lessons: list[Lesson]) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Build slides/; return 0, or 2 for arguments, of which there are none."""
+    """Build slides/; return 0, 1 if it cannot be written, or 2 for arguments: there are none."""
     if arguments:
         print(f"python -m {__spec__.name} takes no arguments, got {arguments}. Fix: leave out.")
         return 2
     start, lessons = time.perf_counter(), load_course()
-    wrong = build(SLIDES, lessons)
+    try:
+        wrong = publish(lambda folder: build(folder, lessons), SLIDES)
+    except OSError as error:
+        print(error)
+        return 1
     for line in wrong:
         print(f"Too long for a slide: {line}")
     if wrong:
