@@ -21,6 +21,8 @@ MEASURE = """([smallest]) => {
     const box = one.getBoundingClientRect();
     if (box.right > 1281 || box.bottom > 721 || box.left < -1 || box.top < -1)
       wrong.push(`over the edge: ${one.outerHTML.slice(0, 80)}`);
+    if (one.matches("p, li, tr, pre") && box.bottom > 692 && box.left < 110)
+      wrong.push(`over the slide's number: ${one.outerHTML.slice(0, 80)}`);
   }
   for (const one of slide.querySelectorAll("pre, .highlight, table"))
     if (one.scrollWidth > one.clientWidth + 1) wrong.push(`cut: ${one.outerHTML.slice(0, 80)}`);
