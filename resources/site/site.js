@@ -79,14 +79,24 @@ function parts(query) {
   return [...(text.match(HAN) ?? []), ...(text.replace(HAN, " ").match(/[\p{L}\p{N}_.×'-]+/gu) ?? [])];
 }
 
+/** Return the singular of an English plural; other words stay. */
+function singular(word) {
+  return word.replace(/ies$/, "y").replace(/(ch|sh|x|ss)es$/, "$1").replace(/([^su'])s$/, "$1");
+}
+
 /** Return how well a text fits one part: whole 1, by pairs of characters less, not at all 0. */
 function fit(text, part) {
+  return wholly(text, part) || 0.8 * wholly(text, singular(part));
+}
+function wholly(text, part) {
   if (/^[\u3400-\u9fff]/.test(part)) {
     if (text.includes(part)) return 1;
     const pairs = Array.from({ length: part.length - 1 }, (_, i) => part.slice(i, i + 2));
     const share = pairs.filter((pair) => text.includes(pair)).length / (pairs.length || 1);
     return share >= 0.6 ? share / 2 : 0;
   }
+  if (/^\p{L}$/u.test(part)) // a letter is a symbol: it stands alone
+    return new RegExp(`(?<![\\p{L}\\p{N}_])${part}(?![\\p{L}\\p{N}_])`, "u").test(text) ? 1 : 0;
   const at = text.indexOf(part);
   if (at < 0) return 0;
   return /[\p{L}\p{N}]/u.test(text[at - 1] ?? " ") ? 0.3 : 1; // a word begins with it, or not
@@ -133,7 +143,7 @@ function showResults() {
   box.replaceChildren();
   box.hidden = !query || !window.COURSE_SEARCH;
   if (box.hidden) return;
-  const found = find(query), asked = parts(query);
+  const found = find(query), asked = parts(query).flatMap((part) => [part, singular(part)]);
   const count = document.createElement("p");
   count.textContent = found.length ? `${found.length} ${words.found}` : words.nothing;
   box.append(count);

@@ -135,6 +135,7 @@ SEARCHES = {
         "感受野": "05_",
         "einsum": "02_",
         "Muon 优化": "04_",
+        "W_1": "07_",
     },
     "en": {
         "token mixing": "02_",
@@ -147,6 +148,10 @@ SEARCHES = {
         "receptive field": "05_",
         "einsum": "02_",
         "validation accuracy": "04_",
+        "convolu": "02_",
+        "residuals": "03_",
+        "accuracies": "06_",
+        "D_S": "07_",
     },
 }
 
