@@ -8,7 +8,7 @@ const words = document.body.dataset;
 function remember(name, value) {
   try { localStorage.setItem(name, value); } catch (error) { /* private windows forget */ }
 }
-const headings = [...document.querySelectorAll("main h1[id], main h2[id], main h3[id], .cell[id]")];
+const headings = [...document.querySelectorAll("main h1[id], main h2[id], main h3[id], .cell[id], .terms > [id]")];
 
 /** Return the part of the page that is being read: the last that begins near the top or above. */
 function here() {

@@ -102,3 +102,22 @@ def test_the_notes_open_beside_the_slides(decks, window):
     notes.wait_for_selector("#current-slide iframe")
     notes.close()
     assert window.wrong == []
+
+
+def test_formulas_of_notes_need_no_style(decks, window):
+    page = window.open(decks / "en" / "12_cost.html")
+    page.wait_for_function("window.Reveal?.isReady()")
+    assert page.locator("aside.notes math").count() > 0
+    assert page.locator("aside.notes .katex-html").count() == 0
+
+
+@pytest.mark.parametrize("query", ["", "?print-pdf"])
+def test_paper_has_a_slide_a_page(decks, window, query):
+    page = window.open(decks / "en" / f"{STEMS[1]}.html", query)
+    page.wait_for_function("window.Reveal?.isReady()")
+    slides = page.evaluate("Reveal.getTotalSlides()")
+    page.wait_for_function(
+        "(n) => document.querySelectorAll('.pdf-page').length === n", arg=slides if query else 0
+    )
+    paper = page.pdf(prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type\s*/Page\b", paper)) == slides
