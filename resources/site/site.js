@@ -12,7 +12,7 @@ const headings = [...document.querySelectorAll("main h1[id], main h2[id], main h
 
 /** Return the part of the page that is being read: the last that begins near the top or above. */
 function here() {
-  const above = headings.filter((part) => part.getBoundingClientRect().top < 150);
+  const above = headings.filter((part) => part.getBoundingClientRect().top < 100);
   return scrollY < 80 ? null : above.at(-1);
 }
 byId("switch").addEventListener("click", (event) => {

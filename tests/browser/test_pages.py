@@ -136,7 +136,7 @@ def test_the_switch_keeps_the_section(site, window):
 @pytest.mark.parametrize(
     ("name", "place"),
     [
-        ("index", "pages"),
+        ("index", "lessons"),
         ("claims", "head-10"),
         ("glossary", "term-40"),
         ("instructor", "plan-09-sharing"),
