@@ -16,6 +16,7 @@ START = re.compile(
 DRAWING = re.compile(r'<details class="source">.*?</details>', re.S)
 MATH = re.compile(r'<span class="math[^"]*">(.*?)</span>', re.S)
 FRACTION = re.compile(r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
+END = re.compile(r"(?=</(?:dt|dd|td|th|li|p|summary|caption)>)")  # what follows is another word
 # Of TeX's commands those that change how letters look, and some whose names HTML does not know.
 LOOKS = re.compile(
     r"\\(math\w+|text\w*|operatorname|bar|hat|tilde|left|right|[bB]ig+[lr]?|begin|end|q?quad)\b"
@@ -26,6 +27,7 @@ NAMES = {"cdot": "·", "to": "→", "longrightarrow": "⟶", "leftarrow": "←",
 def entries(name: str, title: str, body: str) -> Iterator[list[str]]:
     """Yield [page, anchor, title of the page, heading, text] for each section of a page."""
     page = MATH.sub(lambda found: readable(found[1]), DRAWING.sub("", body))
+    page = END.sub(" ", page)
     for part in SPLIT.split(page):
         found = START.match(part)
         if found:
