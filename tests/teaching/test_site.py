@@ -225,7 +225,7 @@ def test_entries_of_the_index():
         ["09_x", "c", "T", "U", "z"],
     ]
     terms = '<h2 id="c">02</h2><div id="term-3"><dt>词元 <span>token</span></dt><dd>x</dd></div>'
-    assert list(entries("glossary", "G", terms))[1] == ["glossary", "term-3", "G", "词元", "token x"]
+    assert list(entries("glossary", "G", terms))[1][1:] == ["term-3", "G", "词元", "token x"]
     formula = r"\frac{H}{P}\cdot W_1 \to \mathrm{LN}(\sigma) &lt; D_{\text{in}}"
     assert readable(formula) == "H/P · W_1 → LN(σ) &lt; D_in"
     assert plain('<p>a <span class="math">x^2</span>b</p><script>c</script>') == "a b"
