@@ -85,7 +85,6 @@ def test_half_of_an_output_and_of_comments():
         "f(x)  # 求和\ny = a / b  # (B, S)"
     )
     assert spoken("# (全连接, 两种) / (fully, both)", "en") == "# (fully, both)"
-    assert spoken("✓ 成立 / holds: Mixer above ResNet", "en") == "✓ holds: Mixer above ResNet"
 
 
 def test_pictures_keep_their_place_before_they_are_decoded():

@@ -18,9 +18,8 @@ from hdd.teaching.language import LANGUAGES
 HAN = re.compile(r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]+")
 MARK = re.compile(r'^<span lang="(?:zh|en)"></span>\s*')
 VOID = {"br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
-# Comments of the form "# 中文 / English", and what `holds` prints.
+# Comments of the form "# 中文 / English".
 COMMENT = re.compile(r"^(.*?#\s*)([^\n]*?[\u3400-\u9fff][^\n]*?) / ([^\u3400-\u9fff\n]+)$", re.M)
-VERDICT = re.compile(r"^([✓✗] )([^\n/]*[\u3400-\u9fff]) / ([^:\n]+)(?=: )", re.M)
 PICTURE = re.compile(r'^<img src="data:image/png;base64,([^"]{32})[^>]* width="(\d+)"')
 # Paragraphs that begin like this are boxes.
 BOXES = {
@@ -244,8 +243,6 @@ def inline(text: str) -> str:
 
 
 def spoken(text: str, language: str) -> str:
-    """Return code or printed lines with one half of their comments and verdicts."""
+    """Return code or printed lines with one half of their comments."""
     half = 2 + LANGUAGES.index(language)
-    for pattern in (COMMENT, VERDICT):
-        text = pattern.sub(lambda found: found[1] + found[half], text)
-    return text
+    return COMMENT.sub(lambda found: found[1] + found[half], text)
