@@ -270,6 +270,18 @@ def test_a_poll_comes_before_what_gives_its_answer_away(lesson):
     ]
 
 
+def test_what_a_slide_leaves_out_is_in_its_notes(lesson):
+    cells = [*lesson.notebook.cells]
+    cells[-3] = text("zh", "see", "**读图**　细说", kind="skip")
+    cells[-1] = text("zh", "end", "## 小结\n\n很长", deck="## 小结\n\n短")
+    changed = Lesson("09_x", new_notebook(cells=cells), PLAN)
+    *_, figure, summary = slides.deck(Site([changed], "zh"), changed)
+    assert (figure.kind, summary.kind) == ("figure", "text")
+    assert plain(figure.notes) == "读图 细说"
+    assert plain(summary.page) == "小结 短"
+    assert plain(summary.notes) == "很长"
+
+
 def test_what_is_too_long_for_a_slide():
     assert slides.text_mistake("<li>a</li>" * 5, "en") == "5 bullets (at most 4)"
     site = Site([], "en")

@@ -19,6 +19,8 @@ the same slides. What authors write:
 - **Polls and notes** come from `resources/teaching/NN.yml`: a poll has a slide of its own before
   the section's first figure or table, which would give its answer away (that is in the notes);
   minutes, what to say, wrong answers and the board are the notes of the section's first slide.
+  What the notebook says at length is in the notes of the slide that has it in short, or of the
+  figure, if the reading of it has no slide.
 - **At most 25 slides.** What is too long is printed, and a test fails; nothing is made smaller.
 """
 
@@ -65,12 +67,24 @@ def deck(site: Site, lesson: Lesson) -> list[Slide]:
             parts.append((plans[cell.id], []))
             if new:
                 new[0].notes = section_notes(site, plans[cell.id])
+        elif cell.cell_type == "markdown":
+            at_length(cell, new or parts[-1][1][-1:])
         parts[-1][1].extend(new)
     slides = [slide for plan, part in parts for slide in with_poll(site, plan, part)]
     if slides:
         slides[0].kind = "title"
         slides[0].notes = title_notes(site, lesson) + slides[0].notes
     return slides
+
+
+def at_length(cell: Any, last: list[Slide]) -> None:
+    """Put a cell's text into the notes of its own slide, or of the figure before it."""
+    is_short = "deck" in cell.metadata
+    is_reading = re.search(r"^\*\*(读|What to see)", cell.source, flags=re.M)
+    for slide in last:
+        if (slide.cell == cell.id and is_short) or (slide.kind != "text" and is_reading):
+            text = re.sub(r"^#.*$", "", cell.source, flags=re.M)
+            slide.notes += markdown(text, external, cell.id)[0]
 
 
 def with_poll(site: Site, plan: dict[str, Any], part: list[Slide]) -> list[Slide]:
