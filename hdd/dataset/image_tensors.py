@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from hdd.arguments import MOST, check_positive_integers, check_types, checked
+
 # Images that are augmented together: enough to share the calls out, few enough for a CPU's cache.
 AUGMENT_AT_ONCE = 2048
 ON_A_GPU = 16_384  # which has no such cache, and for which each call is a wait
@@ -34,6 +36,7 @@ class ImageTensors:
     std: tuple[float, ...]
 
     def __post_init__(self) -> None:
+        check_types(type(self), vars(self))
         images, labels = self.images, self.labels
         if images.dtype != torch.uint8 or images.ndim != 4 or labels.shape != images.shape[:1]:
             raise ValueError(
@@ -109,6 +112,7 @@ class BatchLoader:
         ValueError: batch_size or draws below 1, or draws from no images.
     """
 
+    @checked
     def __init__(
         self,
         data: ImageTensors,
@@ -120,9 +124,8 @@ class BatchLoader:
         draws: int | None = None,
         seed: int = 0,
     ) -> None:
-        if batch_size < 1:
-            raise ValueError(f"batch_size={batch_size} must be at least 1. Fix: batch_size=1.")
-        if draws is not None and (draws < 1 or not len(data)):
+        check_positive_integers(batch_size=batch_size)
+        if draws is not None and (not 1 <= draws <= MOST or not len(data)):
             raise ValueError(
                 f"draws={draws} from {len(data)} images: both must be at least 1. "
                 "Fix: draws=1 or more, and a data set with images."
@@ -165,6 +168,7 @@ class BatchLoader:
         return self.data.normalize(images), labels
 
 
+@checked
 def split_validation(
     data: ImageTensors, fraction: float = 0.1, seed: int = 0
 ) -> tuple[ImageTensors, ImageTensors]:

@@ -7,10 +7,13 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from hdd.arguments import checked
+
 _YES, _NO = "✓ 成立 / holds", "✗ 这次不成立 / does not hold in this run"
 _LINE = re.compile(rf"^({re.escape(_YES)}|{re.escape(_NO)}): (.+)$", flags=re.M)
 
 
+@checked
 def holds(name: str, condition: Any) -> None:
     """Print whether a conclusion of the text holds in this run.
 

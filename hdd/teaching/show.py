@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
+from hdd.arguments import checked
 from hdd.teaching.language import LANGUAGES, by_language, display_html, split, to_html
 
 DPI = 110
@@ -28,6 +29,7 @@ PAGE_WIDTH, SMALLEST = 1000, 10.0
 WIDEST = 1200  # in CSS pixels
 
 
+@checked
 def show(figure: Figure, alt: str) -> None:
     """Display a figure in both languages and close it.
 
@@ -44,6 +46,7 @@ def show(figure: Figure, alt: str) -> None:
     display_html(by_language(*images), "\n".join(alts))
 
 
+@checked
 def show_drawing(chinese: str | Path, english: str | Path, alt: str) -> None:
     """Display a drawing of which there is a PNG in each language.
 
@@ -62,6 +65,7 @@ def show_drawing(chinese: str | Path, english: str | Path, alt: str) -> None:
     display_html(by_language(*images), "\n".join(alts))
 
 
+@checked
 def show_frames(figures: Sequence[Figure], labels: Sequence[object], alt: str) -> None:
     """Display figures behind a slider, in both languages, and close them.
 
@@ -90,6 +94,7 @@ def show_frames(figures: Sequence[Figure], labels: Sequence[object], alt: str) -
     display_html(page, "\n".join(alts))
 
 
+@checked
 def show_table(
     rows: pd.DataFrame | Sequence[Mapping[str, Any]],
     caption: str,

@@ -12,6 +12,7 @@ from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
+from hdd.arguments import checked
 from hdd.dataset.image_tensors import BatchLoader, ImageTensors, split_validation
 from hdd.dataset.loading import load
 from hdd.device.utils import get_amp_dtype
@@ -153,6 +154,7 @@ def _silent(text: str) -> None:
     """Say nothing: one of several processes speaks for all."""
 
 
+@checked
 def average_of(net: nn.Module, decay: float) -> AveragedModel | None:
     """Return an exponential average of the weights, or None for decay 0.
 

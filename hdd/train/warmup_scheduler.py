@@ -6,6 +6,8 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
+from hdd.arguments import check_integers, checked
+
 
 class GradualWarmupScheduler(LRScheduler):
     """Raise the learning rate linearly for `total_epoch` epochs, then follow `after_scheduler`.
@@ -26,6 +28,7 @@ class GradualWarmupScheduler(LRScheduler):
             after_scheduler of another optimizer, or one whose rates no multiplier reaches.
     """
 
+    @checked
     def __init__(
         self,
         optimizer: Optimizer,
@@ -83,6 +86,7 @@ class GradualWarmupScheduler(LRScheduler):
         if epoch is not None and not isinstance(epoch, int):
             epoch, metrics = None, epoch
         target = self.last_epoch + 1 if epoch is None else epoch
+        check_integers(0, epoch=target)
         if target < self.last_epoch:
             raise ValueError(
                 f"epoch={epoch} is over, this is epoch {self.last_epoch}. Fix: step() after each "

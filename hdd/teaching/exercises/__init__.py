@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from hdd.arguments import checked
 from hdd.teaching.exercises.diagnosis import Unanswered, Wrong
 from hdd.teaching.exercises.exercise import Exercise, find
 from hdd.teaching.language import by_language, display_html, split, to_html
@@ -17,6 +18,7 @@ from hdd.teaching.language import by_language, display_html, split, to_html
 _NOTHING = object()
 
 
+@checked
 def check(number: str, answer: Any, expected: Any = _NOTHING, tolerance: float = 1e-5) -> None:
     """Say whether an answer is right and, if not, what is wrong; never the answer itself.
 
@@ -71,6 +73,7 @@ def _tell(mark: str, chinese: str, english: str) -> None:
     display_html(by_language(*lines), plain)
 
 
+@checked
 def hints(number: str, solution: bool = True) -> None:
     """Display the hints of an exercise, one inside the other, and the solution as the last.
 
