@@ -18,6 +18,15 @@ class OneLineParser(argparse.ArgumentParser):
         self.flags: dict[str, list[str]] = {}
         super().__init__(**options, allow_abbrev=False)
 
+    @classmethod
+    def of(cls, command: str, description: str, names: str = "") -> "OneLineParser":
+        """Return the parser of `run.py command`, which takes notebooks if `names` says which."""
+        layout = argparse.RawDescriptionHelpFormatter
+        parser = cls(prog=f"run.py {command}", description=description, formatter_class=layout)
+        if names:
+            parser.add_argument("names", nargs="*", help=names)
+        return parser
+
     def add_argument(self, *names: str, **options: Any) -> argparse.Action:
         action = super().add_argument(*names, **options)
         if action.option_strings:

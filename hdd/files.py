@@ -12,7 +12,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         OSError: a full or read-only disk, or a path that is no regular file, in one line; what was
             there before is untouched.
     """
-    if not path.name or (os.path.lexists(path) and not path.is_file()):
+    if not path.name or "\0" in str(path) or (os.path.lexists(path) and not path.is_file()):
         # Renaming would replace even a device or a pipe.
         raise OSError(f"Cannot write {path}: it is no regular file. Fix: another name.")
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")

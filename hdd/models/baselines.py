@@ -187,6 +187,8 @@ def build_network(
         ValueError: an unknown name, or patches that do not tile the image.
     """
     check_choice(NETWORKS, name=name)
+    for side in input_shape:
+        check_positive_integers(input_shape=side)
     torch.manual_seed(seed)
     mixer = MLPMixer(
         image_size=input_shape[1:],

@@ -126,7 +126,8 @@ def load_runs(prefix: str) -> list[dict[str, Any]]:
     names = [path.stem for path in RUNS.glob(f"{prefix}*.json")]
     numbers = sorted(int(n[len(prefix) :]) for n in names if n[len(prefix) :].isdigit())
     if not numbers:
-        raise FileNotFoundError(f"prefix={prefix!r} and a number: none of {sorted(names)}.")
+        known = sorted({path.stem.rstrip("0123456789") for path in RUNS.glob("*.json")})
+        raise FileNotFoundError(f"prefix={prefix!r} begins no numbered run. Fix: one of {known}.")
     return [load_run(f"{prefix}{number}") for number in numbers]
 
 

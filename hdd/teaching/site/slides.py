@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hdd.command import OneLineParser
 from hdd.teaching.execute import ROOT
 from hdd.teaching.language import LANGUAGES
 from hdd.teaching.site.assets import copy_assets
@@ -222,11 +223,9 @@ def build(folder: Path, lessons: list[Lesson]) -> list[str]:
     return wrong
 
 
-def main(arguments: list[str]) -> int:
-    """Build slides/; return 0, or 2 for arguments, of which there are none."""
-    if arguments:
-        print(f"python -m {__spec__.name} takes no arguments, got {arguments}. Fix: leave out.")
-        return 2
+def main(argv: list[str] | None = None) -> int:
+    """Build slides/; return 0, or 2 for arguments: there are none."""
+    OneLineParser.of("slides", __doc__).parse_args(argv)
     start, lessons = time.perf_counter(), load_course()
     wrong = build(SLIDES, lessons)
     for line in wrong:
@@ -238,4 +237,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
