@@ -34,6 +34,8 @@ NOTEBOOKS, COVERS = ROOT / "notebooks", ROOT / "resources" / "covers"
 # editors set a backend (Agg, say) that draws nothing into a notebook.
 ENVIRONMENT = {"TQDM_DISABLE": "1", "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
 KEPT = ("tags", "slideshow", "deck", "trusted")  # of a cell's metadata
+# What nbformat raises for JSON of another kind.
+NO_NOTEBOOK = (AttributeError, KeyError, TypeError, ValueError, nbformat.ValidationError)
 FAILURES = (CellExecutionError, DeadKernelError, nbformat.ValidationError)
 
 
@@ -141,7 +143,7 @@ def read_notebook(path: Path) -> nbformat.NotebookNode:
     try:
         notebook = nbformat.read(path, as_version=4)
         len(notebook.cells)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:  # JSON, but no notebook
+    except NO_NOTEBOOK as error:
         raise NotJSONError(f"{path} is no notebook. Fix: get it again.") from error
     return notebook
 
