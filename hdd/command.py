@@ -34,7 +34,7 @@ class OneLineParser(argparse.ArgumentParser):
         return action
 
     def error(self, message: str) -> None:
-        self.exit(2, f"{self.prog}: error: {message}. Fix: see --help.\n")
+        self.exit(2, f"{self.prog}: error: {' '.join(message.split())}. Fix: see --help.\n")
 
     def in_flags(self, text: str) -> str:
         """Return a message of the library with the arguments named as this command's options.

@@ -23,12 +23,13 @@ from hdd.tasks.routing import TokenMixingOnly, routing, train_routing
 from hdd.tasks.sudoku import Puzzles, generate
 from hdd.teaching.conclusions import holds
 from hdd.teaching.exercises import check
-from hdd.teaching.show import show_table
+from hdd.teaching.show import show_drawing, show_frames, show_table
 from hdd.timing import interleaved
 from hdd.train.classification_utils import evaluate
 from hdd.train.intervals import difference, half_width
 from hdd.train.muon import MuonAdamW
 from hdd.train.records import load_net, load_run, load_runs
+from hdd.train.run import average_of
 from hdd.train.schedule import warmup_cosine
 from hdd.train.short_runs import fit, random_batches
 from hdd.train.warmup_scheduler import GradualWarmupScheduler
@@ -123,6 +124,11 @@ WRONG = [
     (lambda: check("77.1", None), "number"),
     (lambda: show_table([], 3), "caption"),
     (lambda: interleaved({}, 0), "rounds"),
+    (lambda: list(BatchLoader(DATA, 8, augment=len)), "augment"),
+    (lambda: GradualWarmupScheduler(SGD).step({}), "metrics"),
+    (lambda: show_drawing("no.png", "no.png", "图 | picture"), "chinese"),
+    (lambda: show_frames([], [1], "图 | picture"), "labels"),
+    (lambda: average_of(LINEAR, 3), "decay"),
 ]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from hdd.arguments import MOST, check_positive_integers, check_types, checked
+from hdd.arguments import MOST, check_positive_integers, check_types, checked, shown
 
 # Images that are augmented together: enough to share the calls out, few enough for a CPU's cache.
 AUGMENT_AT_ONCE = 2048
@@ -152,6 +152,11 @@ class BatchLoader:
             images, labels = self.data.images[indices], self.data.labels[indices]
             if self.augment is not None:
                 images = self.augment(images)  # (several batches, C, H, W)
+                if not isinstance(images, Tensor) or len(images) != len(labels):
+                    raise ValueError(
+                        f"augment returned {shown(images)} for {len(labels)} images. "
+                        "Fix: a function (N, C, H, W) -> the same."
+                    )
             parts = zip(images.split(self.batch_size), labels.split(self.batch_size), strict=True)
             yield from (self._batch(*part) for part in parts)
 

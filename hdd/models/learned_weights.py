@@ -178,7 +178,9 @@ def equivariant_share(matrix: Tensor, grid: tuple[int, int]) -> float:
     """
     h, w = grid
     if matrix.shape != (h * w, h * w):
-        raise ValueError(f"A matrix {tuple(matrix.shape)} does not fit a {h} x {w} grid of tokens.")
+        raise ValueError(
+            f"matrix of shape {tuple(matrix.shape)} does not fit grid={grid}. Fix: {(h * w, h * w)}."
+        )
     index = torch.arange(h * w)
     down = (index[:, None] // w - index[None, :] // w) % h  # (S, S)
     right = (index[:, None] % w - index[None, :] % w) % w  # (S, S)
@@ -276,7 +278,7 @@ def structure(net: nn.Module, layer: int, draws: int = 100, seed: int = 0) -> di
         draws: how many shuffles the null's mean and standard deviation come from.
         seed: of the shuffles.
     """
-    check_integers(2, draws=draws)  # one has no deviation
+    check_integers(2, 10**6, draws=draws)  # one has no deviation
     mixing, generator = token_mixing(net, layer), torch.Generator().manual_seed(seed)
     maps = mixing.first.unflatten(1, mixing.grid)
     moved = torch.tensor([_spatial(relabelled(mixing, generator)) for _ in range(draws)]).T

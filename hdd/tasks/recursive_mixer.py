@@ -13,7 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import OneCycleLR
 
-from hdd.arguments import check_choice, check_positive_integers, check_range, check_types, checked
+from hdd.arguments import (
+    check_choice,
+    check_integers,
+    check_positive_integers,
+    check_range,
+    check_types,
+    checked,
+)
 from hdd.models.cnn.mlp_mixer import MixerBlock
 from hdd.models.nn_utils import count_trainable_parameter
 from hdd.models.token_mixers import Block
@@ -291,7 +298,8 @@ def rules(matrix: Tensor, draws: int = 1000, seed: int = 0) -> Rules:
         ValueError: another shape.
     """
     if matrix.shape != (CELLS, CELLS):
-        raise ValueError(f"A matrix {tuple(matrix.shape)} is not one between {CELLS} cells.")
+        raise ValueError(f"matrix of shape {tuple(matrix.shape)}. Fix: ({CELLS}, {CELLS}).")
+    check_integers(1, 10**6, draws=draws)
     generator = torch.Generator().manual_seed(seed)
     orders = [torch.arange(CELLS)]  # the true places first
     orders += [torch.randperm(CELLS, generator=generator) for _ in range(draws)]

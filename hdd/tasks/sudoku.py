@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from hdd.arguments import check_choice, check_positive_integers, checked
+from hdd.arguments import check_choice, check_positive_integers, check_shape, checked
 
 SIDE, BOX = 6, (2, 3)
 CELLS, EMPTY = SIDE * SIDE, SIDE
@@ -239,6 +239,7 @@ def _dig(grid: Tensor, wanted: Tensor, generator: torch.Generator) -> Tensor:
 @checked
 def candidates(puzzles: Tensor) -> Tensor:
     """Return which digits each cell may hold, seen alone: (N, 36) -> (N, 36, 6) bool."""
+    check_shape("(N, 36)", puzzles=puzzles)
     one_hot = puzzles[..., None] == torch.arange(SIDE, dtype=torch.uint8)
     return one_hot | (puzzles == EMPTY)[..., None]
 
