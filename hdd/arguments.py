@@ -103,7 +103,17 @@ def _fits(value: Any, hint: Any) -> bool:
         return _is_sequence(value) and _items_fit(value, kind, inner)
     if kind is Iterable and isinstance(value, Collection):
         return not isinstance(value, str | bytes) and _items_fit(value, kind, inner)
-    return kind is Any or not isinstance(kind, type) or isinstance(value, kind)
+    return kind is Any or not isinstance(kind, type) or _is_one(value, kind)
+
+
+def _is_one(value: Any, kind: type) -> bool:
+    """Return whether a value is of a class, or looks like one of ours.
+
+    Looks decide, since %autoreload makes a class anew, and readers write their own.
+    """
+    outside = next(base for base in kind.__mro__ if not base.__module__.startswith("hdd."))
+    fields = () if outside is kind else getattr(kind, "__annotations__", ())
+    return isinstance(value, outside) and all(hasattr(value, name) for name in fields)
 
 
 def _is_sequence(value: Any) -> bool:

@@ -1,5 +1,6 @@
 import inspect
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from hdd.models.nn_utils import count_macs, count_trainable_parameter
 from hdd.models.resize_and_permute import patch_order, reorder_pixels, stretched
 from hdd.models.token_mixers import build_mixer
 from hdd.tasks.look_up import look_up
-from hdd.tasks.recursive_mixer import RecursiveNet, Training, train
+from hdd.tasks.recursive_mixer import RecursiveNet, Training, solved, train
 from hdd.tasks.routing import TokenMixingOnly, routing, train_routing
 from hdd.tasks.sudoku import Puzzles, generate
 from hdd.teaching.conclusions import holds
@@ -173,6 +174,26 @@ def test_numpy_s_numbers_become_python_s():
 def test_what_does_not_fit_is_shown_in_one_line(seed):
     with pytest.raises(ValueError, match=r"^seed=.+ must be a whole number\. Fix: seed=1\.$"):
         call(seed=seed)
+
+
+class TheirPuzzles(NamedTuple):
+    """As a class is after %autoreload: with the same name elsewhere, but another one."""
+
+    givens: Tensor
+    solutions: Tensor
+
+
+class TheirNet(nn.Module):
+    recursions = 1
+
+    def forward(self, puzzles, recursions):
+        return torch.zeros(1, *puzzles.shape, 6)
+
+
+def test_a_class_of_ours_may_be_made_anew_or_written_by_the_reader():
+    assert solved(TheirNet(), TheirPuzzles(*PUZZLES)).all()
+    with pytest.raises(ValueError, match=r"puzzles=.* must be of the type Puzzles\. Fix: "):
+        solved(TheirNet(), (PUZZLES.givens, PUZZLES.solutions))
 
 
 def test_every_item_of_a_list_must_fit():

@@ -179,7 +179,8 @@ def equivariant_share(matrix: Tensor, grid: tuple[int, int]) -> float:
     h, w = grid
     if matrix.shape != (h * w, h * w):
         raise ValueError(
-            f"matrix of shape {tuple(matrix.shape)} does not fit grid={grid}. Fix: {(h * w, h * w)}."
+            f"matrix of shape {tuple(matrix.shape)} does not fit grid={grid}, which wants "
+            f"{(h * w, h * w)}. Fix: another grid."
         )
     index = torch.arange(h * w)
     down = (index[:, None] // w - index[None, :] // w) % h  # (S, S)

@@ -298,7 +298,10 @@ def rules(matrix: Tensor, draws: int = 1000, seed: int = 0) -> Rules:
         ValueError: another shape.
     """
     if matrix.shape != (CELLS, CELLS):
-        raise ValueError(f"matrix of shape {tuple(matrix.shape)}. Fix: ({CELLS}, {CELLS}).")
+        raise ValueError(
+            f"matrix of shape {tuple(matrix.shape)} is not one between {CELLS} cells. "
+            f"Fix: ({CELLS}, {CELLS})."
+        )
     check_integers(1, 10**6, draws=draws)
     generator = torch.Generator().manual_seed(seed)
     orders = [torch.arange(CELLS)]  # the true places first

@@ -225,7 +225,7 @@ def test_half_the_width_carries_half_the_tokens(width, loss):
     net = TokenMixingOnly(16, int(16 * width))
     last = train_routing(net, routing("shift", (4, 4)), images=16, steps=500)[-1]
     assert last == pytest.approx(loss, abs=0.05)
-    with pytest.raises(ValueError, match="'adam' or 'muon'"):
+    with pytest.raises(ValueError, match="'adam', 'muon'"):
         train_routing(net, routing("shift", (4, 4)), optimizer="sgd")
 
 
