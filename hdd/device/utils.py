@@ -72,7 +72,17 @@ def get_device(preferred: str | torch.device | Sequence = ("cuda", "mps", "cpu")
 
 
 def as_device(device: str | torch.device) -> torch.device:
-    """Return a device by its name, whether this machine has it or not; ValueError if none has."""
+    """Return a device to compute on; ValueError if there is no such, or this machine lacks it."""
+    found = _by_name(device)
+    if found.type in ("cuda", "mps") and _devices().get(str(found)) is None:
+        raise ValueError(
+            f"device={str(found)!r} is not there; this machine has {list(_devices())}. "
+            "Fix: device=get_device(['cuda', 'mps', 'cpu']) takes the first that is."
+        )
+    return found
+
+
+def _by_name(device: str | torch.device) -> torch.device:
     try:
         return torch.device(device)
     except RuntimeError as error:
@@ -88,7 +98,7 @@ def get_amp_dtype(device: str | torch.device) -> torch.dtype:
     Emulated bfloat16 is slower than float32, so "can run it" is not enough: a CPU needs the
     AVX512-BF16 instructions and a PyTorch that uses AVX512, a CUDA GPU needs bfloat16 units.
     """
-    kind = as_device(device).type
+    kind = _by_name(device).type
     if kind == "cuda":
         native = _has_cuda() and torch.cuda.is_bf16_supported(including_emulation=False)
     elif kind == "cpu":

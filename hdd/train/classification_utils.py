@@ -268,6 +268,7 @@ def naive_train_classification_model(
     dtype = amp_dtype or torch.float32
     chooser = FastStep(net, _first_images(val_loader), dtype) if fast_step else None
     history: History = {}
+    _say_if_it_goes_on(scheduler)
     for epoch in range(1, max_epochs + 1):
         rate, start = float(optimizer.param_groups[0]["lr"]), time.perf_counter()
         step, step_dtype = chooser.choose() if chooser else (net, amp_dtype)
@@ -287,6 +288,15 @@ def naive_train_classification_model(
         if on_epoch is not None:
             on_epoch(epoch, values)
     return history
+
+
+def _say_if_it_goes_on(scheduler: torch.optim.lr_scheduler.LRScheduler | ReduceLROnPlateau) -> None:
+    """Tell who runs the training cell twice that this is no new training."""
+    if done := getattr(scheduler, "last_epoch", 0):
+        print(
+            f"The scheduler is {done} epochs on: this training continues. Fix, for a new one: run "
+            "the cells that make the network, the optimizer and the scheduler again."
+        )
 
 
 def _check_loaders(**loaders: Batches) -> None:

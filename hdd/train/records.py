@@ -172,8 +172,10 @@ def load_net(name: str, epoch: int | None = None) -> nn.Module:
     try:
         net = build_again(metadata)
         net.load_state_dict(weights, strict=epoch is None)
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(f"{path} cannot be loaded: {error}") from error
+    except (RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300].rstrip(".")
+        fix = "" if "Fix:" in reason else ". Fix: the weights of a network of this project"
+        raise ValueError(f"{path} cannot be loaded: {reason}{fix}.") from error
     return net.eval()
 
 

@@ -318,6 +318,10 @@ def test_an_unknown_exercise_is_an_error_that_names_the_known(number):
         (torch.zeros(2, 2), "wrong shape"),
         ("a word", "✗"),
         (object(), "✗"),
+        (nn.Linear(1, 1), "TypeError"),
+        (lambda: 1 / 0, "ZeroDivisionError"),
+        (torch.empty((), device="meta"), "✗"),
+        (torch.zeros(0), "wrong shape"),
     ],
 )
 @pytest.mark.parametrize("expected", [41.75, lambda: torch.tensor(41.75)])

@@ -104,20 +104,21 @@ def hints_html(number: str, solution: bool) -> str:
 
 def _check_value(name: str, answer: Any, expected: Any, tolerance: float) -> None:
     """Check a value of a notebook that is not in the collection yet."""
-    value = answer() if isinstance(answer, Callable) else answer
-    if value is None:
-        print(f"{name}: 还没有作答 / not answered yet")
-        return
     target = torch.as_tensor(expected() if isinstance(expected, Callable) else expected)
     try:
-        value = torch.as_tensor(value)
-    except (TypeError, ValueError, RuntimeError):
-        print(f"{name}: ✗ 需要数字或张量 / a number or a tensor is needed, got {type(value)}")
+        value = answer() if isinstance(answer, Callable) else answer
+        if value is None:
+            print(f"{name}: 还没有作答 / not answered yet")
+            return
+        value = torch.as_tensor(value, device="cpu").to(torch.complex128)
+    except Exception as error:  # whatever the student's code does
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        print(f"{name}: ✗ 需要数字或张量 / a number or a tensor is needed ({said})")
         return
     if value.shape != target.shape:
         shapes = f"{tuple(value.shape)}, {tuple(target.shape)}"
         print(f"{name}: ✗ 形状不对 / wrong shape (yours, wanted): {shapes}")
-    elif (value.double() - target.double()).abs().max() <= tolerance:
+    elif ((value - target.cpu()).abs() <= tolerance).all():
         print(f"{name}: ✓ 正确 / correct")
     else:
         print(f"{name}: ✗ 再想想 / not yet, think again")
