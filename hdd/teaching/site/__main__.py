@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+from hdd.command import OneLineParser
 from hdd.teaching.execute import ROOT
 from hdd.teaching.explorer import PAGE as EXPLORER
 from hdd.teaching.language import LANGUAGES
@@ -65,11 +66,9 @@ def write_pages(site: Site, folder: Path) -> None:
         file.write_text(as_script(f"COURSE_{name.upper()}", content), encoding="utf-8")
 
 
-def main(arguments: list[str]) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Build site/; return 0, 1 if it cannot be written, or 2 for arguments: there are none."""
-    if arguments:
-        print(f"python -m hdd.teaching.site takes no arguments, got {arguments}. Fix: leave out.")
-        return 2
+    OneLineParser.of("site", __doc__).parse_args(argv)
     start, lessons = time.perf_counter(), load_course()
     try:
         lost = publish(lambda folder: build(folder, lessons), SITE)
@@ -85,4 +84,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hdd.command import OneLineParser
 from hdd.teaching.execute import ROOT
 from hdd.teaching.language import LANGUAGES
 from hdd.teaching.site.assets import copy_assets, publish
@@ -240,11 +241,9 @@ def build(folder: Path, lessons: list[Lesson]) -> list[str]:
     return wrong
 
 
-def main(arguments: list[str]) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Build slides/; return 0, 1 if it cannot be written, or 2 for arguments: there are none."""
-    if arguments:
-        print(f"python -m {__spec__.name} takes no arguments, got {arguments}. Fix: leave out.")
-        return 2
+    OneLineParser.of("slides", __doc__).parse_args(argv)
     start, lessons = time.perf_counter(), load_course()
     try:
         wrong = publish(lambda folder: build(folder, lessons), SLIDES)
@@ -260,4 +259,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
