@@ -1,29 +1,25 @@
 """What several seeds say together: means and differences, with 95 % intervals of Student's t."""
 
+import functools
 import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
 
-# Two-sided 95 % quantiles of Student's t for 1, 2, ... degrees of freedom.
-QUANTILES = (
-    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
-    *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
-    *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
-)
+from hdd.arguments import checked
 
 
+@checked
 def half_width(values: Sequence[float]) -> float:
     """Return half the width of the 95 % interval of the mean of `values`.
 
     Raises:
         ValueError: fewer than two values, which say nothing about their spread.
     """
+    values = list(map(float, values))
     if len(values) < 2:
-        raise ValueError(f"{len(values)} value has no spread. Fix: two seeds or more.")
-    freedom = len(values) - 1
-    quantile = QUANTILES[freedom - 1] if freedom <= len(QUANTILES) else 1.96 + 2.42 / freedom
-    return quantile * statistics.stdev(values) / math.sqrt(len(values))
+        raise ValueError(f"values={values} has no spread. Fix: two seeds or more.")
+    return _two_sided(0.05, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
 
 
 def summary(values: Sequence[float], digits: int = 2) -> dict[str, Any]:
@@ -44,12 +40,14 @@ def summary(values: Sequence[float], digits: int = 2) -> dict[str, Any]:
     }
 
 
+@checked
 def difference(first: Sequence[float], second: Sequence[float]) -> dict[str, Any]:
     """Return mean(first) - mean(second), its 95 % interval and its two-sided p (Welch's t test).
 
     Raises:
         ValueError: fewer than two values on a side, or no spread on either.
     """
+    first, second = (list(map(float, values)) for values in (first, second))
     spreads = [(half_width(v) and statistics.variance(v) / len(v)) for v in (first, second)]
     if not sum(spreads):
         raise ValueError("All values are equal: no spread to compare with. Fix: other seeds.")
@@ -65,12 +63,14 @@ def difference(first: Sequence[float], second: Sequence[float]) -> dict[str, Any
     }
 
 
+@checked
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return p-values corrected for their number (Holm, 1979), in the order given.
 
     The smallest is multiplied by their number m, the next by m - 1, and so on; none may become
     smaller than one before it, nor larger than 1.
     """
+    p_values = list(p_values)
     corrected, largest = [0.0] * len(p_values), 0.0
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
     for rank, index in enumerate(order):
@@ -95,6 +95,7 @@ def _integral(low: float, high: float, power: float, steps: int = 500) -> float:
     return width * sum(math.cos(low + (i + 0.5) * width) ** power for i in range(steps))
 
 
+@functools.lru_cache  # several means are of equally many values
 def _two_sided(p: float, freedom: float) -> float:
     """Return the t with _tails(t) = p, by bisection."""
     low, high = 0.0, 1e4

@@ -12,6 +12,7 @@ from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
+from hdd.arguments import check_range, checked
 from hdd.dataset.image_tensors import BatchLoader, ImageTensors, split_validation
 from hdd.dataset.loading import load
 from hdd.device.utils import get_amp_dtype
@@ -38,6 +39,7 @@ class Run:
         with first_alone():
             train, self.test = (part.to(device) for part in load(recipe.dataset, data_root))
         self.train_data, self.val_data = _split(train, recipe)
+        recipe.check_images(len(self.train_data))
         self.net = recipe.network(train).to(device)
         _check_normalisation(self.net)
         self.amp_dtype = _precision(recipe.precision, get_amp_dtype(device))
@@ -153,12 +155,14 @@ def _silent(text: str) -> None:
     """Say nothing: one of several processes speaks for all."""
 
 
+@checked
 def average_of(net: nn.Module, decay: float) -> AveragedModel | None:
     """Return an exponential average of the weights, or None for decay 0.
 
     Over the first steps the decay grows from a tenth of `decay` to all of it (much as in
     TensorFlow's moving average), so that the random start is soon forgotten.
     """
+    check_range(0, 1, decay=decay)
     if not decay:
         return None
 
@@ -167,6 +171,10 @@ def average_of(net: nn.Module, decay: float) -> AveragedModel | None:
         keep = decay * (1 + int(updates)) / (10 + int(updates))
         torch._foreach_lerp_(averages, values, 1 - keep)
 
+    for part in net.modules():
+        for name, value in list(vars(part).items()):
+            if isinstance(value, Tensor) and not value.is_leaf:  # a pruned weight: computed anew
+                setattr(part, name, value.detach())  # in each forward; only so can it be copied
     return AveragedModel(net, multi_avg_fn=blend)
 
 
