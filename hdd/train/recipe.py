@@ -139,6 +139,7 @@ class Recipe:
         for name, value in usual.items():
             if getattr(self, name) is None:
                 self._set(name, value)
+        self._check_dim()
         self._check_together()
 
     def _set(self, name: str, value: Any) -> None:
@@ -160,13 +161,7 @@ class Recipe:
             usual["warmup_epochs"] = min(1.0, self.epochs / 2)
         return usual
 
-    def _check_together(self) -> None:
-        """Refuse values that are right by themselves, and wrong beside each other."""
-        if self.optimizer == "muon" and self.model == "cnn":
-            raise ValueError(
-                "optimizer='muon' takes matrices only, and model='cnn' has convolutions. "
-                "Fix: optimizer='adam'."
-            )
+    def _check_dim(self) -> None:
         if self.dim == 1 and self.model != "cnn":
             raise ValueError(
                 "dim=1 leaves the norms one channel, and they make a zero of it: nothing of the "
@@ -176,6 +171,14 @@ class Recipe:
             raise ValueError(
                 f"dim={self.dim} does not divide among the four attention heads of "
                 f"model={self.model!r}. Fix: dim={self.dim + -self.dim % 4}."
+            )
+
+    def _check_together(self) -> None:
+        """Refuse values that are right by themselves, and wrong beside each other."""
+        if self.optimizer == "muon" and self.model == "cnn":
+            raise ValueError(
+                "optimizer='muon' takes matrices only, and model='cnn' has convolutions. "
+                "Fix: optimizer='adam'."
             )
         if (self.warmup_epochs or 0) > self.epochs / 2:
             raise ValueError(

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.patches import Rectangle
 
+from hdd.visualization.paper import arrow
 from hdd.visualization.style import ACCENT, OTHER, TOKEN
 
 EDGE = "#999999"
@@ -88,10 +89,6 @@ def _draw_trip(axes, left: float, name: str) -> None:
         ((left + 1.5, 2.2), (left + 1.5, 0.8), ACCENT),
     ]
     for start, end, color in ends:
-        axes.add_patch(
-            FancyArrowPatch(
-                start, end, arrowstyle="-|>", mutation_scale=14, shrinkA=2, shrinkB=2, color=color
-            )
-        )
+        arrow(axes, start, end, color, width=1)
     axes.text(left + 0.4, 1.5, "读 | read", ha="right", va="center", fontsize=10.5)
     axes.text(left + 1.6, 1.5, "写 | write", ha="left", va="center", fontsize=10.5)

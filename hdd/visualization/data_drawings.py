@@ -3,12 +3,14 @@
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
+from matplotlib.patches import FancyBboxPatch, Rectangle
 
+from hdd.visualization.paper import arrow
 from hdd.visualization.style import ACCENT, OTHER, STEM
 from hdd.visualization.tuning_drawings import NETWORK_COLORS
 
 NESTED = {100: 4, 1000: 16, 9000: 56}  # images -> squares drawn for them; 8 more validate
+ARROW = {"head": 11, "width": 1.5, "gap": 0}
 SHADES = {4: "#0B5394", 16: "#6FA8DC", 56: "#CFE2F3", 64: "#DDDDDD"}
 # A way to the answer on new classes: what the features come from, and what is trained on them.
 WAYS = {
@@ -39,7 +41,7 @@ def plot_paired_subsets() -> Figure:
         for index, name in enumerate(("Mixer", "ResNet", "ViT")):
             place = (10.1, top + 0.15 + 0.8 * index)
             axes.text(*place, name, va="center", color=NETWORK_COLORS[name], fontsize=12)
-            _arrow(axes, (8.15, top + 1), (9.9, place[1]), NETWORK_COLORS[name])
+            arrow(axes, (8.15, top + 1), (9.9, place[1]), NETWORK_COLORS[name], **ARROW)
     axes.set(xlim=(-2.2, 11.6), ylim=(5.5, -0.9))
     axes.axis("off")
     return figure
@@ -53,8 +55,8 @@ def plot_ways() -> Figure:
         start = "预训练 | pre-trained" if pretrained else "随机初值 | random start"
         _box(axes, 2.6, start, STEM if pretrained else OTHER, frozen=not trained)
         _box(axes, 6.9, "分类头 | head", ACCENT, frozen=False)
-        _arrow(axes, (0.2, 0), (0.85, 0), OTHER)
-        _arrow(axes, (4.4, 0), (5.15, 0), OTHER)
+        arrow(axes, (0.2, 0), (0.85, 0), OTHER, **ARROW)
+        arrow(axes, (4.4, 0), (5.15, 0), OTHER, **ARROW)
         word = "一起训练 | trained, too" if trained else "冻结 | frozen"
         axes.text(2.6, -0.95, word, ha="center", va="center", fontsize=11)
         axes.text(6.9, -0.95, "训练 | trained", ha="center", va="center", fontsize=11)
@@ -70,8 +72,3 @@ def _box(axes: Axes, x: float, text: str, color: str, *, frozen: bool) -> None:
     shape = FancyBboxPatch((x - 1.65, -0.5), 3.3, 1.0, boxstyle="round,pad=0.05", lw=1.6, **look)
     axes.add_patch(shape)
     axes.text(x, 0, text, ha="center", va="center", color=color, fontsize=11)
-
-
-def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], color: str) -> None:
-    style = {"arrowstyle": "-|>", "mutation_scale": 11, "color": color, "lw": 1.5}
-    axes.add_patch(FancyArrowPatch(start, end, shrinkA=0, shrinkB=0, **style))

@@ -3,10 +3,11 @@
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from hdd.visualization.mixing_drawings import draw_table
+from hdd.visualization.paper import arrow, paper
 from hdd.visualization.style import ACCENT, CHANNEL, OTHER, STEM, TOKEN
 
 SIZE = 11
@@ -14,17 +15,6 @@ PALE, EDGE = "#F2F2F2", "#999999"
 QUESTION, MATCH = "#F3D9E7", "#BFE5D8"  # pale ACCENT, pale STEM
 NAMES = "ABC"  # of the three keys in the example of four tokens
 _KEY, _SUM = r"$r(x_{jc}+x_{0c}-1)$", r"$\sum_j$"
-
-
-def _paper(axes, width: tuple[float, float], height: tuple[float, float]) -> None:
-    """Turn axes into paper: equal units, y downwards, no frame."""
-    axes.set(xlim=width, ylim=height[::-1], aspect="equal")
-    axes.axis("off")
-
-
-def _arrow(axes, start, end, color: str, bend: float = 0.0, alpha: float = 1.0) -> None:
-    look = {"arrowstyle": "-|>", "mutation_scale": 16, "color": color, "lw": 2, "alpha": alpha}
-    axes.add_patch(FancyArrowPatch(start, end, connectionstyle=f"arc3,rad={bend}", **look))
 
 
 def plot_task(x: Tensor, moved: Tensor) -> Figure:
@@ -42,7 +32,7 @@ def plot_task(x: Tensor, moved: Tensor) -> Figure:
     labels.append("测试：答案在位置 3 | test: answer at position 3")
     for top, tokens, label in ((0.0, x, labels[0]), (3.9, moved, labels[1])):
         _strip(strips, tokens, top, label)
-    _paper(strips, (-0.1, 7.9), (-0.8, 6.5))
+    paper(strips, (-0.1, 7.9), (-0.8, 6.5))
     names = ["A", "B", "C", "1", "2"]
     match = _match(x)
     shades = {0: QUESTION, match: MATCH}
@@ -54,7 +44,7 @@ def plot_task(x: Tensor, moved: Tensor) -> Figure:
     table.text(1.5, -0.95, "键 | key", ha="center", va="center", fontsize=SIZE)
     table.text(4, -0.95, "值 | value", ha="center", va="center", fontsize=SIZE)
     table.text(2.5, 4.7, "训练题的表 $X$ | table $X$ (training)", ha="center", fontsize=SIZE)
-    _paper(table, (-0.7, 5.2), (-1.4, 5.0))
+    paper(table, (-0.7, 5.2), (-1.4, 5.0))
     return figure
 
 
@@ -75,7 +65,7 @@ def _strip(axes, x: Tensor, top: float, label: str) -> None:
         text = f"{key} = {value}"
         axes.text(left + 0.85, top + 0.5, text, ha="center", va="center", fontsize=SIZE + 2)
         axes.text(left + 0.85, top + 1.25, f"{place}", ha="center", va="center", color=OTHER)
-    _arrow(axes, (2 * match + 0.85, top + 1.5), (0.85, top + 1.5), STEM, -0.25)
+    arrow(axes, (2 * match + 0.85, top + 1.5), (0.85, top + 1.5), STEM, head=16, bend=-0.25)
     answer = int(x[match, 3:].argmax()) + 1
     text = f"词元 0 应回答 {answer} | token 0 should answer {answer}"
     axes.text(match + 0.85, top + 2.45, text, ha="center", va="center", color=STEM, fontsize=SIZE)
@@ -109,8 +99,8 @@ def plot_static_solution(x: Tensor, stages: list[Tensor]) -> Figure:
         axes.text(middle, 4.65, formula, **look)
     axes.text(13.7, -1.15, "② 通道混合 | ② channel mixing", color=CHANNEL, **look)
     for left in (5.3, 10.2, 12.9, 16.6):
-        _arrow(axes, (left, 2.5), (left + 1.2, 2.5), OTHER)
-    _paper(axes, (-0.7, 20.5), (-1.6, 5.2))
+        arrow(axes, (left, 2.5), (left + 1.2, 2.5), OTHER, head=16)
+    paper(axes, (-0.7, 20.5), (-1.6, 5.2))
     return figure
 
 
@@ -138,7 +128,7 @@ def plot_sharing(tokens: int = 4) -> Figure:
         axes.set_title(name, fontsize=SIZE)
         axes.text(tokens / 2, tokens + 0.75, text, ha="center", va="center", fontsize=SIZE - 0.5)
         axes.text(tokens / 2, -0.3, "输入 | input", ha="center", va="center", color=OTHER)
-        _paper(axes, (-0.75, tokens + 0.4), (-0.6, tokens + 2.0))
+        paper(axes, (-0.75, tokens + 0.4), (-0.6, tokens + 2.0))
     meaning = "a 词元自己　b 来自词元 0\nc 写到词元 0　d 经过平均"
     meaning += " | a: itself, b: from token 0\nc: to it, d: by the mean"
     look = {"ha": "center", "va": "top", "fontsize": 9.5}
@@ -204,8 +194,8 @@ def _board(axes: plt.Axes, layers: Tensor) -> None:
             text = axes.text(j + 0.5, i + 0.5, f"{number}", ha="center", va="center")
             text.set(fontsize=SIZE, zorder=3)
     # Between the digits of the diagonal and those beside it.
-    _arrow(axes, (side - 0.25, side - 0.75), (0.75, 0.25), ACCENT, alpha=0.6)
-    _paper(axes, (-0.1, side + 0.1), (-0.1, side + 0.1))
+    arrow(axes, (side - 0.25, side - 0.75), (0.75, 0.25), ACCENT, head=16, alpha=0.6)
+    paper(axes, (-0.1, side + 0.1), (-0.1, side + 0.1))
 
 
 # -------------------------------------------------------------------------------- the trap

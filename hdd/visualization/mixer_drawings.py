@@ -7,6 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 
+from hdd.visualization.paper import arrow
 from hdd.visualization.style import ACCENT, OTHER, STEM, TOKEN
 
 PALE = "#DDEBF5"
@@ -121,11 +122,7 @@ def _circle(axes, x: float, y: float, text: str, fill: str, edge: str = OTHER) -
 def _arrow(axes, start, end, text: str, color: str = TOKEN, dashed: bool = False) -> None:
     """Draw an arrow between two circles, its text on white a little before the middle."""
     style = (0, (4, 2)) if dashed else "-"
-    arrow = FancyArrowPatch(
-        start, end, arrowstyle="-|>", mutation_scale=11, shrinkA=15, shrinkB=15, color=color
-    )
-    arrow.set(linestyle=style, linewidth=1.5)
-    axes.add_patch(arrow)
+    arrow(axes, start, end, color, head=11, width=1.5, gap=15, linestyle=style)
     x, y = (a + 0.45 * (b - a) for a, b in zip(start, end, strict=True))
     paper = {"boxstyle": "round,pad=0.08", "fc": "white", "ec": "none"}
     if text:

@@ -3,9 +3,10 @@
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
+from matplotlib.patches import Circle, Rectangle
 from torch import Tensor
 
+from hdd.visualization.paper import arrow, paper
 from hdd.visualization.style import ACCENT, CHANNEL, OTHER, SIGNED, STEM, TOKEN
 
 EMPTY, EDGE = "#F2F2F2", "#999999"
@@ -32,12 +33,6 @@ def draw_table(axes, values, left: float = 0.0, top: float = 0.0, fill=None, emp
                 text = f"{value:.0f}" if abs(value - round(value)) < 1e-6 else f"{value:.2f}"
                 text = text.replace("-", "−")
                 axes.text(left + j + 0.5, top + i + 0.5, text, ha="center", va="center")
-
-
-def _bare(axes, width: tuple[float, float], height: tuple[float, float]) -> None:
-    """Turn axes into paper: equal units, y downwards, no frame."""
-    axes.set(xlim=width, ylim=height[::-1], aspect="equal")
-    axes.axis("off")
 
 
 def _indices(axes, left: float, top: float, shape, down: str, across: str, name: str) -> None:
@@ -105,7 +100,7 @@ def _products(axes, parts, color: str, terms, total: Tensor) -> None:
     sums = " + ".join(f"{a:.0f} × " + (f"{b:.0f}" if b >= 0 else f"({b:.0f})") for a, b in terms)
     text = f"{sums} = {total:.0f}".replace("-", "−")
     axes.text(11.3, 1.5, text, va="center", fontsize=13)
-    _bare(axes, (-0.8, 16.2), (-1.3, 3.1))
+    paper(axes, (-0.8, 16.2), (-1.3, 3.1))
 
 
 def plot_kernel(row: Tensor, side: int) -> Figure:
@@ -147,7 +142,7 @@ def _slide(axes, side: int, size: int) -> None:
         for x, y in ((1, 0), (last, last)):
             axes.add_patch(Rectangle((x, y), size, size, fill=False, ec=STEM, lw=1.8, ls="--"))
         axes.annotate("", (last, 1.5), (size + 1.2, 1.5), arrowprops={"arrowstyle": "->", "lw": 2})
-    _bare(axes, (-0.1, side + 0.1), (-0.1, side + 0.1))
+    paper(axes, (-0.1, side + 0.1), (-0.1, side + 0.1))
     count, plural = steps * steps, "s" if steps > 1 else ""
     english = f"Kernel of {size} × {size}:\n{count} position{plural}"
     axes.set_title(f"{size} × {size} 的核：\n{count} 个位置 | {english}")
@@ -161,7 +156,7 @@ def plot_ring(matrix: Tensor, projected: Tensor) -> Figure:
     for i, start in enumerate(places):  # i is the output token, i + offset the input token
         for offset, bend in ((1, 0.15), (2, 0.15)):
             end = places[(i + offset) % 3]
-            _arrow(ring, end, start, bend, OFFSETS[offset])
+            arrow(ring, end, start, OFFSETS[offset], head=16, width=2.5, gap=17, bend=bend)
         ring.add_patch(Circle(start, 0.24, fc=OFFSETS[0], ec=EDGE, zorder=3))
         ring.text(*start, str(i), ha="center", va="center", fontsize=SIZE + 3, zorder=4)
     ring.set(xlim=(-1.6, 1.6), ylim=(-1.35, 1.5), aspect="equal")
@@ -170,19 +165,11 @@ def plot_ring(matrix: Tensor, projected: Tensor) -> Figure:
     for axes, values, name in ((left, matrix, "$M$"), (right, projected, "$P$")):
         draw_table(axes, values, fill=lambda i, j: OFFSETS[(j - i) % 3])
         _indices(axes, 0, 0, (3, 3), "i", "j", name)
-        _bare(axes, (-0.6, 3.1), (-1.5, 3.1))
+        paper(axes, (-0.6, 3.1), (-1.5, 3.1))
     handles = [plt.Rectangle((0, 0), 1, 1, fc=color, ec=EDGE) for color in OFFSETS]
     names = [f"相隔 {k} 格 | offset {k}" for k in range(3)]
     figure.legend(handles, names, loc="outside lower center", ncols=3)
     return figure
-
-
-def _arrow(axes, start, end, bend: float, color: str) -> None:
-    style = f"arc3,rad={bend}"
-    arrow = FancyArrowPatch(start, end, connectionstyle=style, arrowstyle="-|>", shrinkA=17)
-    arrow.set(color=color, linewidth=2.5, mutation_scale=16)
-    arrow.shrinkB = 17
-    axes.add_patch(arrow)
 
 
 def plot_kronecker(x: Tensor, w: Tensor, v: Tensor) -> Figure:
@@ -195,7 +182,7 @@ def plot_kronecker(x: Tensor, w: Tensor, v: Tensor) -> Figure:
     draw_table(first, x.T.reshape(-1, 1), 4, 0, lambda i, j: columns[i // tokens])
     first.text(3, 3, "→", ha="center", va="center", fontsize=SIZE + 4)
     first.text(1, 1.0, "$X$", ha="center", fontsize=SIZE + 1)
-    _bare(first, (-0.2, 5.4), (-0.3, size + 0.3))
+    paper(first, (-0.2, 5.4), (-0.3, size + 0.3))
     first.set_title(r"$\mathrm{vec}(X)$")
     same, also, turned = torch.eye(tokens), torch.eye(channels), v.T.contiguous()
     parts = [
@@ -213,6 +200,6 @@ def plot_kronecker(x: Tensor, w: Tensor, v: Tensor) -> Figure:
         zero = [tuple(place) for place in (matrix == 0).nonzero().tolist()]
         draw_table(axes, matrix, 0, 0, lambda i, j, m=matrix, t=tint: t if m[i, j] else EMPTY, zero)
         axes.plot([0, size], [tokens, tokens], [tokens, tokens], [0, size], color="black", lw=1.5)
-        _bare(axes, (-0.1, size + 0.1), (-0.1, size + 0.1))
+        paper(axes, (-0.1, size + 0.1), (-0.1, size + 0.1))
         axes.set_title(_named(name, formula, "\n"), color=color, linespacing=1.4)
     return figure

@@ -7,10 +7,11 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from hdd.visualization.mixing_drawings import EMPTY, draw_table
+from hdd.visualization.paper import arrow
 from hdd.visualization.patches import show_image
 from hdd.visualization.style import ACCENT, CHANNEL, OTHER, STEM, TOKEN
 
@@ -88,8 +89,7 @@ def _ruler(axes, left: float, top: float, sizes: Mapping[str, int], down: bool =
 
 
 def _arrow(axes, start, end, text: str = "") -> None:
-    style = {"arrowstyle": "-|>", "mutation_scale": 22, "color": OTHER, "linewidth": 2.5}
-    axes.add_patch(FancyArrowPatch(start, end, **style))
+    arrow(axes, start, end, OTHER, head=22, width=2.5)
     middle = (start[0] + end[0]) / 2
     axes.text(middle, start[1] - 0.7, text, ha="center", va="center", fontsize=SIZE + 1.5)
 

@@ -8,10 +8,11 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from hdd.visualization.mixing_drawings import EDGE, EMPTY, draw_table
+from hdd.visualization.paper import arrow, paper
 from hdd.visualization.style import ACCENT, SIGNED, STEM
 
 SAME, DIFFERENT = "#BBD9EC", "#EBC4D9"
@@ -21,12 +22,6 @@ SIDE = 6  # tokens across the maps on which mixers are drawn
 SHADES = plt.get_cmap("YlOrBr")(torch.linspace(0.1, 0.7, 9).tolist())  # of a window's tokens
 STRIP = SIDE + 1.3  # top of the channels below such a map
 WINDOW = {divmod(index, 3): to_hex(shade) for index, shade in enumerate(SHADES)}  # (i, j): colour
-
-
-def _paper(axes, width: tuple[float, float], height: tuple[float, float]) -> None:
-    """Turn axes into paper: equal units, y downwards, no frame."""
-    axes.set(xlim=width, ylim=height[::-1], aspect="equal")
-    axes.axis("off")
 
 
 # ------------------------------------------------------------------------------------ strides
@@ -48,7 +43,7 @@ def plot_strides(signal: Tensor) -> Figure:
         axes.set_title(
             ("原来的信号 | original signal", "右移 1 格 | moved by 1", "右移 2 格 | moved by 2")[by]
         )
-        _paper(axes, (-0.1, 8.1), (-0.1, 5.1))
+        paper(axes, (-0.1, 8.1), (-0.1, 5.1))
     for y, text in ((0.5, "输入 | input"), (2.5, "步长 1 | stride 1"), (4.5, "步长 2 | stride 2")):
         panels[0].text(-0.4, y, text, ha="right", va="center", fontsize=11.5)
     handles = [plt.Rectangle((0, 0), 1, 1, fc=color, ec=EDGE) for color in (SAME, DIFFERENT)]
@@ -165,7 +160,7 @@ def _mixing(axes, x: Tensor, w1: Tensor, w2: Tensor, colors: list[str], marks) -
         left += columns + 1.0
         axes.text(left - 0.5, 1.5, sign, ha="center", va="center", fontsize=15)
         left += 0.0 if sign else 1.2
-    _paper(axes, (-0.3, left - 1.6), (-0.8, 3.2))
+    paper(axes, (-0.3, left - 1.6), (-0.8, 3.2))
 
 
 def plot_permuted_bars(
@@ -240,9 +235,7 @@ def _arrows(axes, sources: list[tuple[int, int, str]]) -> None:
             continue
         start = (2.5 + 0.95 * right, 2.5 + 0.95 * down)
         end = (2.5 + 0.2 * right, 2.5 + 0.2 * down)
-        arrow = FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=17)
-        arrow.set(color="black", linewidth=2, zorder=4)
-        axes.add_patch(arrow)
+        arrow(axes, start, end, head=17, zorder=4)
     axes.add_patch(Rectangle((2, 2), 1, 1, fill=False, ec="black", lw=2.5, zorder=5))
 
 
@@ -274,7 +267,7 @@ def _strip(axes, colors: list[str]) -> None:
         va="center",
         fontsize=11,
     )
-    _paper(axes, (-0.4, SIDE + 0.4), (-0.2, SIDE + 2.3))
+    paper(axes, (-0.4, SIDE + 0.4), (-0.2, SIDE + 2.3))
 
 
 def _window_in_each_channel(axes, channels: int = 12) -> None:
@@ -301,7 +294,7 @@ def plot_weights_that_fit(side: int = 2) -> Figure:
         count = grid * grid
         _numbered(axes, grid, known)
         _matrix(axes, grid + 1.5, (grid - 2) / 2, count, known)
-        _paper(axes, (-0.2, 2 * side + 1.6 + 4 * known), (-0.9, grid + 0.2))
+        paper(axes, (-0.2, 2 * side + 1.6 + 4 * known), (-0.9, grid + 0.2))
         titles.append(f"S = {grid} × {grid} = {count}")
     panels[0].set_title(
         f"{titles[0]}：$W_1$ 每个词元一列 | {titles[0]}: $W_1$ has one column for each token",

@@ -5,38 +5,16 @@ from collections.abc import Sequence
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
+from matplotlib.patches import Circle, Rectangle
 from torch import Tensor
 from torch.nn import functional
 
 from hdd.visualization.mixing_drawings import draw_table
+from hdd.visualization.paper import arrow, paper
 from hdd.visualization.style import ACCENT, OTHER, SIGNED, STEM, TOKEN
 
 PAIR_COLORS = ["#E69F00", STEM, ACCENT, TOKEN]  # a frame for each pair of units
 SOFT = {"red": "#F4B6A6", "blue": "#A9CDE6"}  # plus and minus
-
-
-def _paper(axes, width: tuple[float, float], height: tuple[float, float]) -> None:
-    """Turn axes into paper: equal units, y downwards, no frame."""
-    axes.set(xlim=width, ylim=height[::-1], aspect="equal")
-    axes.axis("off")
-
-
-def _arrow(axes, start, end, color: str, gap: float = 12.0, bend: float = 0.0, width: float = 2):
-    """Draw an arrow between two points (x, y), `gap` points away from both."""
-    axes.add_patch(
-        FancyArrowPatch(
-            start,
-            end,
-            arrowstyle="-|>",
-            connectionstyle=f"arc3,rad={bend}",
-            mutation_scale=13,
-            lw=width,
-            color=color,
-            shrinkA=gap,
-            shrinkB=gap,
-        )
-    )
 
 
 def _signed(values: Tensor):
@@ -60,10 +38,10 @@ def plot_routing(source: Tensor, x: Tensor) -> Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.9), width_ratios=[1, 1.75])
     figure.suptitle("一条箭头，就是 P 中的一个 1 | Every arrow is a 1 in P")
     for t, s in enumerate(source.tolist()):
-        _arrow(left, (0, s + 0.5), (3, t + 0.5), TOKEN, gap=14)
+        arrow(left, (0, s + 0.5), (3, t + 0.5), TOKEN, head=13, gap=14)
     _tokens(left, 0, tokens, "输入 | input")
     _tokens(left, 3, tokens, "输出 | output")
-    _paper(left, (-0.8, 3.8), (-0.8, tokens + 0.2))
+    paper(left, (-0.8, 3.8), (-0.8, tokens + 0.2))
     matrix = torch.eye(tokens)[source]
     draw_table(right, matrix, 0, 0, _signed(matrix))
     draw_table(right, x[:, None], tokens + 1.2, 0)
@@ -77,7 +55,7 @@ def plot_routing(source: Tensor, x: Tensor) -> Figure:
         right.text(-0.35, i + 0.5, str(i), ha="center", va="center", color=OTHER)
     right.text(-1.0, tokens / 2, "输出 | output", rotation=90, ha="center", va="center")
     right.text(tokens / 2, tokens + 0.4, "输入 | input", ha="center", va="center")
-    _paper(right, (-1.4, tokens + 4.9), (-1.4, tokens + 0.8))
+    paper(right, (-1.4, tokens + 4.9), (-1.4, tokens + 0.8))
     return figure
 
 
@@ -151,7 +129,7 @@ def plot_by_hand(first: Tensor, second: Tensor, x: Tensor) -> Figure:
             text.set_fontsize(9)
     _frames(axes, places[1], 0, tokens, units, down=True)
     _frames(axes, places[4], middle, units, tokens, down=False)
-    _paper(axes, (-0.3, left - gap + 0.3), (-1.0, units + 0.2))
+    paper(axes, (-0.3, left - gap + 0.3), (-1.0, units + 0.2))
     axes.set_title("手写的答案：每条通路一对反相单元 | By hand: an opposite pair for every path")
     return figure
 
@@ -213,7 +191,7 @@ def plot_bottleneck(axes: plt.Axes, tokens: int, hidden: int) -> None:
     axes.text(2, -0.45, f"$D_S={hidden}$", ha="center", va="center")
     axes.text(1, tokens + 0.35, "$W_1$", ha="center", va="center")
     axes.text(3, tokens + 0.35, "$W_2$", ha="center", va="center")
-    _paper(axes, (-0.7, 4.7), (-0.9, tokens + 0.7))
+    paper(axes, (-0.7, 4.7), (-0.9, tokens + 0.7))
 
 
 def plot_pairs(maps: Tensor, pairs: Sequence[tuple[int, int]], cosine: Tensor) -> Figure:
@@ -263,5 +241,5 @@ def plot_grid_routing(axes: plt.Axes, source: Tensor, grid: tuple[int, int]) -> 
             axes.plot(*end, "o", color=TOKEN, markersize=4)
         else:
             color = "#C9D6DF" if around else TOKEN
-            _arrow(axes, start, end, color, gap=1, bend=0.15, width=0.9)
-    _paper(axes, (-0.1, w + 0.1), (-0.1, h + 0.1))
+            arrow(axes, start, end, color, head=13, width=0.9, gap=1, bend=0.15)
+    paper(axes, (-0.1, w + 0.1), (-0.1, h + 0.1))

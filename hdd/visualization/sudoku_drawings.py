@@ -9,10 +9,11 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
+from matplotlib.patches import FancyBboxPatch, Rectangle
 from torch import Tensor
 
 from hdd.visualization.mixing_drawings import draw_table
+from hdd.visualization.paper import arrow
 from hdd.visualization.style import ACCENT, CHANNEL, OTHER, SIGNED, STEM, TOKEN
 
 SIDE, BOX = 6, (2, 3)
@@ -96,18 +97,13 @@ def plot_loop() -> Figure:
         axes.text(left + 0.85, 0.3, shape, ha="center", va="center", color=OTHER, fontsize=11)
     axes.text(2.6, 0.55, "+", ha="center", va="center", fontsize=20)
     for start, end in ((1.8, 2.4), (2.8, 3.3), (5.2, 5.5), (7.4, 7.7), (9.6, 10.3)):
-        _arrow(axes, (start, 0.55), (end, 0.55))
-    _arrow(axes, (8.65, 1.2), (2.6, 0.8), ACCENT, "arc3,rad=0.32")
+        arrow(axes, (start, 0.55), (end, 0.55), width=1.8)
+    arrow(axes, (8.65, 1.2), (2.6, 0.8), ACCENT, width=1.8, bend=0.32)
     label = "状态 z 再来一次，权重不变 | the state z goes round again, same weights"
     axes.text(5.6, 2.2, label, ha="center", color=ACCENT, fontsize=12)
     axes.set(xlim=(-0.2, 12.3), ylim=(-0.2, 2.6), aspect="equal")
     axes.axis("off")
     return figure
-
-
-def _arrow(axes: Axes, start, end, color: str = "black", way: str = "arc3") -> None:
-    look = {"arrowstyle": "-|>", "mutation_scale": 14, "lw": 1.8, "color": color}
-    axes.add_patch(FancyArrowPatch(start, end, connectionstyle=way, **look))
 
 
 def plot_course(

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import FancyBboxPatch
 
+from hdd.visualization.paper import arrow
 from hdd.visualization.style import CHANNEL, OTHER, STEM, TOKEN
 
 NETWORK_COLORS = {"Mixer": TOKEN, "ResNet": CHANNEL, "ViT": STEM, "flat MLP": OTHER}
@@ -85,7 +86,7 @@ def plot_parts() -> Figure:
 
 
 def _half_block(axes: Axes, residual: bool, norm: bool) -> None:
-    places = [(0.0, "$x$")]
+    places, look = [(0.0, "$x$")], {"head": 11, "width": 1.5, "gap": 0}
     if norm:
         _box(axes, 1.9, "层归一化 | norm", OTHER)
     _box(axes, 4.3, "混合 | mixing", TOKEN)
@@ -98,9 +99,9 @@ def _half_block(axes: Axes, residual: bool, norm: bool) -> None:
         stops[-1:] = [5.85, 6.35, 6.8]
         over = [(0.55, 0), (0.55, 0.95), (6.1, 0.95)]
         axes.plot(*zip(*over, strict=True), color=OTHER, lw=1.5)
-        _arrow(axes, (6.1, 0.95), (6.1, 0.22))
+        arrow(axes, (6.1, 0.95), (6.1, 0.22), OTHER, **look)
     for start, end in zip(stops[::2], stops[1::2], strict=True):
-        _arrow(axes, (start, 0), (end, 0))
+        arrow(axes, (start, 0), (end, 0), OTHER, **look)
 
 
 def _box(axes: Axes, x: float, text: str, color: str) -> None:
@@ -108,8 +109,3 @@ def _box(axes: Axes, x: float, text: str, color: str) -> None:
     box = FancyBboxPatch((x - 0.75, -0.4), 1.5, 0.8, boxstyle=style, fc="white", ec=color, lw=1.5)
     axes.add_patch(box)
     axes.text(x, 0, text, ha="center", va="center", color=color, fontsize=11)
-
-
-def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
-    style = {"arrowstyle": "-|>", "mutation_scale": 11, "color": OTHER, "lw": 1.5}
-    axes.add_patch(FancyArrowPatch(start, end, shrinkA=0, shrinkB=0, **style))
