@@ -146,7 +146,7 @@ def time_growth(amp_dtype: torch.dtype, rounds: int) -> dict[str, dict]:
         "tokens": [({"patch_size": p}, BATCH // 4, (32 // p) ** 2) for p in (16, 8, 4, 2)],
         "width": [({"dim": c}, BATCH // 4, c) for c in (64, 128, 256)],
         "depth": [({"depth": d}, BATCH // 4, d) for d in (4, 8, 16)],
-        "batch": [({}, b, b) for b in (64, 128, 256)],
+        "batch": [({}, b, b) for b in (BATCH // 4, BATCH // 2, BATCH)],
     }
     growth = {}
     for name, points in axes.items():

@@ -28,15 +28,6 @@ path.write_text(text.replace("    return sum(", "    return 1_000_000 + sum("), 
 """
 
 
-def test_the_next_cell_sees_an_edited_function(run_cells, tmp_path):
-    shutil.copytree(
-        Path(hdd.__file__).parent, tmp_path / "hdd", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    _, before, _, after = run_cells(IMPORT, CALL, EDIT, CALL)
-    assert stdout_of(before) == "16\n"
-    assert stdout_of(after) == "1000016\n"
-
-
 TRAIN = """
 from hdd.train.recipe import Recipe
 from hdd.train.run import Run
@@ -60,13 +51,14 @@ path.write_text(text, encoding="utf-8")
 """
 
 
-def test_training_follows_an_edit_between_two_epochs(run_cells, tmp_path):
+def test_the_next_cell_and_the_next_epoch_see_an_edit(run_cells, tmp_path):
     shutil.copytree(
         Path(hdd.__file__).parent, tmp_path / "hdd", ignore=shutil.ignore_patterns("__pycache__")
     )
     (tmp_path / "resources").symlink_to(Path(hdd.__file__).parents[1] / "resources")
-    cells = run_cells(IMPORT, TRAIN, EPOCH, SWAP, EPOCH, EPOCH)
-    first, _, second, third = (stdout_of(cell) for cell in cells[2:])
+    cells = run_cells(IMPORT, CALL, EDIT, CALL, TRAIN, EPOCH, SWAP, EPOCH, EPOCH)
+    _, before, _, after, _, first, _, second, third = (stdout_of(cell) for cell in cells)
+    assert (before, after) == ("16\n", "1000016\n")
     assert first == "['fused']\n"
     told, steps = second.splitlines()
     assert "not the fused one: the " in told

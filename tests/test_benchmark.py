@@ -13,6 +13,7 @@ from hdd.models.nn_utils import count_trainable_parameter
 def small(monkeypatch):
     monkeypatch.setenv("TQDM_DISABLE", "1")
     monkeypatch.setattr(benchmark, "BATCH", 8)
+    monkeypatch.setattr(benchmark, "AUGMENT_AT_ONCE", 32)
 
 
 def test_all_are_the_same_network():
@@ -49,6 +50,7 @@ def test_writes_what_it_prints(tmp_path, capsys, monkeypatch):
     pytest.importorskip("timm")
     pytest.importorskip("mlp_mixer_pytorch")
     file = tmp_path / "speed.json"
+    monkeypatch.setattr(benchmark, "SHAPE", {"patch_size": 8, "dim": 32, "depth": 1})
     kinds = {benchmark.FUSED: "fused", benchmark.TIMM: "timm"}
     monkeypatch.setattr(benchmark, "KINDS", kinds)
     monkeypatch.setattr(benchmark, "peak_memory", lambda dtype, kinds: {"timm": 123.0})

@@ -2,6 +2,7 @@
 
 import ast
 import collections
+import functools
 import importlib.metadata
 import json
 import re
@@ -219,6 +220,7 @@ def imported_names(tree):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+@functools.cache
 def parse(path):
     return ast.parse(path.read_text(encoding="utf-8"))
 

@@ -83,19 +83,12 @@ class BatchAutoAugment:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return the batch augmented, in new memory; ValueError if it is no uint8 batch."""
-        return self._apply_policies(images, torch.randint(len(self._number), (len(images),)))
-
-    def apply_sub_policy(self, images: Tensor, policy_id: int) -> Tensor:
-        """Apply one of the 25 sub-policies to (B, C, H, W); each image draws chance and sign."""
-        return self._apply_policies(images, torch.full((len(images),), policy_id))
-
-    def _apply_policies(self, images: Tensor, drawn: Tensor) -> Tensor:
-        """Apply to each image the two operations of its sub-policy `drawn` (B,)."""
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
             raise ValueError(
                 f"AutoAugment takes uint8 (B, 1 or 3, H, W), not {images.dtype} "
                 f"{tuple(images.shape)}. Fix: augment before normalising."
             )
+        drawn = torch.randint(len(self._number), (len(images),))  # a sub-policy for each
         images = images.clone(memory_format=torch.contiguous_format)
         for i in (0, 1):
             chosen = torch.rand(len(images)) <= self._probability[drawn, i]

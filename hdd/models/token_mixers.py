@@ -96,14 +96,13 @@ class SpatialGate(nn.Module):
         return self.fc2(value * gate)
 
 
-class SelfAttention(nn.Module):
+class Attention(nn.Module):
     """Multi-head self-attention (arXiv 1706.03762): the weights depend on the tokens.
 
-    Without a position embedding it could not tell places apart, and a network of such blocks would
-    be a bag of patches; so each block adds one, as ViT does before its first.
+    It does not know places: tokens in another order give the same answers in that order.
     """
 
-    def __init__(self, grid: Grid, dim: int) -> None:
+    def __init__(self, dim: int) -> None:
         super().__init__()
         if dim % HEADS:
             raise ValueError(
@@ -111,18 +110,30 @@ class SelfAttention(nn.Module):
                 f"Fix: dim={dim + -dim % HEADS}."
             )
         # Three matrices and not one: Muon makes each of them orthogonal by itself.
-        self.query, self.key, self.value = (nn.Linear(dim, dim) for _ in range(3))
-        self.out = nn.Linear(dim, dim)
-        self.position = nn.Parameter(0.02 * torch.randn(grid[0] * grid[1], dim))
+        self.query, self.key, self.value, self.out = (nn.Linear(dim, dim) for _ in range(4))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.position
         q, k, v = (
             part(x).unflatten(2, (HEADS, -1)).transpose(1, 2)  # (B, heads, S, C / heads)
             for part in (self.query, self.key, self.value)
         )
         y = functional.scaled_dot_product_attention(q, k, v)
         return self.out(y.transpose(1, 2).flatten(2))  # (B, S, C)
+
+
+class SelfAttention(Attention):
+    """Attention with a vector for each place.
+
+    Without it a network of such blocks would be a bag of patches; so each block adds one, as ViT
+    does before its first.
+    """
+
+    def __init__(self, grid: Grid, dim: int) -> None:
+        super().__init__(dim)
+        self.position = nn.Parameter(0.02 * torch.randn(grid[0] * grid[1], dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x + self.position)
 
 
 class Affine(nn.Module):

@@ -23,32 +23,12 @@ from hdd.arguments import (
 )
 from hdd.models.cnn.mlp_mixer import MixerBlock
 from hdd.models.nn_utils import count_trainable_parameter
-from hdd.models.token_mixers import Block
+from hdd.models.token_mixers import Attention, Block, channel_width
 from hdd.progress import progress
 from hdd.tasks.sudoku import CELLS, EMPTY, SIDE, Puzzles, disguised, peers
 from hdd.train.muon import MuonAdamW
 
 KINDS = ("token-mlp", "attention-1d", "attention-2d", "attention-learned", "axial-mean")
-
-
-class Attention(nn.Module):
-    """Multi-head self-attention without positions: the network adds them to its input.
-
-    Query, key and value are matrices of their own, as Muon wants them.
-    """
-
-    def __init__(self, dim: int, heads: int = 4) -> None:
-        super().__init__()
-        self.heads = heads
-        self.query, self.key, self.value, self.out = (nn.Linear(dim, dim) for _ in range(4))
-
-    def forward(self, x: Tensor) -> Tensor:
-        heads = [
-            part(x).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, S, C / heads)
-            for part in (self.query, self.key, self.value)
-        ]
-        y = functional.scaled_dot_product_attention(*heads)
-        return self.out(y.transpose(1, 2).flatten(2))  # (B, S, C)
 
 
 class AxialMean(nn.Module):
@@ -128,8 +108,7 @@ class RecursiveNet(nn.Module):
 
 def _block(kind: str, dim: int, budget: int) -> Block:
     mixer = AxialMean(dim) if kind == "axial-mean" else Attention(dim)
-    left = budget - count_trainable_parameter(mixer) - 5 * dim  # two norms, one bias
-    return Block(mixer, dim, max(1, round(left / (2 * dim + 1))))
+    return Block(mixer, dim, channel_width(mixer, dim, budget))
 
 
 def _positions(kind: str, dim: int) -> nn.Parameter | None:

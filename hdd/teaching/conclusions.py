@@ -8,28 +8,33 @@ from collections.abc import Iterable
 from typing import Any
 
 from hdd.arguments import checked
+from hdd.teaching.language import split, tell
 
-_YES, _NO = "✓ 成立 / holds", "✗ 这次不成立 / does not hold in this run"
-_LINE = re.compile(rf"^({re.escape(_YES)}|{re.escape(_NO)}): (.+)$", flags=re.M)
+_YES, _NO = ("成立", "holds"), ("这次不成立", "does not hold in this run")
+_LINE = re.compile(rf"^[✓✗] ({_YES[1]}|{_NO[1]}): (.+)$", flags=re.M)
 
 
 @checked
 def holds(name: str, condition: Any) -> None:
-    """Print whether a conclusion of the text holds in this run.
+    """Display whether a conclusion of the text holds in this run.
 
     Args:
-        name: the conclusion in a few English words, one line, unique in its notebook.
+        name: the conclusion in a few words, "中文 | English", unique in its notebook.
         condition: anything with one truth value, such as a comparison of two accuracies.
 
     Raises:
         ValueError: a name that is empty or of several lines.
     """
     if not name.strip() or "\n" in name:
-        raise ValueError(f"name={name!r} must be one line. Fix: 'Mixer above ResNet', say.")
-    print(f"{_YES if condition else _NO}: {name}")
+        raise ValueError(
+            f"name={name!r} must be one line. Fix: 'Mixer 高于 ResNet | Mixer above ResNet', say."
+        )
+    chinese, english = split(name)
+    words = _YES if condition else _NO
+    tell("✓" if condition else "✗", f"{words[0]}：{chinese}", f"{words[1]}: {english}")
 
 
 def conclusions_in(texts: Iterable[str]) -> dict[str, bool]:
-    """Return what `holds` has printed: each conclusion's name, and whether it held."""
+    """Return what `holds` has displayed: each conclusion's English name, and whether it held."""
     lines = (line for text in texts for line in _LINE.findall(text))
-    return {name: verdict == _YES for verdict, name in lines}
+    return {name: verdict == _YES[1] for verdict, name in lines}

@@ -118,9 +118,10 @@ def run_with_seed(path: Path, seed: int) -> nbformat.NotebookNode | None:
 
 
 def printed(notebook: nbformat.NotebookNode) -> list[str]:
-    """Return all text that the cells of a notebook have printed."""
+    """Return all that the cells of a notebook have printed, or displayed with a text beside it."""
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    return [output["text"] for output in outputs if output["output_type"] == "stream"]
+    texts = (o.get("text") or o.get("data", {}).get("text/plain") for o in outputs)
+    return [text for text in texts if text]
 
 
 def execute(path: Path) -> None:

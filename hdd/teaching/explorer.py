@@ -1,8 +1,9 @@
 """Build resources/explorer.html, one page in which a trained Mixer runs: `run.py explorer`.
 
 The page's sources are in resources/explorer/. Into the template go the style, the scripts, the
-texts of both languages, the twenty images and the weights: nothing is left to load, so the page
-opens by double click and without a network. The same sources give the same bytes.
+texts of both languages, a few words of the glossary, the twenty images and the weights: nothing is
+left to load, so the page opens by double click and without a network. The same sources give the
+same bytes.
 """
 
 import base64
@@ -16,6 +17,7 @@ from PIL import Image
 
 from hdd.command import OneLineParser
 from hdd.files import write_atomically
+from hdd.teaching.glossary import load_glossary
 from hdd.train.records import CHECKPOINTS, load_run
 
 SOURCES = Path(__file__).parents[2] / "resources" / "explorer"
@@ -25,6 +27,13 @@ WORKER = ("mixer.js", "worker.js")
 SCRIPTS = (
     *("mixer.js", "image.js", "draw.js", "state.js", "panels.js", "inspector.js"),
     *("pad.js", "tour.js", "main.js"),
+)
+# Of the course's glossary what a reader of this page alone needs, in this order.
+WORDS = (
+    *("patch", "token", "channel", "multilayer perceptron (MLP)", "token mixing"),
+    *("channel mixing", "Mixer block", "stem", "hidden unit", "parameter", "layer normalisation"),
+    *("residual connection", "GELU", "logits", "head", "accuracy", "test set", "validation set"),
+    *("chance", "epoch", "Moran's I"),
 )
 LARGEST = 4 * 10**6  # bytes; a page that mails and projectors still take
 # A slider over the training shows these: what the units of token mixing read, and write.
@@ -65,6 +74,22 @@ def snapshots() -> tuple[list, bytes]:
     return epochs, content
 
 
+def words() -> dict[str, list]:
+    """Return [word, meaning] pairs for the page, a list a language.
+
+    Raises:
+        ValueError: a word that the glossary lacks.
+    """
+    terms = {term.en: term for term in load_glossary()}
+    if unknown := set(WORDS) - terms.keys():
+        raise ValueError(f"not in the glossary: {sorted(unknown)}. Fix: its `en`, or WORDS here.")
+    chosen = [terms[name] for name in WORDS]
+    return {
+        "zh": [[t.zh if t.zh == t.en else f"{t.zh}（{t.en}）", t.sentence_zh] for t in chosen],
+        "en": [[t.en, t.sentence_en] for t in chosen],
+    }
+
+
 def read(name: str) -> str:
     """Return the text of a source file."""
     return (SOURCES / name).read_text(encoding="utf-8")
@@ -87,7 +112,7 @@ def build() -> bytes:
     if difference := set(texts["zh"]) ^ set(texts["en"]):
         raise ValueError(f"texts.json: {sorted(difference)} in one language only. Fix: add them.")
     data = json.loads(read("images.json")) | {"measured": json.loads(read("measured.json"))}
-    data |= {"manifest": manifest, "epochs": epochs}
+    data |= {"manifest": manifest, "epochs": epochs, "words": words()}
     parts = {
         "style": read("explorer.css"),
         "data": embed(data),

@@ -163,3 +163,11 @@ def display_html(page: str, plain: str) -> None:
     else:
         encoding = sys.stdout.encoding or "utf-8"
         print(plain.encode(encoding, "replace").decode(encoding))
+
+
+def tell(mark: str, chinese: str, english: str) -> None:
+    """Display a verdict in both languages."""
+    color = {"✓": "#00704F", "✗": "#B33A00"}.get(mark, "#555555")
+    lines = [f'<b style="color: {color}">{mark}</b> {to_html(t)}' for t in (chinese, english)]
+    plain = f"{mark} {chinese}\n{mark} {english}"
+    display_html(by_language(*lines), plain)

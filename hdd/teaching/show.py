@@ -169,7 +169,9 @@ def _pages(figure: Figure) -> Iterator[bytes]:
             figure.savefig(page, format="png", dpi=DPI)
         picture = Image.open(page).convert("RGB")
         small = io.BytesIO()
-        picture.quantize(COLORS, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+        # By colours, not by pixels: few pixels of a colour bar must not mean few of its colours.
+        few = picture.quantize(COLORS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        few.save(small, "png", optimize=True)
         yield small.getvalue()
 
 

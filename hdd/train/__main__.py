@@ -51,7 +51,7 @@ def build_parser() -> OneLineParser:
         default=argparse.SUPPRESS,
         help="folder for what the run writes",
     )
-    parser.add_argument("--data-root", type=Path, default=Path("dataset"), help="of the data sets")
+    parser.add_argument("--data-root", type=Path, default=Path("dataset"), help="of the large sets")
     parser.add_argument("--device", default="cuda,mps,cpu", help="the first that exists")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
     parser.add_argument(
@@ -200,7 +200,13 @@ def _snapshots(run: Run, options: argparse.Namespace) -> set[int]:
             f"--snapshots has no effect with model={run.recipe.model!r}, which has no token "
             "mixing. Fix: leave --snapshots out."
         )
-    return getattr(options, "snapshots", _epochs(SNAPSHOTS))
+    chosen = getattr(options, "snapshots", None)
+    if chosen and max(chosen) > run.recipe.epochs:
+        raise ValueError(
+            f"--snapshots names epoch {max(chosen)}, and epochs={run.recipe.epochs} ends before. "
+            f"Fix: epochs up to {run.recipe.epochs}."
+        )
+    return _epochs(SNAPSHOTS) if chosen is None else chosen
 
 
 def _save(run: Run, out: Path, snapshots: set[int]) -> None:

@@ -20,7 +20,8 @@ def save_weights(path: Path, net: nn.Module, names: list[str] | None = None) -> 
 
     What the network was built with goes along, for `hdd.models.networks.build_again`.
     """
-    state = {k: v.cpu().contiguous() for k, v in net.state_dict().items()}
+    # Copies: safetensors refuses what several names share.
+    state = {k: v.cpu().contiguous().clone() for k, v in net.state_dict().items()}
     chosen = {k: state[k] for k in names or state}
     write_atomically(path, safetensors.torch.save(chosen, describe(net)))
 

@@ -21,7 +21,7 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 
 # Steps between two looks at what a GPU has computed: each look waits until it is done.
 LOOK_EVERY = 20
-UNSEEN = "Fix: a smaller learning rate, a longer warm-up, or look for bad images."
+UNSEEN = "Fix: a smaller `lr`, a longer warm-up, or look for bad images."
 
 
 def _autocast(device: torch.device, dtype: torch.dtype | None) -> torch.autocast:
@@ -174,8 +174,8 @@ def _cause(net: nn.Module, images: Tensor, labels: Tensor, criteria: Callable) -
     if labels.ndim == 1 and (labels == _ignored(criteria)).all():
         return f"All labels of this step are {_ignored(criteria)}, ignored. Fix: leave it out."
     if not all(parameter.isfinite().all() for parameter in net.parameters()):
-        return "The weights were not finite before. Fix: a new network, a smaller learning rate."
-    return "Fix: a smaller learning rate or a longer warm-up."
+        return "The weights were not finite before. Fix: a new network, a smaller `lr`."
+    return "Fix: a smaller `lr` or a longer warm-up."
 
 
 @checked

@@ -1,18 +1,12 @@
 """What several seeds say together: means and differences, with 95 % intervals of Student's t."""
 
+import functools
 import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
 
 from hdd.arguments import checked
-
-# Two-sided 95 % quantiles of Student's t for 1, 2, ... degrees of freedom.
-QUANTILES = (
-    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
-    *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
-    *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
-)
 
 
 @checked
@@ -25,9 +19,7 @@ def half_width(values: Sequence[float]) -> float:
     values = list(map(float, values))
     if len(values) < 2:
         raise ValueError(f"values={values} has no spread. Fix: two seeds or more.")
-    freedom = len(values) - 1
-    quantile = QUANTILES[freedom - 1] if freedom <= len(QUANTILES) else 1.96 + 2.42 / freedom
-    return quantile * statistics.stdev(values) / math.sqrt(len(values))
+    return _two_sided(0.05, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
 
 
 def summary(values: Sequence[float], digits: int = 2) -> dict[str, Any]:
@@ -103,6 +95,7 @@ def _integral(low: float, high: float, power: float, steps: int = 500) -> float:
     return width * sum(math.cos(low + (i + 0.5) * width) ** power for i in range(steps))
 
 
+@functools.lru_cache  # several means are of equally many values
 def _two_sided(p: float, freedom: float) -> float:
     """Return the t with _tails(t) = p, by bisection."""
     low, high = 0.0, 1e4

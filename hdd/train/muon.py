@@ -33,7 +33,10 @@ class MuonAdamW(torch.optim.Optimizer):
     ) -> None:
         check_range(0, math.inf, lr=lr, weight_decay=weight_decay, adamw_lr=adamw_lr)
         blocks = getattr(net, "blocks", net)
-        matrices = [part.weight for part in blocks.modules() if isinstance(part, nn.Linear)]
+        linear = [part for part in blocks.modules() if isinstance(part, nn.Linear)]
+        # Not `part.weight`: where a layer is pruned that is computed, and it may be shared.
+        own = [p for part in linear for p in part.parameters(recurse=False) if p.ndim == 2]
+        matrices = list(dict.fromkeys(own))
         if not matrices:
             raise ValueError(
                 f"{type(net).__name__} has no nn.Linear in its blocks, nothing for Muon. "

@@ -91,14 +91,14 @@ class Recipe:
     # In few epochs Muon gets much further than Adam on CIFAR-10; notebook 04 shows by how much.
     optimizer: str = _knob("muon", "muon (with AdamW beside it), adam, or adamw")
     lr: float | None = _knob(
-        None, "peak learning rate of the optimizer", 1e-12, 1000, "0.002; adam, adamw: 0.001"
+        None, "peak learning rate of the optimizer", 1e-6, 1000, "0.002; adam, adamw: 0.001"
     )
     # Biases, gains and position embeddings never decay; neither do stem and head beside Muon.
     weight_decay: float | None = _knob(
         None, "of weight matrices, times the rate", 0, 10_000, "0.1; adamw: 0.05, adam: none"
     )
     adam_lr: float | None = _knob(
-        None, "peak rate of what Muon leaves to AdamW", 1e-12, 1000, "0.001; without muon: none"
+        None, "peak rate of what Muon leaves to AdamW", 1e-6, 1000, "0.001; without muon: none"
     )
     # By step, so that the first one learns and the last one is at the end of the cosine.
     schedule: str = _knob("cosine", "by step, or the source document's by epoch with its faults")
@@ -167,6 +167,11 @@ class Recipe:
                 "optimizer='muon' takes matrices only, and model='cnn' has convolutions. "
                 "Fix: optimizer='adam'."
             )
+        if self.dim == 1 and self.model != "cnn":
+            raise ValueError(
+                "dim=1 leaves the norms one channel, and they make a zero of it: nothing of the "
+                "images gets through. Fix: dim=2 or more."
+            )
         if self.model in WITH_HEADS and self.dim % 4:
             raise ValueError(
                 f"dim={self.dim} does not divide among the four attention heads of "
@@ -187,6 +192,25 @@ class Recipe:
             raise ValueError(
                 f"cutmix={self.cutmix} takes boxes from other images of the batch, and "
                 "batch_size=1 has none. Fix: cutmix=0."
+            )
+
+    def check_images(self, images: int) -> None:
+        """Raise ValueError if a knob has no effect on a training with so many images."""
+        if self.batch_size > images:
+            raise ValueError(
+                f"batch_size={self.batch_size} is more than the {images} training images. "
+                f"Fix: batch_size={images} or less."
+            )
+        steps = -(-images // self.batch_size)
+        if self.epochs * steps == 1:
+            raise ValueError(
+                f"batch_size={self.batch_size} takes all {images} training images, and epochs=1 "
+                "is then one step: too few for a schedule or an average. Fix: epochs=2."
+            )
+        if 0 < (self.warmup_epochs or 0) * steps <= 0.5:
+            raise ValueError(
+                f"warmup_epochs={self.warmup_epochs} is less than one of an epoch's {steps} steps. "
+                f"Fix: warmup_epochs=0, or {1 / steps:.2g} and more."
             )
 
     def as_dict(self) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class Run:
         with first_alone():
             train, self.test = (part.to(device) for part in load(recipe.dataset, data_root))
         self.train_data, self.val_data = _split(train, recipe)
+        recipe.check_images(len(self.train_data))
         self.net = recipe.network(train).to(device)
         _check_normalisation(self.net)
         self.amp_dtype = _precision(recipe.precision, get_amp_dtype(device))
@@ -170,6 +171,10 @@ def average_of(net: nn.Module, decay: float) -> AveragedModel | None:
         keep = decay * (1 + int(updates)) / (10 + int(updates))
         torch._foreach_lerp_(averages, values, 1 - keep)
 
+    for part in net.modules():
+        for name, value in list(vars(part).items()):
+            if isinstance(value, Tensor) and not value.is_leaf:  # a pruned weight: computed anew
+                setattr(part, name, value.detach())  # in each forward; only so can it be copied
     return AveragedModel(net, multi_avg_fn=blend)
 
 

@@ -64,7 +64,8 @@ def plot_trips(steps: Sequence[str], fused: str) -> Figure:
         steps: names of the operations ("中文 | English"), each of which reads and writes it once.
         fused: name of the one operation that does all of them.
     """
-    figure, panels = plt.subplots(1, 2, figsize=(9, 3.6), width_ratios=[len(steps), 1.6])
+    figure, panels = plt.subplots(1, 2, figsize=(9, 3.8), width_ratios=[len(steps), 1.6])
+    figure.suptitle("合成一步，少读写内存 | Fused: fewer trips to memory")
     for axes, names in zip(panels, (steps, [fused]), strict=True):
         width = 2.6 * len(names)
         axes.add_patch(Rectangle((0, 0), width, 0.8, fc="#EEEEEE", ec=EDGE))

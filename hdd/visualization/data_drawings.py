@@ -21,7 +21,9 @@ WAYS = {
 
 def plot_paired_subsets() -> Figure:
     """Draw two seeds' orders of the images; each network gets the same first ones of an order."""
-    figure, axes = plt.subplots(figsize=(9, 3.9))
+    figure, axes = plt.subplots(figsize=(9, 4.1))
+    zh, en = "同一个种子，三个网络用同样的图像", "One seed: the same images for all three networks"
+    axes.set_title(f"{zh} | {en}")
     for row, seed in enumerate((0, 1)):
         top = 3.2 * row
         axes.text(-0.4, top + 1, f"种子 {seed} | seed {seed}", ha="right", va="center")
@@ -45,7 +47,8 @@ def plot_paired_subsets() -> Figure:
 
 def plot_ways() -> Figure:
     """Draw the four ways: which part is pre-trained, and which part learns the new classes."""
-    figure, panels = plt.subplots(2, 2, figsize=(9, 3.9))
+    figure, panels = plt.subplots(2, 2, figsize=(9, 4.1))
+    figure.suptitle("从哪里开始，训练哪一部分 | Where to start, and what to train")
     for axes, (title, (pretrained, trained)) in zip(panels.flat, WAYS.items(), strict=True):
         start = "预训练 | pre-trained" if pretrained else "随机初值 | random start"
         _box(axes, 2.6, start, STEM if pretrained else OTHER, frozen=not trained)

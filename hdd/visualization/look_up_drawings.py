@@ -34,7 +34,10 @@ def plot_task(x: Tensor, moved: Tensor) -> Figure:
         x: (4, 5): three channels for the key, two for the value, one-hot; token 0 asks.
         moved: the same tokens in another order.
     """
-    figure, (strips, table) = plt.subplots(1, 2, figsize=(9, 4.1), width_ratios=[1.55, 1])
+    figure, (strips, table) = plt.subplots(1, 2, figsize=(9, 4.3), width_ratios=[1.55, 1])
+    figure.suptitle(
+        "找到键相同的词元，回答它的值 | Find the token with the same key, answer its value"
+    )
     labels = ["训练：答案在位置 1 或 2 | training: answer at position 1 or 2"]
     labels.append("测试：答案在位置 3 | test: answer at position 3")
     for top, tokens, label in ((0.0, x, labels[0]), (3.9, moved, labels[1])):
@@ -87,7 +90,8 @@ def plot_static_solution(x: Tensor, stages: list[Tensor]) -> Figure:
             (3, 2), their sum (2,), all of tokens 1 to 3.
     """
     both, match, passed, answer = stages
-    figure, axes = plt.subplots(figsize=(9, 3.1))
+    figure, axes = plt.subplots(figsize=(9, 3.4))
+    axes.set_title("静态权重也能按内容查表 | Static weights can look up by content")
     tables = [
         (x, 0.0, 0, "$X$", "", OTHER),
         (both, 6.9, 1, "① 词元混合\n键相同？ | ① token mixing\nsame key?", _KEY, TOKEN),
@@ -125,6 +129,7 @@ def plot_sharing(tokens: int = 4) -> Figure:
         ("注意力 | attention", None, "—"),
     ]
     figure, row = plt.subplots(1, 4, figsize=(9, 3.5))
+    figure.suptitle("同一个字母，同一个权重 | Equal letters, one weight")
     for axes, (name, numbers, count) in zip(row, panels, strict=True):
         _weights(axes, numbers, tokens)
         text = f"不同的权重：{count} | different weights: {count}"
@@ -168,7 +173,7 @@ def plot_far(layers: Tensor, runs: dict[str, list[list[float]]]) -> Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2), width_ratios=[1, 1.45])
     _board(left, layers)
     left.set_title("需要几层 3 × 3 卷积\n | Layers of 3 × 3\nconvolution needed")
-    styles = [(TOKEN, "o-"), (ACCENT, "s--"), (OTHER, "^-")]
+    styles = [(TOKEN, "o-"), ("#E69F00", "s--"), (CHANNEL, "^-")]
     for (name, values), (color, style) in zip(runs.items(), styles, strict=True):
         distances = range(1, len(values) + 1)
         mean = [sum(seeds) / len(seeds) for seeds in values]
@@ -178,7 +183,9 @@ def plot_far(layers: Tensor, runs: dict[str, list[list[float]]]) -> Figure:
     right.axhline(50, color="black", linestyle=":", linewidth=1)
     right.text(1, 52, "随机猜测 | chance", fontsize=SIZE)
     right.set(xlabel="距离 $d$（5：对角的两个角） | distance $d$ (5: opposite corners)")
-    right.set(ylabel="答对的百分比 | % right", xticks=list(distances), ylim=(40, 104))
+    n = len(next(iter(runs.values()))[0])
+    right.set(ylabel=f"答对的百分比（n = {n}） | % right (n = {n})", ylim=(40, 104))
+    right.set_xticks(list(distances))
     title = "两层卷积够不到远处，\n五层和 Mixer 够得到 | "
     right.set_title(title + "Two convolutions do not reach\nfar; five do, and so does a Mixer")
     right.legend(loc="center right", bbox_to_anchor=(1, 0.6), fontsize=SIZE)
@@ -188,7 +195,7 @@ def plot_far(layers: Tensor, runs: dict[str, list[list[float]]]) -> Figure:
 def _board(axes: plt.Axes, layers: Tensor) -> None:
     """Draw a square for each number of layers, and an arrow between opposite corners."""
     side = len(layers)
-    shades = plt.get_cmap("Greens")
+    shades = plt.get_cmap("Oranges")
     for i in range(side):
         for j in range(side):
             number = int(layers[i, j])

@@ -7,7 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 
-from hdd.visualization.style import ACCENT, OTHER, TOKEN
+from hdd.visualization.style import ACCENT, OTHER, STEM, TOKEN
 
 PALE = "#DDEBF5"
 TARGET = 1  # the output that is drawn: the second token
@@ -45,14 +45,14 @@ def plot_mixers(tokens: Sequence[float], mixings: Sequence[Mixing]) -> Figure:
         tokens: the four numbers of the inputs.
         mixings: what is drawn; without weights and hidden units, a stack of alternating blocks.
     """
-    figure, panels = plt.subplots(1, len(mixings), figsize=(9, 4.3))
+    figure, panels = plt.subplots(1, len(mixings), figsize=(9, 4))
     for axes, mixing in zip(panels, mixings, strict=True):
         if mixing.weights or mixing.hidden:
             _draw_inputs(axes, tokens)
             _draw_mixing(axes, mixing)
         else:
             _draw_stack(axes)
-        axes.set(xlim=(0, 3.6), ylim=(5.35, -0.15), aspect="equal")
+        axes.set(xlim=(0, 3.6), ylim=(5.15, -0.15), aspect="equal")
         axes.axis("off")
         axes.set_title(mixing.title, fontsize=12)
         axes.text(1.8, 4.35, mixing.note, ha="center", va="top", fontsize=10.5)
@@ -84,7 +84,8 @@ def _draw_mixing(axes, mixing: Mixing) -> None:
 def _draw_arrows(axes, mixing: Mixing, target: tuple[float, float]) -> None:
     for index, text in enumerate(mixing.weights):
         if text:
-            _arrow(axes, (IN, index + 0.5), target, text, dashed=mixing.from_content)
+            color = STEM if mixing.from_content else TOKEN
+            _arrow(axes, (IN, index + 0.5), target, text, color, mixing.from_content)
 
 
 def _draw_hidden(axes, mixing: Mixing, target: tuple[float, float]) -> None:
@@ -101,7 +102,7 @@ def _draw_stack(axes) -> None:
     """Draw four blocks on top of each other, of two kinds in turn."""
     names = ["词元 MLP | token MLP", "注意力 | attention"] * 2
     for index, name in enumerate(reversed(names)):
-        color = (ACCENT, TOKEN)[index % 2]
+        color = (STEM, TOKEN)[index % 2]
         axes.add_patch(Rectangle((0.35, index + 0.12), 2.9, 0.66, fc="white", ec=color, lw=1.8))
         axes.text(1.8, index + 0.45, name, ha="center", va="center", fontsize=10.5, color=color)
         if index < len(names) - 1:

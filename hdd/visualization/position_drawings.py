@@ -36,7 +36,8 @@ def plot_strides(signal: Tensor) -> Figure:
     Args:
         signal: (8,), its last two entries zero, so that nothing is moved out.
     """
-    figure, panels = plt.subplots(1, 3, figsize=(9.6, 3.2))
+    figure, panels = plt.subplots(1, 3, figsize=(9.6, 3.4))
+    figure.suptitle("步长 2：移动 1 格，输出的数就变了 | Stride 2: moved by 1, the numbers change")
     for by, axes in enumerate(panels):
         moved = signal.roll(by)
         rows = [moved[None], _pairs(moved, 1)[None], _pairs(moved, 2)[None]]
@@ -80,7 +81,8 @@ def _wide_row(axes, values: Tensor, left: float, top: float, width: int, same: b
 
 def plot_moved(images: Sequence[Tensor], names: Sequence[str], patch_size: int) -> Figure:
     """Show images (C, H, W) side by side, each below the same grid of patches."""
-    figure, panels = plt.subplots(1, len(images), figsize=(9, 2.3))
+    figure, panels = plt.subplots(1, len(images), figsize=(9, 2.5))
+    figure.suptitle("图像移动，图像块的格子不动 | The image moves, the grid of patches does not")
     for axes, image, name in zip(panels, images, names, strict=True):
         axes.imshow(image.movedim(0, -1), cmap="gray_r")
         for edge in range(0, image.shape[1] + 1, patch_size):
@@ -91,10 +93,11 @@ def plot_moved(images: Sequence[Tensor], names: Sequence[str], patch_size: int) 
 
 
 def plot_shift_curves(record: dict[str, Any], looks: dict[str, tuple[str, str, str]]) -> Figure:
-    """Plot accuracy and consistency against the shift.
+    """Plot accuracy and consistency against the shift; a band spans all seeds.
 
     Args:
-        record: "pixels", and for each network "accuracy" and "unchanged": summaries in %.
+        record: "pixels", and for each network "accuracy" and "unchanged": summaries in %
+            with the seeds' "values".
         looks: (label, colour, line style) of each network; those not in the record are left out.
     """
     figure, panels = plt.subplots(1, 2, figsize=(9.2, 4.2), sharey=True)
@@ -102,9 +105,13 @@ def plot_shift_curves(record: dict[str, Any], looks: dict[str, tuple[str, str, s
     for axes, part, title in zip(panels, ("accuracy", "unchanged"), titles, strict=True):
         for name, (label, color, line) in looks.items():
             if name in record:
-                means = [value["mean"] for value in record[name][part]]
+                summaries = record[name][part]
+                means = [found["mean"] for found in summaries]
                 axes.plot(record["pixels"], means, line, marker="o", color=color, label=label)
-        axes.set(ylim=(0, 103), xlabel="平移的像素数 | shift in pixels", ylabel="%", title=title)
+                low, high = ([end(found["values"]) for found in summaries] for end in (min, max))
+                axes.fill_between(record["pixels"], low, high, color=color, alpha=0.2, lw=0)
+        axes.set(ylim=(0, 103), xlabel="平移的像素数 | shift in pixels", title=title)
+        axes.set_ylabel("%（色带：所有种子） | % (band: all seeds)")
     handles = panels[0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=3, handlelength=3.5)
     return figure
@@ -120,7 +127,12 @@ def plot_permuted_mixing(x: Tensor, w1: Tensor, w2: Tensor, order: Tensor) -> Fi
         w2: (3, 2).
         order: a permutation of the three.
     """
-    figure, (above, below) = plt.subplots(2, 1, figsize=(8.6, 4.9))
+    figure, (above, below) = plt.subplots(2, 1, figsize=(8.6, 5.2))
+    zh, en = (
+        "权重跟着词元换位，结果只换次序",
+        "Weights move with the tokens: only the order changes",
+    )
+    figure.suptitle(f"{zh} | {en}")
     first = torch.arange(3)
     for axes, places, marks in ((above, first, ("", "", "")), (below, order, ("P^T", "P", "P"))):
         _mixing(axes, x[places], w1[:, places], w2[places], [TINTS[k] for k in places], marks)
@@ -182,7 +194,8 @@ def plot_permuted_bars(
                 axes.plot([place] * len(values), values, "k.", markersize=4)
                 axes.text(place, max(values) + 2, f"{mean:.0f}", ha="center")
         axes.set_xticks(range(len(colors)), labels=list(colors))
-        axes.set(ylim=(0, 100), title=title, ylabel="测试准确率，% | test accuracy, %")
+        axes.set(ylim=(0, 100), title=title)
+        axes.set_ylabel("测试准确率，%（每点一个种子） | test accuracy, % (a dot per seed)")
     boxes = [plt.Rectangle((0, 0), 1, 1, fc="0.25", alpha=shade) for shade in shades]
     figure.legend(boxes, list(orders), loc="outside lower center", ncols=3)
     return figure
@@ -281,7 +294,8 @@ def plot_weights_that_fit(side: int = 2) -> Figure:
     Args:
         side: tokens across the small grid.
     """
-    figure, panels = plt.subplots(2, 1, figsize=(8.8, 4.6), height_ratios=[1, 1.4])
+    figure, panels = plt.subplots(2, 1, figsize=(8.8, 4.8), height_ratios=[1, 1.4])
+    figure.suptitle("网格变大，$W_1$ 就缺列 | A larger grid: $W_1$ lacks columns")
     known, titles = side * side, []
     for axes, grid in zip(panels, (side, 2 * side), strict=True):
         count = grid * grid
@@ -332,7 +346,8 @@ def plot_moved_unit(old: Tensor, tiles: Tensor, wide: Tensor) -> Figure:
         tiles: (4, 2h, 2w).
         wide: (2h, 2w), before it is divided.
     """
-    figure = plt.figure(figsize=(9.2, 4.1))
+    figure = plt.figure(figsize=(9.2, 4.4))
+    figure.suptitle("放大一倍：平铺或拉伸 | Twice the size: tile or stretch")
     spec = figure.add_gridspec(2, 4, width_ratios=[1, 0.95, 0.95, 1.6])
     panels = [figure.add_subplot(spec[:, 0])]
     panels += [figure.add_subplot(spec[i, j]) for i in range(2) for j in (1, 2)]

@@ -17,7 +17,8 @@ def plot_cutmix(
     images: Tensor, box: tuple[int, int, int, int], names: tuple[str, str], share: float
 ) -> Figure:
     """Draw two images and their mixture (3, C, H, W), the box, and the mixed target as bars."""
-    figure, panels = plt.subplots(1, 4, figsize=(9, 2.9), width_ratios=[1, 1, 1, 1.15])
+    figure, panels = plt.subplots(1, 4, figsize=(9, 3.2), width_ratios=[1, 1, 1, 1.15])
+    figure.suptitle("贴上一块图像，目标按面积分配 | Paste a box, and share the target by area")
     titles = [*names, "混合后 | mixed"]
     for axes, image, title in zip(panels, images, titles, strict=False):
         show_image(axes, image)
@@ -32,7 +33,7 @@ def plot_cutmix(
         panels[3].text(value + 0.03, y, f"{value:.2f}", va="center", fontsize=SIZE)
     panels[3].set_yticks([1, 0], labels=names, fontsize=SIZE)
     panels[3].set(xlim=(0, 1.15), xticks=[0, 0.5, 1])
-    panels[3].set_title("目标 | target", fontsize=SIZE + 1)
+    panels[3].set_title("目标概率 | target probability", fontsize=SIZE + 1)
     return figure
 
 
@@ -66,7 +67,7 @@ def plot_paths(shares: Tensor, rate: float = 0.6, noise: float = 0.7, seed: int 
         noise: standard deviation of what is added to each gradient.
         seed: of the noise, the same for both.
     """
-    figure, panels = plt.subplots(1, 2, figsize=(9, 3.6), sharex=True, sharey=True)
+    figure, panels = plt.subplots(1, 2, figsize=(9, 4), sharex=True, sharey=True)
     constant = noisy_path(torch.ones(len(shares)), rate, noise, seed)
     falling = noisy_path(shares, rate, noise, seed)
     lines = [
@@ -82,18 +83,24 @@ def plot_paths(shares: Tensor, rate: float = 0.6, noise: float = 0.7, seed: int 
     panels[0].set_title("学习率不变 | constant learning rate")
     panels[1].set_title("学习率沿余弦降到零 | rate falls to zero along a cosine")
     for axes in panels:
-        axes.legend(loc="lower right", fontsize=SIZE)
+        axes.legend(loc="lower left", fontsize=SIZE)
+    zh, en = (
+        "取平均，或把步长降到零，都停在最低点附近",
+        "Averaged, or with falling steps: near the minimum",
+    )
+    figure.suptitle(f"{zh} | {en}")
     return figure
 
 
 def _draw_valley(axes: plt.Axes) -> None:
     """Draw level lines of the loss, and its lowest point."""
-    x, y = torch.meshgrid(torch.linspace(-5, 3.5, 80), torch.linspace(-2.4, 2.4, 60), indexing="xy")
+    x, y = torch.meshgrid(torch.linspace(-5, 4, 80), torch.linspace(-3, 2.4, 60), indexing="xy")
     loss = CURVATURE[0] * x**2 + CURVATURE[1] * y**2
     axes.contour(
         x, y, loss, levels=[0.05, 0.3, 0.8, 1.6, 2.6, 4], colors="lightgray", linewidths=1.2
     )
-    axes.plot(0, 0, "*", color=ACCENT, markersize=13, zorder=5)
+    star = {"color": ACCENT, "markersize": 13, "zorder": 5, "ls": "none"}
+    axes.plot(0, 0, "*", label="最低点 | minimum", **star)
     axes.set(xticks=[], yticks=[])
     axes.set_xlabel("一个权重 | one weight", fontsize=SIZE)
     axes.set_ylabel("另一个权重 | another weight", fontsize=SIZE)

@@ -57,7 +57,8 @@ def _tokens(axes, x: float, tokens: int, name: str) -> None:
 def plot_routing(source: Tensor, x: Tensor) -> Figure:
     """Draw a routing of a few tokens as arrows, as a matrix P, and what P does to values x (S,)."""
     tokens = len(source)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.7), width_ratios=[1, 1.75])
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.9), width_ratios=[1, 1.75])
+    figure.suptitle("一条箭头，就是 P 中的一个 1 | Every arrow is a 1 in P")
     for t, s in enumerate(source.tolist()):
         _arrow(left, (0, s + 0.5), (3, t + 0.5), TOKEN, gap=14)
     _tokens(left, 0, tokens, "输入 | input")
@@ -172,13 +173,14 @@ def plot_hand_and_trained(rows: Sequence[tuple[str, Tensor, Tensor]]) -> Figure:
         _entries(row[2], second @ first)
         zh, en = name.split(" | ")
         row[0].set(title="$W_1$", xlabel="输入词元 | input token")
-        row[0].set_ylabel(f"{zh}\n单元 | {en}\nunit")
+        row[0].set_ylabel(f"{zh}：单元 | {en}: unit")
         row[1].set(title="$W_2$", ylabel="输出词元 | output token", xlabel="单元 | unit")
         row[2].set(title="$W_2W_1$", ylabel="输出词元 | output token")
         row[2].set_xlabel("输入词元 | input token")
     bar = {"location": "bottom", "shrink": 0.7, "aspect": 30}
     figure.colorbar(weights, ax=panels[:, :2], label="权重 | weight", **bar)
     figure.colorbar(product, ax=panels[:, 2], label="$W_2W_1$", **bar | {"aspect": 15})
+    figure.suptitle("单元不同，路由相同 | Different units, the same routing")
     return figure
 
 

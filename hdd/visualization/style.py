@@ -11,10 +11,10 @@ from matplotlib import pyplot as plt
 FONT = Path(__file__).parents[2] / "resources" / "fonts" / "NotoSansSC-subset.otf"
 
 # What a colour means is the same in every notebook and in the architecture drawing.
-TOKEN = "#0072B2"  # token mixing
-CHANNEL = "#D55E00"  # channel mixing
-STEM = "#009E73"  # patches and stem
-OTHER = "#666666"  # everything else, references
+TOKEN = "#0072B2"  # token mixing; where networks are compared: the Mixer
+CHANNEL = "#D55E00"  # channel mixing; a convolutional network
+STEM = "#009E73"  # patches and stem; attention and ViT
+OTHER = "#666666"  # everything else, references; a flat MLP
 ACCENT = "#CC79A7"
 CYCLE = [TOKEN, CHANNEL, STEM, ACCENT, "#E69F00", "#56B4E9", OTHER]
 SIGNED = "RdBu_r"  # zero is white; use with symmetric limits

@@ -72,14 +72,16 @@ def plot_elimination(givens: Tensor, peers: Tensor, cell: int) -> Figure:
             right.text(start + digit + 0.5, 4.5, digit + 1, ha="center", color=OTHER)
     right.text(-0.3, 4.5, "数字 | digit", color=OTHER)
     right.set(xlim=(-0.6, 15.2), ylim=(5, -1.6), aspect="equal")
-    right.set_title("四格一行“3 _ 1 _” | A row of four cells, “3 _ 1 _”")
+    right.set_title(
+        "四格一行“3 _ 1 _”：第二格不能填 1 和 3 | A row 3 _ 1 _: the second cell is not 1 or 3"
+    )
     right.axis("off")
     return figure
 
 
 def plot_loop() -> Figure:
     """Draw the network that calls itself: the state goes round, the puzzle is added every time."""
-    figure, axes = plt.subplots(figsize=(9, 3.2))
+    figure, axes = plt.subplots(figsize=(9, 2.8))
     boxes = [
         (0.0, "数独 x\n | puzzle x\n", "(36, 48)", STEM),
         (3.4, "Mixer 块 1\n | Mixer block 1\n", "36 ↔ 36", TOKEN),
@@ -97,8 +99,8 @@ def plot_loop() -> Figure:
         _arrow(axes, (start, 0.55), (end, 0.55))
     _arrow(axes, (8.65, 1.2), (2.6, 0.8), ACCENT, "arc3,rad=0.32")
     label = "状态 z 再来一次，权重不变 | the state z goes round again, same weights"
-    axes.text(5.6, 2.35, label, ha="center", color=ACCENT, fontsize=12)
-    axes.set(xlim=(-0.2, 12.3), ylim=(-0.2, 2.7), aspect="equal")
+    axes.text(5.6, 2.2, label, ha="center", color=ACCENT, fontsize=12)
+    axes.set(xlim=(-0.2, 12.3), ylim=(-0.2, 2.6), aspect="equal")
     axes.axis("off")
     return figure
 
@@ -120,7 +122,8 @@ def plot_course(
         certainty: its probability (recursions, 36).
         after: which recursions to draw, counted from 1.
     """
-    figure, panels = plt.subplots(1, len(after), figsize=(9, 2.9))
+    figure, panels = plt.subplots(1, len(after), figsize=(9, 3.1))
+    figure.suptitle("递归次数越多，答对的空格越多 | More recursions, more right cells")
     for axes, number in zip(panels, after, strict=True):
         draw_grid(axes)
         right = 0
@@ -132,7 +135,7 @@ def plot_course(
             right += digit == solution[cell]
             color = TOKEN if digit == solution[cell] else CHANNEL
             place = (cell % SIDE + 0.5, cell // SIDE + 0.52)
-            strength = max(0.25, float(certainty[number - 1, cell]) ** 2)
+            strength = max(0.4, float(certainty[number - 1, cell]) ** 2)
             axes.text(
                 *place, digit + 1, ha="center", va="center", color=color, alpha=strength, size=15
             )
@@ -155,13 +158,16 @@ def plot_transition(curves: dict[int, list], live: list, limit: float) -> Figure
     for index, curve in enumerate(curves.values()):
         steps, puzzles, _ = zip(*curve, strict=True)
         name = f"记录，{len(curves)} 个种子 | recorded, {len(curves)} seeds"
-        axes.plot(steps, puzzles, color=TOKEN, lw=1, alpha=0.6, label=None if index else name)
+        axes.plot(steps, puzzles, color="#56B4E9", lw=1, label=None if index else name)
     steps, puzzles, cells = zip(*live, strict=True)
-    axes.plot(steps, puzzles, color=CHANNEL, lw=3, label="这次运行：数独 | this run: puzzles")
+    axes.plot(steps, puzzles, color=TOKEN, lw=3, label="这次运行：整题 | this run: puzzles")
     name = "这次运行：空格 | this run: empty cells"
-    axes.plot(steps, cells, color=CHANNEL, lw=2, ls=":", label=name)
-    axes.axhline(limit, color=OTHER, lw=1, ls="--")
-    axes.set(xlabel="训练步数 | training step", ylabel="解对的比例 | share solved", ylim=(0, 1.04))
+    axes.plot(steps, cells, color=TOKEN, lw=2, ls=":", label=name)
+    axes.axhline(
+        limit, color=OTHER, lw=1, ls="--", label=f"通过：{limit:.0%} | passed: {limit:.0%}"
+    )
+    axes.set(xlabel="训练步数 | training step", ylabel="解对的占比 | share solved", ylim=(0, 1.04))
+    axes.set_title("整题先是不会，然后突然都会 | Whole puzzles: none at first, then suddenly all")
     axes.legend(loc="lower right")
     return figure
 
@@ -189,6 +195,7 @@ def plot_rules(matrix: Tensor, peers: Tensor, cell: int) -> Figure:
         left.add_patch(Rectangle(corner, 0.84, 0.84, fill=False, ec="black", lw=1.6, zorder=3))
     figure.colorbar(image, ax=left, shrink=0.8)
     left.set_title("● 从哪里取：框是相关格 | Where ● takes from: peers framed")
+    right.set_title("相关格与其他格几乎分开 | Peers and others hardly overlap")
     pairs = ~torch.eye(SIDE * SIDE, dtype=torch.bool)
     groups = [matrix[peers], matrix[pairs & ~peers]]
     edges = torch.linspace(float(matrix[pairs].min()), float(matrix[pairs].max()), 41)

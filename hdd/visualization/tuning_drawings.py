@@ -35,7 +35,8 @@ def plot_sweeps(panels: Mapping[str, Mapping[str, Sweep]], near: float = 2.0) ->
         below.set(ylim=(len(sweeps) - 0.4, -0.6), xlabel="学习率 | learning rate")
         below.set_title("平台 | plateau", fontsize=11)
         below.tick_params(axis="y", length=0)
-        above.set(xscale="log", ylim=(0, None), title=title)
+        n = max(len(runs) for sweep in sweeps.values() for runs in sweep.values())
+        above.set(xscale="log", ylim=(0, None), title=f"{title}，n = {n} | {title}, n = {n}")
     rows[0, 0].set_ylabel("验证准确率（%） | validation\naccuracy, %")
     rows[0, 0].legend(loc="lower right", fontsize=10)
     return figure
@@ -65,7 +66,10 @@ def _plateau(sweep: Sweep, near: float) -> list[float]:
 # --------------------------------------------------------------------------- parts of a block
 def plot_parts() -> Figure:
     """Draw half a Mixer block four times: as it is, and without norm, residual, or both."""
-    figure, panels = plt.subplots(2, 2, figsize=(9, 3.4))
+    figure, panels = plt.subplots(2, 2, figsize=(9, 3.7))
+    figure.suptitle(
+        "半个 Mixer 块，去掉一样或两样 | Half a Mixer block, one part or both taken out"
+    )
     titles = {
         (True, True): "原样 | as it is",
         (False, True): "去掉残差连接 | no residual",

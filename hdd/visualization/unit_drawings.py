@@ -86,8 +86,8 @@ def plot_captioned_units(maps: Tensor, captions: Sequence[str], others: Tensor) 
         for axis, one, name in zip(axes.flat, values, names, strict=True):
             _map(axis, one)
             axis.set_xlabel(name, fontsize=10.5)
-    left.suptitle("训练之后 | after training", color=TOKEN)
-    right.suptitle("同样的数，词元换了位置 | same numbers, tokens moved", color=OTHER)
+    left.suptitle("训练之后：看得出图案 | after training: patterns", color=TOKEN)
+    right.suptitle("同样的数换了位置：看不出 | same numbers, moved: no patterns", color=OTHER)
     return figure
 
 
@@ -200,6 +200,7 @@ def plot_unit_frame(
     left, right = figure.subfigures(1, 2, width_ratios=[1.25, 1], wspace=0.03)
     for axis, one in zip(left.subplots(2, 4).flat, maps, strict=True):
         _map(axis, one, limit)
+    left.suptitle("八个单元的读取图 | reading maps of eight units", fontsize=12)
     axes = right.subplots()
     for name, (values, color) in curves.items():
         axes.plot(values, color=color, label=name)

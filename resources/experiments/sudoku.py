@@ -35,6 +35,7 @@ from hdd.tasks.sudoku import (
     rounds_of_singles,
 )
 from hdd.train.checkpoint import save_weights
+from hdd.train.intervals import half_width
 from hdd.train.records import CHECKPOINTS, RUNS, save_run
 
 FOLDER = RUNS.parents[1] / "runs" / "sudoku"
@@ -168,16 +169,12 @@ def wilson(successes: float, n: int) -> list[float]:
     return [(centre - half) / (1 + z * z / n), (centre + half) / (1 + z * z / n)]
 
 
-STUDENT = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)  # 97.5 %, from 1 degree on
-
-
 def mean_interval(values: list[float]) -> list[float] | None:
-    """Return the 95 % interval of the mean of 2 to 10 seeds (Student's t); None for other n."""
-    n = len(values)
-    if not 2 <= n <= len(STUDENT) + 1:
+    """Return the 95 % interval of the mean of two seeds or more; None for one."""
+    if len(values) < 2:
         return None
-    half = STUDENT[n - 2] * statistics.stdev(values) / math.sqrt(n)
-    return [statistics.mean(values) - half, statistics.mean(values) + half]
+    mean, half = statistics.mean(values), half_width(values)
+    return [mean - half, mean + half]
 
 
 def summary(runs: list[dict]) -> dict[str, Any]:

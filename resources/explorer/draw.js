@@ -78,10 +78,11 @@ function css(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-/** A canvas of rows x columns cells. `pick(row, column)` is called on click, touch and Enter; with
-    `follow` also whenever an arrow key moves the cursor. */
+/** A canvas of rows x columns cells. `pick(row, column)` is called on click, touch and Enter; while
+    `follow()` also whenever an arrow key moves the cursor. `say(row, column)` tells a screen reader
+    where the cursor is then. */
 class Board {
-  constructor({ rows, columns, cell, cellHeight = cell, label, pick, follow = true }) {
+  constructor({ rows, columns, cell, cellHeight = cell, label, pick, say, follow = () => true }) {
     Object.assign(this, { rows, columns, cell, cellHeight, cursor: [0, 0] });
     this.canvas = document.createElement("canvas");
     this.canvas.width = 2 * columns * cell; // twice the size on the page: sharp on most screens
@@ -90,7 +91,7 @@ class Board {
     this.canvas.style.maxWidth = `${columns * cell}px`;
     this.context = this.canvas.getContext("2d");
     this.setLabel(label);
-    if (pick) this.listen(pick, follow);
+    if (pick) this.listen(pick, say, follow);
     else this.canvas.setAttribute("role", "img");
   }
 
@@ -99,7 +100,7 @@ class Board {
     this.canvas.title = label;
   }
 
-  listen(pick, follow) {
+  listen(pick, say, follow) {
     const { canvas } = this;
     canvas.tabIndex = 0;
     canvas.setAttribute("role", "application");
@@ -119,8 +120,9 @@ class Board {
       if (step) {
         const wrap = (value, count) => (value + count) % count;
         this.cursor = [wrap(this.cursor[0] + step[0], this.rows), wrap(this.cursor[1] + step[1], this.columns)];
-        if (follow) pick(...this.cursor);
-        else this.moved?.(...this.cursor);
+        if (follow()) pick(...this.cursor);
+        else render();
+        announce(say(...this.cursor));
       } else if (event.key === "Enter" || event.key === " ") pick(...this.cursor);
       else return;
       event.preventDefault();
@@ -155,7 +157,8 @@ class Board {
     context.stroke();
   }
 
-  /** Frame a rectangle of cells; a dark line around a bright one is seen on every ground. */
+  /** Frame a rectangle of cells; a dark line around a bright one is seen on every ground. Around a
+      thin row or column the frame lies outside, so that it hides none of it. */
   frame(row, column, rows = 1, columns = 1, colour = "#ffd400") {
     const { context, cell, cellHeight } = this;
     const box = [2 * column * cell, 2 * row * cellHeight, 2 * columns * cell, 2 * rows * cellHeight];
@@ -164,8 +167,9 @@ class Board {
       context.strokeStyle = style;
       context.strokeRect(box[0] + inset, box[1] + inset, box[2] - 2 * inset, box[3] - 2 * inset);
     };
-    draw(0, 6, "rgba(0,0,0,.85)");
-    draw(0, 3, colour);
+    const inset = Math.min(box[2], box[3]) < 16 ? -3 : 0;
+    draw(inset, 6, "rgba(0,0,0,.85)");
+    draw(inset, 3, colour);
   }
 }
 

@@ -9,6 +9,7 @@ function noChanges() {
     places: Array.from({ length: GRID * GRID }, (_, p) => p), // place -> which patch lies there
     dark: Array(GRID * GRID).fill(false), // places that are black
     shift: [0, 0], // pixels to the right, pixels down
+    shuffled: false, // whether `places` is a random order of all patches
   };
 }
 

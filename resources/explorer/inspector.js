@@ -64,7 +64,7 @@ function tokenTab() {
   const choice = stepper(t("token"), () => state.token, S, (token) => set({ token }));
   const from = h("p", {});
   const patch = new Board({ rows: PATCH, columns: PATCH, cell: 24, label: t("patchLabel") });
-  const bars = new Board({ rows: 1, columns: CHANNELS, cell: 4.5, cellHeight: 84, label: t("rowLabel"), pick: (_, channel) => set({ channel }) });
+  const bars = channelsBoard(4.5, 84, t("rowLabel"));
   const barsText = h("figcaption", {});
   const added = new Board({ rows: 1, columns: 1, cell: 360, cellHeight: 96, label: t("addedLabel") });
   const addedText = h("figcaption", {});
@@ -202,17 +202,12 @@ function blockTab() {
   const steps = h("ol", { class: "steps" });
   const pickUnit = (kind, columns) => (row, column) =>
     set({ unit: { kind, block: shownBlock(), unit: row * columns + column }, tab: "unit" });
-  const token = new Board({ rows: 4, columns: 8, cell: 38, label: t("tokenUnitsLabel"), pick: pickUnit("token", 8), follow: false });
-  const channel = new Board({ rows: 16, columns: 32, cell: 9.5, label: t("channelUnitsLabel"), pick: pickUnit("channel", 32), follow: false });
+  const token = unitsBoard(4, 8, t("tokenUnitsLabel"), pickUnit("token", 8));
+  const channel = unitsBoard(16, 32, t("channelUnitsLabel"), pickUnit("channel", 32));
   const elements = [
     h("div", { class: "row" }, choice), steps,
     h("div", { class: "figures" }, figure(token, t("tokenUnitsCaption")), figure(channel, t("channelUnitsCaption"))),
   ];
-  for (const board of [token, channel])
-    board.moved = (row, column) => {
-      announce(t("unitNumber", { n: row * board.columns + column + 1 }));
-      render();
-    };
   const update = () => {
     choice.update();
     const block = shownBlock();
@@ -220,9 +215,20 @@ function blockTab() {
     paintUnits(token, answers.mixer.part(block, "token_mixing.fc1.weight"));
     token.lines(css("--panel"), 5);
     paintActivity(channel, answers.trace.blocks[block]?.channelHidden);
-    for (const board of [token, channel]) if (document.activeElement === board.canvas) board.frame(...board.cursor);
+    [token, channel].forEach(frameCursor);
   };
   return { elements, update };
+}
+
+/** Return a board of hidden units, 304 pixels wide; arrow keys only move its cursor. */
+function unitsBoard(rows, columns, label, pick) {
+  const say = (row, column) => t("unitNumber", { n: row * columns + column + 1 });
+  return new Board({ rows, columns, cell: 304 / columns, label, pick, say, follow: () => false });
+}
+
+/** Frame the cell under the cursor while the board has the focus. */
+function frameCursor(board) {
+  if (document.activeElement === board.canvas) board.frame(...board.cursor);
 }
 
 function blockSteps(block) {
@@ -272,7 +278,7 @@ function unitTab() {
   );
   const block = stepper(t("block"), () => state.unit.block, DEPTH, (b) => set({ unit: { ...state.unit, block: b } }));
   const holder = h("div", {});
-  const silence = h("button", { role: "switch", class: "half", onclick: toggleSilence }, t("silence"));
+  const silence = h("button", { onclick: toggleSilence });
   const elements = [h("div", { class: "row" }, kind, block, h("span", { id: "unit-stepper" }), silence), holder];
   let built = null;
   const update = () => {
@@ -286,7 +292,7 @@ function unitTab() {
     kind.update();
     block.update();
     built.choice.update();
-    silence.setAttribute("aria-checked", !isSilenced(state.unit));
+    silence.textContent = t(isSilenced(state.unit) ? "unsilence" : "silence");
     built.parts.update();
   };
   return { elements, update };
@@ -304,7 +310,7 @@ function toggleSilence() {
 /** Return a board for numbers that belong to places (a map) or to channels (bars). */
 function axisBoard(axis, label) {
   if (axis === "places") return placesBoard(17, label);
-  return new Board({ rows: 1, columns: CHANNELS, cell: 2.2, cellHeight: 110, label, pick: (_, channel) => set({ channel }) });
+  return channelsBoard(2.2, 110, label);
 }
 
 function paintAxis(board, axis, values, colour) {
@@ -456,8 +462,7 @@ function trainingTab() {
   const said = h("output", { for: "epoch" });
   const block = stepper(t("block"), shownBlock, DEPTH, (b) => set({ stage: b + 1 }));
   const pick = (row, column) => set({ unit: { kind: "token", block: shownBlock(), unit: row * 8 + column }, tab: "unit" });
-  const board = (name) => new Board({ rows: 4, columns: 8, cell: 38, label: t(`${name}Caption`), pick, follow: false });
-  const boards = [board("reads"), board("writes")];
+  const boards = ["reads", "writes"].map((name) => unitsBoard(4, 8, t(`${name}Caption`), pick));
   const alike = h("p", { class: "readout" });
   const elements = [
     h("div", { class: "row" }, h("label", { for: "epoch" }, t("epoch")), slider, said, block),
@@ -474,6 +479,7 @@ function trainingTab() {
     [reads, writes].forEach((weights, i) => {
       paintUnits(boards[i], weights);
       boards[i].lines(css("--panel"), 5);
+      frameCursor(boards[i]);
     });
     alike.textContent = t("alike", { value: number(meanMoransI(reads)) });
   };

@@ -35,6 +35,8 @@ function setLanguage(language) {
   const theme = document.getElementById("theme");
   theme.setAttribute("aria-label", t("theme"));
   theme.title = t("theme");
+  const words = DATA.words[language].flatMap(([word, meaning]) => [h("dt", {}, word), h("dd", {}, meaning)]);
+  document.getElementById("words").replaceChildren(...words);
   views.splice(0, views.length, buildImage(), buildPipeline(), buildTable(), buildInspector(), buildResult(), buildTour());
   render();
 }

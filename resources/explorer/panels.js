@@ -31,9 +31,18 @@ function pickToken(row, column) {
   set({ token: row * GRID + column });
 }
 
+const sayToken = (row, column) => tokenName(row * GRID + column);
+const sayChannel = (_, channel) => t("channelNumber", { n: channel + 1 });
+
 /** Return a board of the 8 x 8 places. */
-function placesBoard(cell, label, pick = pickToken) {
-  return new Board({ rows: GRID, columns: GRID, cell, label, pick });
+function placesBoard(cell, label) {
+  return new Board({ rows: GRID, columns: GRID, cell, label, pick: pickToken, say: sayToken });
+}
+
+/** Return a board of 128 bars, one a channel. */
+function channelsBoard(cell, cellHeight, label) {
+  const pick = (_, channel) => set({ channel });
+  return new Board({ rows: 1, columns: 128, cell, cellHeight, label, pick, say: sayChannel });
 }
 
 function frameToken(board, token = state.token) {
@@ -45,25 +54,21 @@ function frameToken(board, token = state.token) {
 
 function buildImage() {
   const board = new Board({
-    ...{ rows: GRID, columns: GRID, cell: 34, label: t("imageLabel"), pick: useTool, follow: false },
+    ...{ rows: GRID, columns: GRID, cell: 34, label: t("imageLabel"), pick: useTool, say: sayToken },
+    follow: () => state.tool === "look",
   });
-  board.moved = (row, column) => {
-    if (state.tool === "look") pickToken(row, column);
-    else {
-      announce(tokenName(row * GRID + column));
-      render();
-    }
-  };
   const tools = segmented(
     t("tools"),
     ["look", "swap", "move", "dark"].map((tool) => [tool, t(`tool_${tool}`)]),
     () => state.tool,
     (tool) => set({ tool, held: null }),
   );
-  const hint = h("p", { class: "hint" });
+  const hint = h("p", { class: "hint", "aria-live": "polite" });
   const gallery = buildGallery();
+  const shown = h("span", { class: "small" });
+  const heading = h("h3", {}, t("chooseImage"), " ", shown);
   document.getElementById("image-body").replaceChildren(
-    ...[board.canvas, tools, hint, buildShifts(), h("h3", {}, t("chooseImage")), gallery, buildOwn()],
+    ...[board.canvas, tools, hint, buildShifts(), heading, gallery, buildOwn()],
   );
   return () => {
     board.fill(toCanvas(currentImage()));
@@ -76,9 +81,20 @@ function buildImage() {
     }
     if (state.held !== null) board.frame(Math.floor(state.held / GRID), state.held % GRID, 1, 1, "#56B4E9");
     tools.update();
-    hint.textContent = state.held === null ? t(`hint_${state.tool}`) : t("hint_second");
+    if (hint.textContent !== imageHint()) hint.textContent = imageHint();
+    shown.textContent = state.supplied === null ? t("ownImage") : imageName(DATA.images[state.supplied]);
     gallery.update();
   };
+}
+
+function imageHint() {
+  if (state.unreadable) return t("badFile", { name: state.unreadable });
+  return t(state.held === null ? `hint_${state.tool}` : "hint_second");
+}
+
+/** Return what a supplied image shows, and where it comes from. */
+function imageName(image) {
+  return t("imageName", { name: image[state.language], source: t(image.source === "cifar10" ? "fromCifar" : "fromUs") });
 }
 
 /** What a click on a place does, with the tool that is chosen. */
@@ -108,7 +124,7 @@ let shuffles = 0;
 
 function shuffleAll() {
   shuffles += 1;
-  set({ changes: { ...state.changes, places: shuffledOrder(S, shuffles) }, held: null });
+  set({ changes: { ...state.changes, places: shuffledOrder(S, shuffles), shuffled: true }, held: null });
 }
 
 function buildShifts() {
@@ -132,11 +148,8 @@ function buildGallery() {
   DATA.images.forEach((image, i) => {
     const canvas = toCanvas(suppliedImage(i));
     canvas.setAttribute("aria-hidden", "true");
-    const name = image[state.language];
-    const source = t(image.source === "cifar10" ? "fromCifar" : "fromUs");
-    gallery.append(
-      h("button", { "aria-label": `${name}, ${source}`, title: `${name} (${source})`, onclick: () => chooseSupplied(i) }, canvas),
-    );
+    const name = imageName(image);
+    gallery.append(h("button", { "aria-label": name, title: name, onclick: () => chooseSupplied(i) }, canvas));
   });
   gallery.update = () =>
     [...gallery.children].forEach((button, i) => button.setAttribute("aria-pressed", state.supplied === i));
@@ -148,7 +161,7 @@ async function useFile(file) {
   try {
     useOwn(await readImageFile(file));
   } catch {
-    announce(t("badFile", { name: file.name }), true);
+    set({ unreadable: file.name });
   }
 }
 
@@ -158,7 +171,10 @@ function useOwn(rgb) {
 
 function buildOwn() {
   const input = h("input", { type: "file", accept: "image/*", class: "hidden", tabindex: "-1", "aria-label": t("openFile") });
-  input.addEventListener("change", () => useFile(input.files[0]));
+  input.addEventListener("change", () => {
+    useFile(input.files[0]);
+    input.value = ""; // so that the same file can be opened again
+  });
   return h(
     ...["div", { class: "row" }],
     h("button", { onclick: openPad }, t("draw")),
@@ -179,7 +195,8 @@ function buildPipeline() {
   const said = h("output", { for: "depth" });
   document.getElementById("pipeline").replaceChildren(
     h("div", { class: "stages" }, ...stages.map((stage) => stage.element)),
-    h("div", { class: "row" }, ...halves, h("label", { for: "depth" }, t("depth")), depth, said),
+    h("p", { class: "small" }, t("networkHint")),
+    h("div", { class: "row" }, ...halves, h("span", { class: "slider" }, h("label", { for: "depth" }, t("depth")), depth, said)),
   );
   return () => {
     stages.forEach((stage) => stage.update());
@@ -253,8 +270,9 @@ function setDepth(depth) {
 function buildTable() {
   const title = h("h3", {});
   const board = new Board({
-    ...{ rows: S, columns: 128, cell: 4, cellHeight: 4, label: t("tableLabel") },
+    ...{ rows: S, columns: 128, cell: 5, cellHeight: 3, label: t("tableLabel") },
     pick: (token, channel) => set({ token, channel }),
+    say: () => cellText(),
   });
   const mode = segmented(
     t("tableMode"),
@@ -272,7 +290,7 @@ function buildTable() {
   const mean = buildMean();
   document.getElementById("table-panel").replaceChildren(
     h("div", { class: "row spread" }, title, mode),
-    h("div", { class: "table-view" }, h("div", {}, h("p", { class: "axis" }, t("axisColumns")), board.canvas, scale), h("div", {}, cell, key)),
+    h("div", { class: "table-view" }, h("div", {}, h("p", { class: "axis" }, t("axisColumns")), board.canvas, h("div", { class: "row spread" }, scale, cell)), key),
     mean.element,
   );
   return () => {
@@ -283,17 +301,18 @@ function buildTable() {
     if (!table) return;
     mean.update();
     paintTable(board, table, scale);
-    const value = table.now[state.token * 128 + state.channel];
-    cell.textContent = t("cellText", {
-      ...{ token: state.token + 1, channel: state.channel + 1, value: number(value, 3) },
-      stage: stageName(state.stage),
-    });
+    cell.textContent = cellText();
   };
+}
+
+function cellText() {
+  const value = shownTable()?.now[state.token * 128 + state.channel] ?? 0;
+  return t("cellText", { token: state.token + 1, channel: state.channel + 1, value: number(value, 3) });
 }
 
 /** The way from the last table to the classes: shown with the last stage. */
 function buildMean() {
-  const bars = new Board({ rows: 1, columns: 128, cell: 4, cellHeight: 60, label: t("pooledLabel"), pick: (_, channel) => set({ channel }) });
+  const bars = channelsBoard(5, 60, t("pooledLabel"));
   const [pooled, logits] = [h("p", { class: "small" }), h("p", { class: "small" })];
   const element = h("div", { class: "mean" }, h("h4", {}, t("meanTitle")), bars.canvas, pooled, logits);
   const update = () => {
@@ -363,28 +382,28 @@ function buildResult() {
 
 /** Return what is changed, one line each. */
 function changeList() {
-  const { places, dark, shift } = state.changes;
+  const { places, dark, shift, shuffled } = state.changes;
   const { depth, tokenOff, channelOff, silenced } = state.settings;
   const count = (list) => list.filter(Boolean).length;
   const lines = [];
   const moved = places.filter((patch, p) => patch !== p && !dark[p]).length;
-  if (moved) lines.push(t("changedPlaces", { n: moved }));
+  if (moved) lines.push(t("changedPlaces", { n: moved }) + accuracyText(shuffled ? DATA.measured.shuffled : undefined));
   if (count(dark)) lines.push(t("changedDark", { n: count(dark) }));
   if (shift[0] || shift[1]) {
     const known = shift[1] ? undefined : DATA.measured.shifted[shift[0]];
     lines.push(t("changedShift", { x: number(shift[0], 0), y: number(shift[1], 0) }) + accuracyText(known));
   }
-  const whole = (list, name) => accuracyText(list.includes(false) ? undefined : DATA.measured[name]);
+  const whole = (list, name) => (list.includes(false) ? "" : t(name) + accuracyText(DATA.measured[name]));
   if (count(tokenOff)) lines.push(t("changedToken", { n: count(tokenOff) }) + whole(tokenOff, "no_token_mixing"));
   if (count(channelOff)) lines.push(t("changedChannel", { n: count(channelOff) }) + whole(channelOff, "no_channel_mixing"));
   if (depth < DEPTH) lines.push(t("changedDepth", { n: depth }) + accuracyText(DATA.measured.first_blocks[depth]));
   if (silenced.length) lines.push(t("changedSilent", { n: silenced.length }));
-  return lines.length ? lines : [t("changedNothing")];
+  return lines.length ? lines : [t("changedNothing", { p: percent(DATA.measured.untouched) })];
 }
 
 /** Return what a change alone does to the test accuracy, if that has been measured. */
 function accuracyText(accuracy) {
-  return accuracy === undefined ? "" : t("changedAlone", { p: percent(accuracy) });
+  return accuracy === undefined ? "" : t("changedAlone", { p: percent(accuracy), before: percent(DATA.measured.untouched) });
 }
 
 function resetAll() {
@@ -395,8 +414,7 @@ let announced = "";
 let announceTimer = 0;
 
 /** Tell a screen reader, once things have been quiet for a while. */
-function announce(text, visible = false) {
-  if (visible) document.querySelector("#image .hint").textContent = text;
+function announce(text) {
   clearTimeout(announceTimer);
   announceTimer = setTimeout(() => {
     document.getElementById("live").textContent = text;

@@ -26,6 +26,7 @@ const state = {
   settings: untouched(DEPTH),
   tool: "look", // look | swap | move | dark
   held: null, // the patch that waits for its second click
+  unreadable: null, // the name of a file that was no image, until the reader does something else
   stage: 0, // table shown: 0 the stem's, b after block b, LAST after the last norm
   difference: false, // show the table, or how far it is from the untouched one
   token: 27,
@@ -95,7 +96,7 @@ function render() {
 
 /** Change the state and show it. What the network sees is computed again if it has changed. */
 function set(changes) {
-  Object.assign(state, changes);
+  Object.assign(state, { unreadable: null }, changes);
   const keys = Object.keys(changes);
   if (keys.some((key) => ["original", "changes", "settings"].includes(key))) requestRun();
   if (keys.includes("original") && state.supplied !== null) {

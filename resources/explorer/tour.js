@@ -19,7 +19,9 @@ function scene(rest = {}, settings = {}, changes = {}) {
   });
 }
 
-const shuffled = { places: shuffledOrder(S, 7) };
+const shuffled = { places: shuffledOrder(S, 7), shuffled: true };
+const SWAPPED = [TOUR_TOKEN, 4]; // a patch of the horse and one of the ground behind it
+const swapped = { places: noChanges().places.map((p) => (SWAPPED.includes(p) ? SWAPPED[0] + SWAPPED[1] - p : p)) };
 const noTokens = { tokenOff: everyBlock(true) };
 const facts = { n: DATA.measured.test_images.toLocaleString("en"), before: percent(DATA.measured.untouched) };
 const measured = (name) => percent(DATA.measured[name], 1);
@@ -30,7 +32,7 @@ const probabilities = () => softmax(answers.logits);
 function topText() {
   const p = probabilities();
   const k = p.indexOf(Math.max(...p));
-  return { name: className(k), p: percent(p[k], 0) };
+  return { k, p: percent(p[k], 0) };
 }
 
 /** Return how many patches the tour's token depends on at the stage shown. */
@@ -40,7 +42,16 @@ async function countDependences() {
 }
 
 const TOUR_STEPS = [
-  { name: "rows", right: 1, scene: () => scene({ stage: 0, tab: "token" }), show: "table-panel", reveal: () => ({}) },
+  {
+    ...{ name: "rows", right: 0, scene: () => scene({ stage: 0, tab: "token" }), show: "table-panel" },
+    reveal: async () => {
+      scene({ stage: 0, tab: "token", difference: true }, {}, swapped);
+      await whenSettled();
+      const { now, before } = shownTable();
+      const rows = Array.from({ length: S }, (_, i) => i).filter((i) => rowOf(now, i).some((value, c) => value !== rowOf(before, i)[c]));
+      return { n: rows.length, first: rows[0] + 1, second: rows[1] + 1 };
+    },
+  },
   {
     ...{ name: "stem", right: 0, scene: () => scene({ stage: 0, tab: "token" }), show: "inspector" },
     reveal: () => (set({ tab: "depends" }), countDependences()),
@@ -54,7 +65,7 @@ const TOUR_STEPS = [
     reveal: () => (setSettings(noTokens), countDependences()),
   },
   {
-    ...{ name: "noToken", right: rangeOf("no_token_mixing"), scene: () => scene({ stage: DEPTH, tab: "token" }), show: "pipeline" },
+    ...{ name: "noToken", right: rangeOf("no_token_mixing"), scene: () => scene({ stage: DEPTH, tab: "token" }), show: "network" },
     reveal: async () => {
       setSettings(noTokens);
       await whenSettled();
@@ -62,7 +73,7 @@ const TOUR_STEPS = [
     },
   },
   {
-    ...{ name: "noChannel", right: rangeOf("no_channel_mixing"), scene: () => scene({ stage: DEPTH, tab: "token" }), show: "pipeline" },
+    ...{ name: "noChannel", right: rangeOf("no_channel_mixing"), scene: () => scene({ stage: DEPTH, tab: "token" }), show: "network" },
     reveal: async () => {
       setSettings({ channelOff: everyBlock(true) });
       await whenSettled();
@@ -98,18 +109,18 @@ const TOUR_STEPS = [
       await whenSettled();
       const after = probabilities();
       const points = Math.abs(100 * (after[k] - before[k]));
-      return { points, name: className(k), before: percent(before[k]), after: percent(after[k]) };
+      return { points, k, before: percent(before[k]), after: percent(after[k]) };
     },
   },
   {
     ...{ name: "training", right: 1, scene: () => scene({ stage: 2, tab: "training", epoch: 0 }), show: "inspector" },
     reveal: async () => {
-      for (let epoch = 0; epoch < DATA.epochs.length; epoch++) {
+      const last = DATA.epochs.length - 1;
+      for (let epoch = calm() ? last : 0; epoch <= last; epoch++) {
         set({ epoch });
         await new Promise((resolve) => setTimeout(resolve, 350));
       }
       const alike = (epoch) => number(meanMoransI(unitsAt(epoch, 1)[0]));
-      const last = DATA.epochs.length - 1;
       return { p: percent(DATA.epochs[last].validation), start: alike(0), end: alike(last) };
     },
   },
@@ -195,13 +206,15 @@ function tourAnswer(name) {
   if (tour.chosen !== null && tour.values === null) answer.textContent = t("tourWait");
   if (tour.values) {
     const verdict = tour.chosen === tour.right ? "tourRight" : "tourWrong";
-    answer.append(h("b", {}, t(verdict)), " ", t(`tour_${name}_answer`, tour.values));
+    const values = { ...tour.values, name: className(tour.values.k) };
+    answer.append(h("b", {}, t(verdict)), " ", t(`tour_${name}_answer`, values));
   }
   return answer;
 }
 
 function tourButtons() {
-  const back = h("button", { disabled: tour.step === 0, onclick: () => goToStep(tour.step - 1) }, t("tourBack"));
+  const busy = tour.chosen !== null && tour.values === null; // what is being shown must not come late
+  const back = h("button", { disabled: tour.step === 0 || busy, onclick: () => goToStep(tour.step - 1) }, t("tourBack"));
   const last = tour.step === TOUR_STEPS.length;
   const next = h("button", { class: "primary", disabled: !last && tour.values === null }, last ? t("tourClose") : t("tourNext"));
   next.addEventListener("click", () => (last ? endTour() : goToStep(tour.step + 1)));

@@ -1,24 +1,39 @@
-"""The explorer in a real browser: the reader's interventions give PyTorch's probabilities."""
+"""The explorer in a real browser: whatever a reader does to it, it answers as PyTorch does."""
+
+import io
+import json
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-import torch
-from explorer_by_torch import OFF, expected, supplied_images, trained_net
+from explorer_by_torch import OFF, STATISTICS, expected, supplied_images, trained_net
+from PIL import Image
 
 from hdd.teaching import explorer
 
-ASK = """async (change) => {
-  set({ settings: { ...untouched(DEPTH), ...change } });
+CLASSES = json.loads(explorer.read("texts.json"))["en"]["classes"].split()
+SIZES = [(1280, 720), (1100, 800), (830, 900), (600, 800), (390, 844)]
+SETTLED = """async () => {
   await new Promise((go) => setTimeout(go));
-  while (running || wanted) await new Promise((go) => setTimeout(go, 5));
-  return [...answers.logits];
+  await whenSettled();
+  await new Promise((go) => requestAnimationFrame(() => setTimeout(go)));
 }"""
-CHANGES = [
-    {"depth": 3},
-    {"tokenOff": [True] * 8},
-    {"channelOff": [True] + [False] * 7},
-    {"silenced": [{"block": 0, "kind": "token", "unit": 5}]},
-]
+# What hangs out of its button, its panel or the page.
+CUT = """() => [...document.querySelectorAll("button, label, p, li, h1, h2, h3, h4, output")]
+  .filter((e) => e.offsetParent && !e.closest(".hidden"))
+  .filter((e) => {
+    const box = e.getBoundingClientRect();
+    const panel = e.closest(".panel")?.getBoundingClientRect() ?? { right: innerWidth };
+    const cut = getComputedStyle(e).display !== "inline" && e.scrollWidth > e.clientWidth + 1;
+    return cut || box.right > Math.min(panel.right, document.documentElement.clientWidth) + 1;
+  })
+  .map((e) => `${e.tagName}: ${e.textContent.slice(0, 40)}`)"""
+DROP = """(files) => {
+  const dataTransfer = new DataTransfer();
+  for (const [name, type, bytes] of files)
+    dataTransfer.items.add(new File([Uint8Array.from(bytes)], name, { type }));
+  document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true }));
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -31,42 +46,395 @@ def supplied():
     return supplied_images()
 
 
-@pytest.fixture
-def page(window):
-    page = window.open(explorer.PAGE, "?lang=en")
+def started(window, language="en"):
+    page = window.open(explorer.PAGE, f"?lang={language}")
     page.wait_for_function("answers.trace !== null", timeout=60_000)
-    yield page
+    return page
+
+
+@pytest.fixture(scope="module")
+def opened(window):
+    return started(window)
+
+
+@pytest.fixture
+def page(opened, window):
+    """The page with everything undone."""
+    if opened.get_by_role("button", name="Undo everything").is_enabled():
+        opened.get_by_role("button", name="Undo everything").click()
+    yield opened
     assert window.wrong == []
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=str)
-def test_switching_parts_off(page, net, supplied, change):
-    shown = torch.tensor(page.evaluate(ASK, change)).softmax(0)
-    index = page.evaluate("state.supplied")
-    wanted = expected(net, supplied[index : index + 1], OFF | change)[0].softmax(0)
-    assert shown.argmax() == wanted.argmax()
-    assert (shown - wanted).abs().max() < 0.005
+# ---- interventions: what a reader clicks, and what should come of it
 
 
-def test_a_shuffled_image_and_the_bars(page, net):
-    shuffle = page.get_by_role("button", name="Shuffle")
-    before = page.locator(".bars").inner_text()
-    shuffle.first.click()
-    page.wait_for_function("!running && !wanted")
-    page.wait_for_function(
-        "(before) => document.querySelector('.bars').innerText !== before", arg=before
+@dataclass
+class Touched:
+    """What should have become of image and network."""
+
+    original: np.ndarray
+    places: list = field(default_factory=lambda: list(range(64)))
+    dark: list = field(default_factory=lambda: [False] * 64)
+    shift: list = field(default_factory=lambda: [0, 0])
+    settings: dict = field(
+        default_factory=lambda: {k: v if k == "depth" else list(v) for k, v in OFF.items()}
     )
-    pixels = page.evaluate("[...currentImage()]")
-    image = np.array(pixels, dtype=np.uint8).reshape(1, 32, 32, 3)
-    wanted = expected(net, image)[0].softmax(0)
-    shown = torch.tensor(page.evaluate("[...answers.logits]")).softmax(0)
-    assert (shown - wanted).abs().max() < 0.005
+
+    def pixels(self):
+        mean = np.round(255 * np.array(STATISTICS["mean"])).astype(np.uint8)
+        wide = np.broadcast_to(mean, (96, 96, 3)).copy()
+        right, down = self.shift
+        wide[32 + down : 64 + down, 32 + right : 64 + right] = self.original
+        patches = wide[32:64, 32:64].reshape(8, 4, 8, 4, 3).swapaxes(1, 2).reshape(64, 4, 4, 3)
+        patches = patches[self.places]
+        patches[self.dark] = 0
+        return patches.reshape(8, 8, 4, 4, 3).swapaxes(1, 2).reshape(32, 32, 3)
+
+
+def press(page, name):
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def at_place(page, place):
+    box = page.locator("#image-body canvas").first.bounding_box()
+    size = box["width"] / 8
+    spot = {"x": (place % 8 + 0.5) * size, "y": (place // 8 + 0.5) * size}
+    page.locator("#image-body canvas").first.click(position=spot)
+
+
+def swap(page, to, a, b):
+    press(page, "Swap")
+    at_place(page, a)
+    at_place(page, b)
+    for values in (to.places, to.dark):
+        values[a], values[b] = values[b], values[a]
+
+
+def move(page, to, a, b):
+    press(page, "Move")
+    at_place(page, a)
+    at_place(page, b)
+    to.places[b], to.dark[b], to.dark[a] = to.places[a], to.dark[a], True
+
+
+def black_out(page, to, *places):
+    press(page, "Black out")
+    for place in places:
+        at_place(page, place)
+        to.dark[place] = not to.dark[place]
+
+
+def shuffle(page, to):
+    press(page, "Shuffle all")
+    to.places = page.evaluate("state.changes.places")
+    assert sorted(to.places) == list(range(64)) != to.places
+
+
+def shift(page, to, right, down):
+    for axis, pixels, names in ((0, right, ("left", "right")), (1, down, ("up", "down"))):
+        for _ in range(abs(pixels)):
+            press(page, f"Shift {names[pixels > 0]} by 1 pixel")
+        to.shift[axis] += pixels
+
+
+def switch(page, to, kind, *blocks):
+    """Switch a mixing of some blocks, all if none is named."""
+    if not blocks:
+        page.get_by_role("switch", name=f"All {kind} mixing").click()
+    for block in blocks:
+        name = f"{kind.capitalize()} mixing of block {block}"
+        page.get_by_role("switch", name=name).click()
+    for block in blocks or range(1, 9):
+        to.settings[f"{kind}Off"][block - 1] ^= True
+
+
+def use_blocks(page, to, depth):
+    page.locator("#depth").focus()
+    for key in ["Home"] + ["ArrowRight"] * depth:
+        page.keyboard.press(key)
+    to.settings["depth"] = depth
+
+
+def silence(page, to, kind, block, unit):
+    page.get_by_role("tab", name="Hidden unit").click()
+    page.get_by_role("button", name=f"{kind.capitalize()} mixing").last.click()
+    for label, number in (("Block", block), ("Unit", unit)):
+        page.get_by_label(label, exact=False).last.fill(str(number))
+        page.keyboard.press("Enter")
+    press(page, "Silence this unit")
+    to.settings["silenced"].append({"kind": kind, "block": block - 1, "unit": unit - 1})
+
+
+# image (a supplied one, "drawn" or "dropped"), then what is done: (function, arguments) ...
+SCENES = {
+    "a swap": (7, (swap, 27, 36)),
+    "two swaps that share a place": (1, (swap, 0, 63), (swap, 63, 27)),
+    "a swap of the drawing": ("drawn", (swap, 27, 28)),
+    "a shuffle": (7, (shuffle,)),
+    "a shuffle of the file": ("dropped", (shuffle,)),
+    "two shuffles": (13, (shuffle,), (shuffle,)),
+    "a black patch": (4, (black_out, 27)),
+    "a black row": (8, (black_out, *range(24, 32))),
+    "a patch black and back": (7, (black_out, 27, 28, 27)),
+    "a black corner of the drawing": ("drawn", (black_out, 0, 1, 8, 9)),
+    "a moved patch": (7, (move, 18, 45)),
+    "a moved patch of the file": ("dropped", (move, 0, 63)),
+    "moved twice": (15, (move, 27, 0), (move, 0, 7)),
+    "one pixel right": (7, (shift, 1, 0)),
+    "up and left": (2, (shift, -3, -2)),
+    "the file down": ("dropped", (shift, 0, 5)),
+    "no token mixing in block 1": (7, (switch, "token", 1)),
+    "no token mixing in block 8": (5, (switch, "token", 8)),
+    "no token mixing": (7, (switch, "token")),
+    "no token mixing for the drawing": ("drawn", (switch, "token")),
+    "token mixing in one block only": (7, (switch, "token"), (switch, "token", 3)),
+    "no channel mixing in block 4": (7, (switch, "channel", 4)),
+    "no channel mixing": (9, (switch, "channel")),
+    "neither mixing": (7, (switch, "token"), (switch, "channel")),
+    "halves of several blocks": (6, (switch, "token", 2, 5), (switch, "channel", 5, 7)),
+    "no block": (7, (use_blocks, 0)),
+    "three blocks": (10, (use_blocks, 3)),
+    "seven blocks": ("dropped", (use_blocks, 7)),
+    "a silent token unit": (7, (silence, "token", 4, 26)),
+    "a silent channel unit": (7, (silence, "channel", 8, 461)),
+    "silent units of both kinds": (3, (silence, "token", 1, 6), (silence, "channel", 1, 186)),
+    "shuffled without token mixing": (7, (switch, "token"), (shuffle,)),
+    "swapped, shifted, darkened": (0, (swap, 10, 50), (shift, 2, 1), (black_out, 20)),
+    "a black patch swapped": (1, (black_out, 27), (swap, 27, 60)),
+    "moved onto a black place": (16, (black_out, 9), (move, 30, 9)),
+    "fewer blocks, one half off": (7, (use_blocks, 6), (switch, "channel", 2)),
+    "a silent unit in a half that is off": (7, (silence, "token", 4, 26), (switch, "token", 4)),
+    "all at once": (
+        *(14, (shift, 1, 1), (swap, 3, 4), (black_out, 40), (switch, "token", 6)),
+        *((switch, "channel", 2), (use_blocks, 7), (silence, "token", 1, 6)),
+    ),
+    "all at once on the drawing": (
+        *("drawn", (shuffle,), (black_out, 5), (switch, "channel", 8)),
+        (silence, "token", 7, 16),
+    ),
+    "all at once on the file": (
+        *("dropped", (shift, -2, 3), (move, 12, 13), (switch, "token", 1, 2), (use_blocks, 5)),
+    ),
+}
+
+
+def choose(page, image, supplied):
+    """Choose an image as a reader does; return its pixels."""
+    if image == "dropped":
+        y, x = np.mgrid[:32, :32]
+        pixels = np.stack([8 * x, 255 - 8 * y, 4 * (x + y)], axis=-1).astype(np.uint8)
+        drop(page, "gradient.png", png(Image.fromarray(pixels)))
+        page.wait_for_function("state.supplied === null && state.original[0] === 0")
+        return pixels
+    if image == "drawn":
+        press(page, "Draw one")
+        box = page.locator("#pad canvas").bounding_box()
+        page.mouse.move(box["x"] + 60, box["y"] + 60)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 200, box["y"] + 180, steps=4)
+        page.mouse.up()
+        press(page, "Done")
+        pixels = np.array(page.evaluate("[...state.original]"), np.uint8).reshape(32, 32, 3)
+        assert pixels[15, 16].max() < 60 < pixels[2, 28].min()  # a black stroke, a pale ground
+        return pixels
+    page.locator(".gallery button").nth(image).click()
+    return supplied[image]
+
+
+def png(image):
+    file = io.BytesIO()
+    image.save(file, "png")
+    return file.getvalue()
+
+
+def drop(page, name, content, kind="image/png"):
+    page.evaluate(DROP, [[name, kind, list(content)]])
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_an_intervention_gives_the_probabilities_of_torch(page, net, supplied, name):
+    image, *steps = SCENES[name]
+    to = Touched(choose(page, image, supplied))
+    for act, *arguments in steps:
+        act(page, to, *arguments)
+    page.evaluate(SETTLED)
+    wanted = expected(net, to.pixels()[None], to.settings)[0].softmax(0).numpy()
+    shown = np.array(page.evaluate("softmax(answers.logits)"))
+    assert np.abs(shown - wanted).max() < 0.005
+    assert shown.argmax() == wanted.argmax()
+    best = CLASSES[wanted.argmax()]
+    assert page.locator(".headline").inner_text().startswith(f"Now: {best} ")
+    bars = page.locator(".bars .value").all_inner_texts()
+    assert [float(text.strip(" %")) / 100 for text in bars] == pytest.approx(shown, abs=0.00051)
+
+
+# ---- the reader's own pictures
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_file_that_is_no_image_is_named_and_changes_nothing(page, language):
+    page.locator(f"[data-language={language}]").click()
+    before = page.evaluate("[...state.original]")
+    drop(page, "notes.png", b"no picture at all")
+    hint = page.locator("#image .hint")
+    page.wait_for_function("state.unreadable === 'notes.png'")
+    page.evaluate("render()")
+    page.evaluate(SETTLED)
+    assert "notes.png" in hint.inner_text()
+    assert page.evaluate("[...state.original]") == before
+    page.locator(".gallery button").nth(3).click()
+    page.evaluate(SETTLED)
+    assert "notes.png" not in hint.inner_text()
+    page.locator("[data-language=en]").click()
+
+
+def drop_and_read(page, name, content, kind="image/png"):
+    """Drop a file; return the 32 x 32 pixels that the network gets."""
+    page.evaluate("set({ supplied: 0, original: suppliedImage(0) })")
+    drop(page, name, content, kind)
+    page.wait_for_function("state.supplied === null", timeout=20_000)
+    page.evaluate(SETTLED)
+    return np.array(page.evaluate("[...state.original]")).reshape(32, 32, 3)
+
+
+def test_transparency_lies_on_white(page):
+    image = Image.new("RGBA", (64, 64), (200, 0, 0, 0))
+    image.paste((0, 0, 200, 255), (0, 0, 32, 64))
+    seen = drop_and_read(page, "half.png", png(image))
+    assert (np.abs(seen[:, :15] - [0, 0, 200]) <= 1).all()
+    assert (np.abs(seen[:, 17:] - 255) <= 1).all()
+
+
+def test_of_a_huge_wide_picture_the_middle_is_averaged(page):
+    stripes = np.zeros((3000, 5000), np.uint8)
+    stripes[:, 1000:4000:2] = 200  # fine stripes in the middle, black at both sides
+    seen = drop_and_read(page, "huge.png", png(Image.fromarray(stripes)))
+    assert (np.abs(seen - 100) <= 3).all()
+
+
+def test_a_picture_of_a_few_pixels_is_scaled_up(page):
+    seen = drop_and_read(page, "dot.png", png(Image.new("RGB", (2, 3), (10, 120, 230))))
+    assert (np.abs(seen - [10, 120, 230]) <= 1).all()
+
+
+def test_of_many_quick_clicks_the_last_counts(page, net, supplied):
+    page.evaluate(
+        """() => {
+          const halves = [...document.querySelectorAll(".card .half")];
+          for (let i = 0; i < 60; i++) {
+            document.querySelectorAll(".gallery button")[i % 20].click();
+            halves[i % 16].click();
+          }
+        }"""
+    )
+    page.evaluate(SETTLED)
+    settings = page.evaluate("state.settings")
+    assert settings["tokenOff"] == [False] * 6 + [True] * 2  # 60 clicks: four halves got three,
+    assert settings["channelOff"] == [False] * 6 + [True] * 2  # not four
+    wanted = expected(net, supplied[19:20], settings)[0].softmax(0).numpy()
+    assert np.abs(np.array(page.evaluate("softmax(answers.logits)")) - wanted).max() < 0.005
+
+
+# ---- keys, fingers, the tour
+
+
+def test_keys_alone_reach_and_work_everything(page):
+    """Tab visits each control once, in the page's order; each names itself."""
+    names = []
+    page.evaluate("document.activeElement.blur()")
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        name = page.evaluate(
+            """() => { const e = document.activeElement;
+              return e === document.body ? null : e.getAttribute("aria-label") ??
+                (e.labels?.[0] ?? e).textContent.trim(); }"""
+        )
+        if name is None:
+            break
+        names.append(name)
+    assert all(names)
+    wanted = ["Tour in ten steps", "Swap", "Shuffle all", "Shift up by 1 pixel", "Draw one"]
+    wanted += ["Block 3", "Token mixing of block 8", "Channel mixing of block 1", "Blocks used"]
+    wanted += ["Change", "Token", "What the words mean"]
+    assert [name for name in wanted if name not in names] == []
+    assert sum(name.startswith(("The image", "The table")) for name in names) == 2
+
+
+def test_arrow_keys_swap_and_are_read_out(page):
+    press(page, "Look")
+    at_place(page, 0)
+    press(page, "Swap")
+    page.locator("#image-body canvas").first.focus()
+    for key in ["Enter", "ArrowRight"]:
+        page.keyboard.press(key)
+    page.wait_for_function("document.getElementById('live').textContent.startsWith('Token 2 ')")
+    page.keyboard.press("Enter")
+    assert page.evaluate("state.changes.places.slice(0, 3)") == [1, 0, 2]
+    page.locator("#table-panel canvas").first.focus()
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function("/^Token 3, channel/.test(document.getElementById('live').textContent)")
+
+
+def test_fingers_touch_it(phone):
+    page = started(phone)
+    page.get_by_role("button", name="Black out", exact=True).tap()
+    page.locator("#image-body canvas").first.tap(position={"x": 5, "y": 5})
+    page.get_by_role("switch", name="Token mixing of block 2").tap()
+    page.get_by_role("tab", name="Who depends on whom").tap()
+    page.evaluate(SETTLED)
+    assert page.evaluate("state.changes.dark[0] && state.settings.tokenOff[1]")
+    assert page.locator(".changed li").count() == 2
+    assert phone.wrong == []
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_tour_asks_before_it_shows(window, language):
+    page = started(window, language)
+    page.emulate_media(reduced_motion="reduce")
+    page.locator("#start-tour").click()
+    seen = set()
+    for step in range(10):
+        options = page.locator("#tour .options button")
+        assert page.locator("#tour .answer").inner_text() == ""
+        assert page.locator("#tour .primary").is_disabled()
+        page.evaluate(SETTLED)
+        options.nth(step % options.count()).click()
+        page.wait_for_function("tour.values !== null", timeout=60_000)
+        answer = page.locator("#tour .answer").inner_text()
+        assert len(answer) > 60
+        assert "undefined" not in answer
+        assert "NaN" not in answer
+        assert page.locator("#tour .options .right").count() == 1
+        seen.add(page.locator("#tour h2").inner_text())
+        page.locator("#tour .primary").click()
+    assert len(seen) == 10
+    assert page.locator("#tour li").count() == 4
+    page.locator("#tour .primary").click()
+    assert page.locator("#tour").is_hidden()
+    assert window.wrong == []
+
+
+# ---- the look
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_nothing_is_cut_off(window, size, language):
+    page = started(window, language)
+    page.set_viewport_size(dict(zip(("width", "height"), size, strict=True)))
+    for tab in page.evaluate("TABS"):
+        page.evaluate("(tab) => set({ tab, stage: tab === 'training' ? LAST : 3 })", tab)
+        page.evaluate(SETTLED)
+        assert page.evaluate(CUT) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert window.wrong == []
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_explorer_is_accessible(window, language, theme):
-    page = window.open(explorer.PAGE, f"?lang={language}")
-    page.wait_for_function("answers.trace !== null", timeout=60_000)
+    page = started(window, language)
+    page.locator("summary").click()
     assert window.violations(theme=theme) == []
     assert window.wrong == []

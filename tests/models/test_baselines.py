@@ -52,11 +52,6 @@ def test_the_seed_decides_the_weights(name):
     assert not torch.equal(weights[0], weights[2])
 
 
-def test_an_unknown_network():
-    with pytest.raises(ValueError, match=r"'RNN'.*Fix: one of \['Mixer', 'ResNet'"):
-        build_network("RNN", (1, 28, 28), 7, dim=16, depth=1)
-
-
 def test_strides_change_the_resolution_and_nothing_else():
     nets = [
         build_network("ResNet", **SIZES, strides=strides)

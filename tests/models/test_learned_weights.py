@@ -4,19 +4,12 @@ import math
 
 import pytest
 import torch
-from reading_weights import influence_maps, routing_matrix, routing_score, unit_maps
+from reading_weights import influence_maps, unit_maps
 from torch import nn
 
 from hdd.models import learned_weights as tm
 from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.models.cnn.timm_twin import timm_twin
-from hdd.tasks.routing import (
-    ROUTINGS,
-    TokenMixingOnly,
-    mixer_block,
-    routing,
-    train_routing,
-)
 from hdd.train import records
 
 
@@ -175,8 +168,8 @@ def test_listening_is_the_jacobian():
     images = torch.randn(1, 3, 32, 32)
     x = net.patch_embedding(images).flatten(2).transpose(1, 2)
     exact, _ = influence_maps(net.blocks[0], x[0].detach())
-    many = torch.stack([tm.listening(net, 0, images, seed=s).square() for s in range(400)])
-    assert torch.allclose(many.mean(0).sqrt(), exact / 4, rtol=0.15)  # sqrt(C) = 4
+    many = torch.stack([tm.listening(net, 0, images, seed=s).square() for s in range(150)])
+    assert torch.allclose(many.mean(0).sqrt(), exact / 4, rtol=0.25)  # sqrt(C) = 4
     assert all(p.grad is None for p in net.parameters())
 
 
@@ -191,42 +184,6 @@ def test_layers_that_are_not_there():
         unit_maps(net, 0)
     with pytest.raises(ValueError, match="no other one"):
         tm.smallest_cosines(torch.ones(1, 2, 2))
-
-
-@pytest.mark.parametrize("grid", [(5, 7), (9, 9)])
-@pytest.mark.parametrize("kind", ROUTINGS)
-def test_a_trained_block_shows_its_routing(kind, grid):
-    source = routing(kind, grid)
-    assert sorted(source.tolist()) == list(range(grid[0] * grid[1]))
-    torch.manual_seed(0)
-    block = mixer_block(grid)
-    losses = train_routing(block, source, images=16, steps=250)
-    assert losses[0] > 1
-    assert losses[-1] < 0.02
-    assert routing_score(routing_matrix(block), source) >= 0.99
-
-
-def test_what_routings_do_to_a_picture():
-    picture = torch.arange(12).view(3, 4)
-    moved = {kind: picture.flatten()[routing(kind, (3, 4))].view(3, 4) for kind in ROUTINGS}
-    assert torch.equal(moved["shift"], picture.roll((1, 2), (0, 1)))
-    assert torch.equal(moved["mirror"], picture.flip(1))
-    assert torch.equal(moved["rotation"], picture.flip(0, 1))
-    square = torch.arange(9).view(3, 3)
-    assert torch.equal(square.flatten()[routing("rotation", (3, 3))].view(3, 3), square.rot90())
-    assert not torch.equal(routing("permutation", (3, 4)), routing("permutation", (3, 4), seed=1))
-    with pytest.raises(ValueError, match=r"'swirl'.*'mirror'"):
-        routing("swirl", (3, 4))
-
-
-@pytest.mark.parametrize(("width", "loss"), [(0.5, 0.5), (1, 0.0)])
-def test_half_the_width_carries_half_the_tokens(width, loss):
-    torch.manual_seed(0)
-    net = TokenMixingOnly(16, int(16 * width))
-    last = train_routing(net, routing("shift", (4, 4)), images=16, steps=500)[-1]
-    assert last == pytest.approx(loss, abs=0.05)
-    with pytest.raises(ValueError, match="'adam', 'muon'"):
-        train_routing(net, routing("shift", (4, 4)), optimizer="sgd")
 
 
 def test_a_recorded_net_at_its_end_and_at_an_epoch():

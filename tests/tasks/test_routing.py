@@ -3,7 +3,9 @@ import torch
 from reading_weights import routing_matrix, routing_score
 
 from hdd.tasks.routing import (
+    ROUTINGS,
     TokenMixingOnly,
+    mixer_block,
     routing,
     train_routing,
     train_task,
@@ -36,6 +38,37 @@ def test_any_task_can_be_taught():
     losses = train_task(net, 6, lambda x: mean @ x, steps=200, images=8)
     assert losses[-1] < 0.1 * losses[0]
     assert (routing_matrix(net) > 0).all()
+
+
+@pytest.mark.parametrize("kind", ROUTINGS)
+def test_a_trained_block_shows_its_routing(kind):
+    source = routing(kind, (5, 7))
+    assert sorted(source.tolist()) == list(range(35))
+    torch.manual_seed(0)
+    block = mixer_block((5, 7))
+    losses = train_routing(block, source, images=16, steps=250)
+    assert losses[0] > 1
+    assert losses[-1] < 0.02
+    assert routing_score(routing_matrix(block), source) >= 0.99
+
+
+def test_what_routings_do_to_a_picture():
+    picture = torch.arange(12).view(3, 4)
+    moved = {kind: picture.flatten()[routing(kind, (3, 4))].view(3, 4) for kind in ROUTINGS}
+    assert torch.equal(moved["shift"], picture.roll((1, 2), (0, 1)))
+    assert torch.equal(moved["mirror"], picture.flip(1))
+    assert torch.equal(moved["rotation"], picture.flip(0, 1))
+    square = torch.arange(9).view(3, 3)
+    assert torch.equal(square.flatten()[routing("rotation", (3, 3))].view(3, 3), square.rot90())
+    assert not torch.equal(routing("permutation", (3, 4)), routing("permutation", (3, 4), seed=1))
+
+
+@pytest.mark.parametrize(("width", "loss"), [(0.5, 0.5), (1, 0.0)])
+def test_half_the_width_carries_half_the_tokens(width, loss):
+    torch.manual_seed(0)
+    net = TokenMixingOnly(16, int(16 * width))
+    last = train_routing(net, routing("shift", (4, 4)), images=16, steps=500)[-1]
+    assert last == pytest.approx(loss, abs=0.05)
 
 
 def test_unknown_names():

@@ -10,12 +10,15 @@ from hdd.teaching.conclusions import conclusions_in, holds
 
 
 def test_what_is_printed_can_be_read_back(capsys):
-    holds("stretched above block-diagonal: 75 > 72", 75 > 72)
-    holds("Mixer always right", torch.tensor(0.97) == 1)
+    holds("拉伸高于分块：75 > 72 | stretched above block-diagonal: 75 > 72", 75 > 72)
+    holds("Mixer 总是对 | Mixer always right", torch.tensor(0.97) == 1)
     text = capsys.readouterr().out
-    first, second = text.splitlines()
-    assert "holds" in first
-    assert "does not hold in this run" in second
+    assert text.splitlines() == [
+        "✓ 成立：拉伸高于分块：75 > 72",
+        "✓ holds: stretched above block-diagonal: 75 > 72",
+        "✗ 这次不成立：Mixer 总是对",
+        "✗ does not hold in this run: Mixer always right",
+    ]
     assert conclusions_in(["loss 0.1\n", text]) == {
         "stretched above block-diagonal: 75 > 72": True,
         "Mixer always right": False,
@@ -29,8 +32,8 @@ def test_a_conclusion_is_one_line(name):
 
 
 SOURCE = """from hdd.teaching.conclusions import holds
-holds("seed is odd", SEED % 2 == 1)
-holds("seed is positive", SEED > 0)"""
+holds("种子是奇数 | seed is odd", SEED % 2 == 1)
+holds("种子为正 | seed is positive", SEED > 0)"""
 
 
 def notebook(*sources):

@@ -121,6 +121,12 @@ def test_a_text_in_one_language_only_is_refused(monkeypatch):
         explorer.build()
 
 
+def test_a_word_that_the_glossary_lacks_is_refused(monkeypatch):
+    monkeypatch.setattr(explorer, "WORDS", ("token", "toucan"))
+    with pytest.raises(ValueError, match=r"toucan.*Fix"):
+        explorer.build()
+
+
 def test_statistics_and_cache_belong_to_the_network(net, supplied):
     cached = torch.tensor([image["logits"] for image in DATA["images"]])
     assert torch.allclose(cached, expected(net, supplied), atol=1e-3)

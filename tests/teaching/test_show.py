@@ -125,6 +125,19 @@ def test_the_same_figure_gives_the_same_bytes(shown):
     assert shown[0] == shown[1]
 
 
+def test_a_color_of_few_pixels_is_kept(shown):
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 4))
+    noise = np.random.default_rng(0).random((64, 64))
+    left.imshow(noise, cmap="cividis")
+    pale = right.imshow(0.4 + 0.2 * noise, cmap="RdBu_r", vmin=0, vmax=1)
+    figure.colorbar(pale, ax=right, location="bottom")
+    show(figure, alt="两幅噪声 | two maps of noise")
+    drawn = np.asarray(pixels(images(shown[0]["text/html"])[0][1]).convert("RGB"), dtype=int)
+    for end in (0.0, 1.0):  # the ends of the bar have few pixels
+        wanted = np.array(plt.get_cmap("RdBu_r")(end)[:3]) * 255
+        assert abs(drawn - wanted).max(axis=-1).min() < 8
+
+
 def test_chinese_with_a_formula_has_no_empty_boxes(shown, caplog, recwarn):
     figure, axes = plt.subplots(figsize=(6, 3))
     axes.set_title("验证准确率 ≥ 90 %：$\\sigma_1^2$ 与 “引号” | validation ≥ 90 %: $\\sigma_1^2$")

@@ -3,11 +3,11 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 
+import own_process
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -23,7 +23,7 @@ from hdd.train.recipe import Recipe
 from hdd.train.run import Run
 
 SIZE = ["--patch-size", "14", "--dim", "16", "--depth", "1", "--batch-size", "64"]
-SHORT = ["--lr", "3e-3", "--weight-average", "0.998", "--validation", "0.1", "--no-auto-augment"]
+SHORT = ["--lr", "3e-3", "--weight-average", "0.998", "--validation", "0.8", "--no-auto-augment"]
 TINY = ["--dataset", "fashion_mnist_mini", *SIZE, *SHORT]
 SILENT = os.environ | {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
 
@@ -33,12 +33,8 @@ def arguments(out, *more, epochs=2):
 
 
 @pytest.fixture(autouse=True)
-def one_thread(monkeypatch):
+def quiet(monkeypatch):
     monkeypatch.setenv("TQDM_DISABLE", "1")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -97,20 +93,19 @@ def test_snapshots_hold_the_token_mixing(finished):
 
 
 def test_killed_and_resumed_equals_uninterrupted(finished, tmp_path):
-    out = tmp_path / "out"
-    command = [sys.executable, "-m", "hdd.train", *arguments(out, epochs=4)]
-    for after in (1, 2, 3):  # killed in the epoch after this one, at no special moment
-        process = subprocess.Popen(command, env=SILENT, stdout=subprocess.PIPE, text=True)
-        for line in process.stdout:
-            if line.split()[:1] == [str(after)]:
-                break
+    out, more = tmp_path / "out", []
+    for after in (1, 2):  # killed in the epoch after this one, at no special moment
+        process = own_process.start(main, arguments(out, *more, epochs=4))
+        while not (out / "snapshots" / f"epoch_{after:04d}.safetensors").exists():
+            assert process.is_alive()
+            time.sleep(0.01)
         time.sleep(0.03 * after)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.kill()
+        process.join()
         assert not (out / "history.json").exists()
         (out / "checkpoint.pt.1234.tmp").write_bytes(b"half")  # as a process killed while writing
-        command = [sys.executable, "-m", "hdd.train", *arguments(out, "--resume", epochs=4)]
-    subprocess.run(command, env=SILENT, capture_output=True, check=True)
+        more = ["--resume"]
+    assert main(arguments(out, *more, epochs=4)) == 0
     assert not list(out.rglob("*.tmp"))
     assert history(out)["command"] == history(finished[0])["command"].replace(
         str(finished[0]), str(out)
@@ -121,11 +116,12 @@ def test_killed_and_resumed_equals_uninterrupted(finished, tmp_path):
         assert history(out)["history"][name] == history(finished[0])["history"][name]
 
 
-def test_two_processes_give_the_losses_of_one(finished, tmp_path):
+def test_two_processes_give_the_losses_of_one(finished, torchrun, tmp_path):
     out = tmp_path / "out"
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command = [*torchrun, "--nproc-per-node=2", "-m", "hdd.train", *arguments(out, epochs=4)]
-    subprocess.run(command, env=SILENT, capture_output=True, check=True, timeout=120)
+    two = [own_process.start(main, arguments(out, epochs=4), **place) for place in torchrun(2)]
+    for process in two:
+        process.join(120)
+        assert process.exitcode == 0
     one, two = history(finished[0]), history(out)
     assert two["processes"] == 2
     for name in ("train_loss", "val_loss"):
@@ -181,6 +177,7 @@ def error_of(capsys, *argv):
         (["--model", "cnn"], "--patch-size 14 has no effect with --model cnn"),
         (["--snapshots", "1,x"], "'1,x'"),
         (["--snapshots", "1,-5"], "'1,-5'"),
+        (["--snapshots", "1,3"], "--snapshots names epoch 3, and --epochs 2 ends before"),
         (["--device", "tpu"], "--device tpu: "),
         (["--out", ""], "names no folder"),
         (["--out", "x" * 300], "Fix: another"),

@@ -1,25 +1,19 @@
 """Several processes: how they meet, and what they say when they do not."""
 
-import os
-import socket
-import subprocess
-import sys
+import time
 
+import own_process
 import pytest
 import torch
 from torch import distributed
 
-from hdd.train.processes import first_alone, meet
+from hdd.train.processes import first_alone, meet, rank
 
 
 @pytest.fixture
-def torchrun(monkeypatch):
+def alone(monkeypatch, torchrun):
     """Set what torchrun sets for the only process of a group; leave the group afterwards."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    names = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1"}
-    for name, value in (names | {"MASTER_PORT": str(port)}).items():
+    for name, value in torchrun(1)[0].items():
         monkeypatch.setenv(name, value)
     yield
     if distributed.is_initialized():
@@ -29,7 +23,7 @@ def torchrun(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "value"), [("RANK", ""), ("RANK", "-1"), ("WORLD_SIZE", None), ("LOCAL_RANK", "x")]
 )
-def test_a_process_that_torchrun_did_not_start_is_told_how(torchrun, monkeypatch, name, value):
+def test_a_process_that_torchrun_did_not_start_is_told_how(alone, monkeypatch, name, value):
     if value is None:
         monkeypatch.delenv(name)
     else:
@@ -38,17 +32,17 @@ def test_a_process_that_torchrun_did_not_start_is_told_how(torchrun, monkeypatch
         meet(["cpu"])
 
 
-def test_on_a_mac_several_processes_take_the_cpu(torchrun, monkeypatch):
+def test_on_a_mac_several_processes_take_the_cpu(alone, monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     assert meet(["mps", "cpu"]).type == "cpu"
 
 
-def test_a_device_that_cannot_be_shared_is_refused(torchrun):
+def test_a_device_that_cannot_be_shared_is_refused(alone):
     with pytest.raises(ValueError, match=r"'mps'.*Fix: device='cpu'"):
         meet(["mps"])
 
 
-def test_each_process_needs_a_gpu_of_its_own(torchrun, monkeypatch):
+def test_each_process_needs_a_gpu_of_its_own(alone, monkeypatch):
     devices = {"cuda": "", "cuda:0": "", "cpu": ""}
     monkeypatch.setattr("hdd.device.utils._devices", lambda: devices)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
@@ -57,38 +51,35 @@ def test_each_process_needs_a_gpu_of_its_own(torchrun, monkeypatch):
         meet(["cuda", "cpu"])
 
 
-def test_an_interface_that_does_not_exist_is_not_taken_for_lack_of_memory(torchrun, monkeypatch):
+def test_an_interface_that_does_not_exist_is_not_taken_for_lack_of_memory(alone, monkeypatch):
     monkeypatch.setenv("GLOO_SOCKET_IFNAME", "nosuch0")
     with pytest.raises(ConnectionError, match=r"nosuch0.*Fix: .*GLOO_SOCKET_IFNAME=lo"):
         meet(["cpu"])
 
 
-DOWNLOAD = """
-import pathlib, sys, time
-from torch import distributed
-from hdd.train.processes import first_alone, meet, rank
-meet(["cpu"])
-target = pathlib.Path(sys.argv[1])
-with first_alone():
-    if not target.exists():
-        time.sleep(0.2)
-        target.write_text(f"downloaded by {rank()}, of {distributed.get_world_size()}")
-with first_alone():
-    sys.exit(f"process {rank()} says why")
-"""
+def download(target):
+    """What each of two processes does."""
+    meet(["cpu"])
+    with first_alone():
+        if not target.exists():
+            time.sleep(0.2)
+            target.write_text(f"downloaded by {rank()}, of {distributed.get_world_size()}")
+    with first_alone():
+        print(f"process {rank()} says why")
+        return 1
 
 
 def test_only_the_first_process_downloads_and_all_say_why_it_failed(torchrun, tmp_path):
-    target, started = tmp_path / "archive", []
-    for rank in ("0", "1"):
-        place = os.environ | {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2"}
-        command = [sys.executable, "-c", DOWNLOAD, str(target)]
-        started.append(subprocess.Popen(command, env=place, stderr=subprocess.PIPE, text=True))
-    said = [process.communicate(timeout=120)[1] for process in started]
+    target, logs = tmp_path / "archive", [tmp_path / "0.log", tmp_path / "1.log"]
+    started = [
+        own_process.start(download, target, log=log, **place)
+        for log, place in zip(logs, torchrun(2), strict=True)
+    ]
+    for process in started:
+        process.join(120)
+        assert process.exitcode == 1
     assert target.read_text() == "downloaded by 0, of 2"
-    for rank in (0, 1):
-        assert started[rank].returncode == 1
-        assert f"process {rank} says why" in said[rank]
+    assert [f"process {rank} says why" in logs[rank].read_text() for rank in (0, 1)] == [True] * 2
 
 
 def test_a_single_process_waits_for_nobody():

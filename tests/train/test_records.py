@@ -259,6 +259,29 @@ def test_mean_and_range():
     assert records.mean_and_range([100.0, 99.99, 100.0]) == "100.0"
 
 
+def test_a_record_comes_back_with_its_origin(kept):
+    content = {"accuracy": [0.5, 0.75], "note": "词元"}
+    assert records.save_run("small", content, "cpu") == kept / "runs" / "small.json"
+    assert records.load_run("small") == content | records.provenance("cpu")
+
+
+def test_a_record_is_replaced_only_when_complete(kept):
+    records.save_run("small", {"accuracy": 1}, "cpu")
+    with pytest.raises(TypeError):
+        records.save_run("small", {"accuracy": object()}, "cpu")
+    assert records.load_run("small")["accuracy"] == 1
+    records.save_run("small", {"accuracy": 2}, "cpu")
+    assert records.load_run("small")["accuracy"] == 2
+    assert [path.name for path in (kept / "runs").iterdir()] == ["small.json"]
+
+
+def test_a_missing_record_names_those_that_exist(kept):
+    records.save_run("one", {}, "cpu")
+    records.save_run("two", {}, "cpu")
+    with pytest.raises(FileNotFoundError, match=r"'three'.*Fix:.*'one', 'two'"):
+        records.load_run("three")
+
+
 @pytest.mark.parametrize("content", [b"[]", b"null", b"{", b""])
 def test_a_damaged_record_is_named(kept, content):
     (kept / "runs" / "x.json").write_bytes(content)

@@ -2,7 +2,9 @@ import math
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
+from torch.nn.utils import prune
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -12,6 +14,7 @@ from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.models.cnn.timm_twin import to_timm
 from hdd.train import muon as optimizers
 from hdd.train import run as engine
+from hdd.train.checkpoint import save_weights
 from hdd.train.classification_utils import train_one_epoch
 from hdd.train.processes import Shard
 from hdd.train.recipe import Recipe
@@ -169,6 +172,10 @@ class TestRun:
             one.average.module.head.bias[0] += 1.0
         assert one.evaluate(one.val_data)[0] != pytest.approx(before)
 
+    def test_a_batch_of_more_than_all_images_is_refused(self, run):
+        with pytest.raises(ValueError, match=r"batch_size=21 is more than the 20 .* Fix: "):
+            run(batch_size=21, validation=0.5)
+
     def test_a_test_loss_that_is_no_number_is_an_error(self, run):
         one = run(weight_average=0.0)
         nn.init.constant_(one.net.head.bias, math.nan)
@@ -231,6 +238,38 @@ def test_a_mistake_in_the_network_shows_its_line(monkeypatch):
         run.train_epoch()
     lines = [str(entry.statement) for entry in error.traceback]
     assert any("self.norm(self.blocks(x))" in line for line in lines)
+
+
+class Tied(MLPMixer):
+    def __init__(self, **sizes):
+        super().__init__(**sizes)
+        self.blocks[1].token_mixing.fc1.weight = self.blocks[0].token_mixing.fc1.weight
+
+
+class Pruned(MLPMixer):
+    def __init__(self, **sizes):
+        super().__init__(**sizes)
+        prune.l1_unstructured(self.blocks[0].token_mixing.fc1, "weight", amount=0.5)
+
+
+@pytest.mark.parametrize("kind", [Tied, Pruned])
+def test_tied_and_pruned_weights_are_trained_averaged_and_saved(monkeypatch, tmp_path, kind):
+    monkeypatch.setattr("hdd.train.recipe.MLPMixer", kind)
+    sizes = {"patch_size": 14, "dim": 8, "depth": 2, "epochs": 1, "validation": 0.9}
+    recipe = Recipe(dataset="fashion_mnist_mini", **sizes, auto_augment=False)
+    run = Run(recipe, torch.device("cpu"), "")
+    (before,) = (p for p in run.result.blocks[0].token_mixing.fc1.parameters() if p.ndim == 2)
+    before = before.clone()
+    assert run.train_epoch()["step"] == "plain"
+    after = run.result.blocks[0].token_mixing.fc1
+    (weight,) = (p for p in after.parameters() if p.ndim == 2)
+    assert not torch.equal(weight, before)
+    if kind is Pruned:
+        assert (after.weight == 0).double().mean() == 0.5
+    else:
+        assert weight is run.result.blocks[1].token_mixing.fc1.weight
+    save_weights(tmp_path / "weights", run.result)
+    assert load_file(tmp_path / "weights").keys() == run.result.state_dict().keys()
 
 
 def test_batch_norm_is_refused_in_several_processes(monkeypatch):

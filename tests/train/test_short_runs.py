@@ -57,7 +57,7 @@ def test_fit_learns_and_reaches_the_end_of_its_schedule(data, steps):
 def test_fit_says_when_it_diverges(data):
     net = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
     nn.init.constant_(net[1].weight, 1e38)
-    with pytest.raises(FloatingPointError, match="Fix: a smaller learning rate"):
+    with pytest.raises(FloatingPointError, match="Fix: a smaller `lr`"):
         fit(net, random_batches(data[0], 20, 64), 1e-2)
 
 

@@ -8,12 +8,6 @@ from hdd.visualization import block_drawings as drawings
 from hdd.visualization.style import CHANNEL, TOKEN
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
 def test_each_stage_of_layer_norm_shows_its_numbers():
     token = torch.tensor([9.0, 3.0, 3.0, 1.0])
     gain, shift = torch.tensor([3.0, 3.0, 0.0, 1.0]), torch.tensor([0.0, 0.0, 1.0, 0.0])

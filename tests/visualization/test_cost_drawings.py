@@ -1,14 +1,6 @@
-import pytest
-from matplotlib import pyplot as plt
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from hdd.visualization.cost_drawings import plot_products, plot_trips
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def words(axes):

@@ -1,14 +1,6 @@
-import pytest
-from matplotlib import pyplot as plt
 from matplotlib.patches import FancyBboxPatch
 
 from hdd.visualization import data_drawings as drawings
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def test_the_sets_of_both_seeds_are_nested():

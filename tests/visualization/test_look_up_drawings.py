@@ -9,12 +9,6 @@ from hdd.visualization import look_up_drawings as drawings
 X = torch.tensor([[0.0, 1, 0, 0, 0], [0, 0, 1, 1, 0], [0, 1, 0, 0, 1], [1, 0, 0, 1, 0]])
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
 def texts(axes):
     return [split(text.get_text())[1] for text in axes.texts]
 

@@ -1,16 +1,8 @@
-import pytest
-from matplotlib import pyplot as plt
 from matplotlib.patches import FancyArrowPatch
 
 from hdd.visualization.mixer_drawings import Mixing, plot_mixers
 
 TOKENS = [2, 4, 9, 1]
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def drawn(mixing):

@@ -1,6 +1,4 @@
-import pytest
 import torch
-from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
@@ -10,12 +8,6 @@ from hdd.visualization import mixing_drawings as drawings
 X = torch.tensor([[1.0, 2.0], [3.0, 0.0], [0.0, 1.0]])
 W = torch.tensor([[1.0, 2.0, 1.0], [3.0, 1.0, 1.0], [1.0, 1.0, 2.0]])
 V = torch.tensor([[1.0, -1.0], [1.0, 2.0]])
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def numbers(axes):

@@ -1,6 +1,4 @@
-import pytest
 import torch
-from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
@@ -9,12 +7,6 @@ from hdd.visualization import overview_drawings as drawings
 from hdd.visualization.class_names import in_both
 
 X = torch.tensor([[1, 2], [3, 0], [0, 1]])
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def coloured(axes):

@@ -1,17 +1,10 @@
 import pytest
 import torch
-from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
 from hdd.teaching.language import split
 from hdd.visualization import patch_drawings as drawings
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def cells(axes):

@@ -1,25 +1,12 @@
-import matplotlib
 import pytest
 import torch
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from reading_weights import influence_maps
 from torch import nn
 
 from hdd.models.cnn.mlp_mixer import MixerBlock, Mlp
 from hdd.models.learned_weights import equivariant_share
-from hdd.train import records
 from hdd.visualization.patches import plot_images
-from hdd.visualization.style import use_style
-
-matplotlib.use("Agg")
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    with matplotlib.rc_context():
-        yield
-    plt.close("all")
 
 
 def circulant(kernel):
@@ -113,50 +100,3 @@ def test_plot_images_draws_each_with_its_title(shape):
     drawn = [axes for axes in figure.axes if axes.images]
     assert [axes.get_title() for axes in drawn] == list("abcde")
     figure.canvas.draw()
-
-
-def test_plot_images_names_its_rows():
-    images = torch.randint(256, (4, 1, 8, 8), dtype=torch.uint8)
-    figure = plot_images(images, [""] * 4, columns=2, row_labels=("above", "below"))
-    assert [axes.get_ylabel() for axes in figure.axes] == ["above", "", "below", ""]
-
-
-def test_style_is_set_for_all_figures():
-    use_style()
-    assert matplotlib.rcParams["axes.spines.top"] is False
-    assert matplotlib.rcParams["figure.constrained_layout.use"] is True
-
-
-@pytest.fixture
-def runs(tmp_path, monkeypatch):
-    monkeypatch.setattr(records, "RUNS", tmp_path / "runs")
-    return tmp_path / "runs"
-
-
-def test_a_record_comes_back_with_its_origin(runs):
-    content = {"accuracy": [0.5, 0.75], "note": "词元"}
-    path = records.save_run("small", content, "cpu")
-    assert path == runs / "small.json"
-    record = records.load_run("small")
-    assert {name: record[name] for name in content} == content
-    assert record["versions"]["torch"] == torch.__version__
-    assert record["device"].startswith("cpu")
-    origin = {"device", "processor", "threads", "versions", "code", "date"}
-    assert set(record) == {*content, *origin}
-
-
-def test_a_record_is_replaced_only_when_complete(runs):
-    records.save_run("small", {"accuracy": 1}, "cpu")
-    with pytest.raises(TypeError):
-        records.save_run("small", {"accuracy": object()}, "cpu")
-    assert records.load_run("small")["accuracy"] == 1
-    records.save_run("small", {"accuracy": 2}, "cpu")
-    assert records.load_run("small")["accuracy"] == 2
-    assert [path.name for path in runs.iterdir()] == ["small.json"]
-
-
-def test_a_missing_record_names_those_that_exist(runs):
-    records.save_run("one", {}, "cpu")
-    records.save_run("two", {}, "cpu")
-    with pytest.raises(FileNotFoundError, match=r"'three'.*Fix:.*'one', 'two'"):
-        records.load_run("three")

@@ -64,12 +64,14 @@ def test_a_moved_unit_is_drawn_on_one_scale():
 
 
 def test_shift_curves_leave_out_what_the_record_lacks():
-    values = [{"mean": 80.0}, {"mean": 50.0}]
+    values = [{"mean": 80.0, "values": [79.0, 81.0]}, {"mean": 50.0, "values": [40.0, 60.0]}]
     record = {"pixels": [0, 4], "Mixer": {"accuracy": values, "unchanged": values}}
     looks = {"Mixer": ("Mixer", "blue", "-"), "ResNet": ("ResNet", "red", "-")}
     figure = drawings.plot_shift_curves(record, looks)
     assert [len(axes.lines) for axes in figure.axes] == [1, 1]
     assert list(figure.axes[0].lines[0].get_ydata()) == [80, 50]
+    band = figure.axes[0].collections[0].get_datalim(figure.axes[0].transData)
+    assert (band.y0, band.y1) == (40, 81)  # from the smallest seed to the largest
 
 
 def test_bars_are_means_and_dots_are_seeds():

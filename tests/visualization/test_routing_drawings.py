@@ -15,12 +15,6 @@ W1 = torch.cat([P, -P])[ORDER]
 W2 = torch.cat([IDENTITY, -IDENTITY], dim=1)[:, ORDER]
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
 def words(axes):
     return [text.get_text().replace("−", "-") for text in axes.texts]
 

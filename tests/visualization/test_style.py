@@ -48,6 +48,8 @@ def test_use_style_registers_the_font_once():
     with mpl.rc_context():
         for _ in range(2):
             use_style()
+        assert mpl.rcParams["axes.spines.top"] is False
+        assert mpl.rcParams["figure.constrained_layout.use"] is True
         family = mpl.rcParams["font.family"]
         assert font_manager.findfont(family[0], fallback_to_default=False) == str(FONT)
     entries = [entry.fname for entry in font_manager.fontManager.ttflist]

@@ -1,15 +1,8 @@
 import pytest
 import torch
-from matplotlib import pyplot as plt
 
 from hdd.teaching.language import split
 from hdd.visualization import training_drawings as drawings
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def test_three_parts_with_their_sizes_in_both_languages():

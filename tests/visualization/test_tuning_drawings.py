@@ -1,15 +1,6 @@
-import pytest
-from matplotlib import pyplot as plt
-
 from hdd.visualization import tuning_drawings as drawings
 
 SWEEP = {1e-4: [50.0, 60.0], 1e-3: [79.0, 80.0], 1e-2: [80.0, 82.0], 1e-1: [70.0, 71.0]}
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def bars(axes):

@@ -1,17 +1,10 @@
 import pytest
 import torch
-from matplotlib import pyplot as plt
 from matplotlib.patches import Rectangle
 
 from hdd.teaching.language import split
 from hdd.visualization import unit_drawings as drawings
 from hdd.visualization.style import AMOUNT, SIGNED
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def images(figure):

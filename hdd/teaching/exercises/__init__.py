@@ -13,7 +13,7 @@ import torch
 from hdd.arguments import checked
 from hdd.teaching.exercises.diagnosis import Unanswered, Wrong
 from hdd.teaching.exercises.exercise import Exercise, find
-from hdd.teaching.language import by_language, display_html, split, to_html
+from hdd.teaching.language import by_language, display_html, split, tell, to_html
 
 _NOTHING = object()
 
@@ -43,7 +43,7 @@ def check(number: str, answer: Any, expected: Any = _NOTHING, tolerance: float =
             ("练习", "Exercise"), ("：", ": "), title, split(message), strict=True
         )
     ]
-    _tell(mark, *texts)
+    tell(mark, *texts)
 
 
 def verdict(exercise: Exercise, answer: Any) -> tuple[str, str]:
@@ -63,14 +63,6 @@ def verdict(exercise: Exercise, answer: Any) -> tuple[str, str]:
         kind = type(error).__name__
         message = f"这个答案无法检查（{kind}） | this answer cannot be checked ({kind})"
     return ("✗", message) if message else ("✓", "正确 | correct")
-
-
-def _tell(mark: str, chinese: str, english: str) -> None:
-    """Display a verdict in both languages."""
-    color = {"✓": "#00704F", "✗": "#B33A00"}.get(mark, "#555555")
-    lines = [f'<b style="color: {color}">{mark}</b> {to_html(t)}' for t in (chinese, english)]
-    plain = f"{mark} {chinese}\n{mark} {english}"
-    display_html(by_language(*lines), plain)
 
 
 @checked

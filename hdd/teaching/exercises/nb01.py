@@ -333,7 +333,7 @@ def stem(images, kernel, bias):
         stub="numbers = ...  # (词元数, 主干层的参数量) / (tokens, parameters of the stem)",
         test=_test_numbers,
         hints=(
-            "网格有几行、几列？ | How many rows and columns has the grid?",
+            "网格有几行、几列？ | How many rows and columns does the grid have?",
             "每个通道的权重个数等于一个图像块里数的个数。 | Each channel has as many weights as a patch has"
             " numbers.",
             "主干层的参数量是 C_in·P·P·C + C，与图像大小无关。 | The stem has C_in·P·P·C + C parameters,"

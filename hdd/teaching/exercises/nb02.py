@@ -122,11 +122,11 @@ def mix_tokens(w, x):
         test=_test_mix_tokens,
         hints=(
             "批也要有一个下标：它出现在 `x` 和结果里，不出现在 `w` 里。 | The batch needs an index, too;"
-            " it stands in `x` and in the result, but not in `w`.",
+            " it appears in `x` and in the result, but not in `w`.",
             "给四个下标起名：批 b、输入词元 s、输出词元 t、通道 c。 | Name four indices: batch b, input"
             " token s, output token t, channel c.",
-            "箭头左边是 `ts,bsc`；被求和的是 s，其余三个写在右边。 | To the left of the arrow stands"
-            " `ts,bsc`; s is summed over, and the other three stand on the right.",
+            "箭头左边是 `ts,bsc`；被求和的是 s，其余三个写在右边。 | To the left of the arrow is"
+            " `ts,bsc`; s is summed over, and the other three go on the right.",
         ),
         solution='''
 def mix_tokens(w, x):

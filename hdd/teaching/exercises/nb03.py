@@ -407,8 +407,8 @@ EXERCISES = [
         hints=(
             "`nn.Linear(a, b)` 把最后一个维度从 a 变成 b。 | `nn.Linear(a, b)` turns a last axis of"
             " length a into one of length b.",
-            "`fc1` 从 `features` 到 `hidden`，`fc2` 再变回来。 | `fc1` leads from `features` to"
-            " `hidden`, `fc2` leads back.",
+            "`fc1` 从 `features` 到 `hidden`，`fc2` 再变回来。 | `fc1` goes from `features` to"
+            " `hidden`, `fc2` goes back.",
             "`forward` 依次做 `fc1`、`functional.gelu`、`fc2`。 | `forward` applies `fc1`,"
             " `functional.gelu` and `fc2` in turn.",
         ),
@@ -521,7 +521,7 @@ EXERCISES = [
             "主干层是卷积核和步长都等于 `patch_size` 的 `nn.Conv2d`（见 01 篇）。 | The stem is an"
             " `nn.Conv2d` whose kernel and stride are both `patch_size` (notebook 01).",
             "卷积的输出是 (B, C, h, w)：`.flatten(2)` 之后是 (B, C, S)，还要转置。 | The convolution gives"
-            " (B, C, h, w); `.flatten(2)` makes it (B, C, S), which is still to be transposed.",
+            " (B, C, h, w); `.flatten(2)` makes it (B, C, S), which must then be transposed.",
             "然后依次：`self.blocks`、`self.norm`、`.mean(dim=1)`、`self.head`。 | Then in turn:"
             " `self.blocks`, `self.norm`, `.mean(dim=1)`, `self.head`.",
         ),
