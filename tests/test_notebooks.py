@@ -32,6 +32,7 @@ UNWANTED = {
 }
 CJK = re.compile(r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]")
 HAN = r"[\u3400-\u9fff]"
+OUTSIDE = re.compile(r"https://[\w-]+(\.[\w-]+)+(/[^\s<>\"]*)?")  # a link to another place
 CODE_OR_FORMULA = re.compile(r"```.*?```|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]*\$", flags=re.S)
 ADDRESS = re.compile(r"\]\([^)]*\)|https?://\S+|<[^>]*>")
 ENDINGS = {"zh": ["小结", "练习", "参考"], "en": ["Summary", "Exercises", "References"]}
@@ -253,13 +254,15 @@ def test_cell_ids_are_unique(notebook):
     assert len(set(ids)) == len(ids)
 
 
-def test_relative_links_lead_somewhere(notebook, path):
+def test_links_lead_somewhere(notebook, path):
     for cell in markdown_cells(notebook):
         text = CODE_OR_FORMULA.sub("", cell.source)
         targets = re.findall(r"\]\(([^)\s]+)", text) + re.findall(r'src="([^"]+)"', text)
         for target in targets:
             place = unquote(target.split("#")[0])
-            if place and not re.match(r"[a-z]+:", place):
+            if re.match(r"[a-z]+:", target):
+                assert OUTSIDE.fullmatch(target), target
+            elif place:
                 assert (path.parent / place).exists(), target
 
 

@@ -170,7 +170,7 @@ def test_help_names_the_commands(arguments):
 )
 def test_a_wrong_command_line_is_told_in_words(arguments, words):
     done = start(ROOT, *arguments, HDD_CPU_INDEX="", HDD_MIRROR="")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "Traceback" not in done.stderr
     for word in [*words, "Fix:"]:
         assert word in done.stderr

@@ -36,6 +36,7 @@ ENVIRONMENT = {"TQDM_DISABLE": "1", "MPLBACKEND": "module://matplotlib_inline.ba
 KEPT = ("tags", "slideshow", "deck", "trusted")  # of a cell's metadata
 # What nbformat raises for JSON of another kind.
 NO_NOTEBOOK = (AttributeError, KeyError, TypeError, ValueError, nbformat.ValidationError)
+UNREADABLE = (NotJSONError, OSError)
 FAILURES = (CellExecutionError, DeadKernelError, nbformat.ValidationError)
 
 
@@ -174,7 +175,7 @@ def main(argv: list[str] | None = None) -> int:
         start = time.perf_counter()
         try:
             execute(path)
-        except (NotJSONError, OSError) as error:
+        except UNREADABLE as error:
             return fail(parser, error)
         except FAILURES as error:
             print(f"{path.name} failed and was left as it was:\n{error}")

@@ -6,11 +6,9 @@ Nothing is written: neither the notebooks nor their covers change.
 import sys
 import time
 
-from nbformat.reader import NotJSONError
-
 from hdd.command import OneLineParser, fail
 from hdd.teaching.conclusions import conclusions_in
-from hdd.teaching.execute import FAILURES, find_notebooks, printed, run_with_seed
+from hdd.teaching.execute import FAILURES, UNREADABLE, find_notebooks, printed, run_with_seed
 
 ENOUGH = 0.95  # a sentence that holds less often than this is to be reworded
 
@@ -44,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
             start = time.perf_counter()
             try:
                 notebook = run_with_seed(path, seed)
-            except (NotJSONError, OSError) as error:
+            except UNREADABLE as error:
                 return fail(parser, error)
             except FAILURES as error:
                 failures += 1

@@ -310,7 +310,7 @@ function toggleSilence() {
 /** Return a board for numbers that belong to places (a map) or to channels (bars). */
 function axisBoard(axis, label) {
   if (axis === "places") return placesBoard(17, label);
-  return channelsBoard(2.2, 110, label);
+  return channelsBoard(1.9, 110, label); // two of them and a map fit into one row
 }
 
 function paintAxis(board, axis, values, colour) {
@@ -430,10 +430,10 @@ function paintDependence(board, values) {
   });
   board.lines("rgba(255,255,255,.25)");
   frameToken(board);
+  if (known.length < S) return t("pending", { n: known.length });
   const count = known.filter((value) => value > 0).length;
-  const pending = known.length < S ? t("pending", { n: known.length }) : "";
-  const own = percent(values[state.token] ?? 0);
-  return t("dependsCaption", { n: count, own, limit: percent(limit) }) + pending;
+  const own = percent(values[state.token]);
+  return t("dependsCaption", { n: count, own, limit: percent(limit) });
 }
 
 /* ---- the units through training */

@@ -201,7 +201,9 @@ function buildPipeline() {
   return () => {
     stages.forEach((stage) => stage.update());
     ["token", "channel"].forEach((kind, i) => {
-      halves[i].setAttribute("aria-checked", !state.settings[`${kind}Off`].includes(true));
+      const off = state.settings[`${kind}Off`];
+      halves[i].setAttribute("aria-checked", !off.includes(true));
+      halves[i].classList.toggle("partly", off.includes(true) && off.includes(false));
     });
     depth.value = state.settings.depth;
     said.textContent = state.settings.depth;
@@ -295,9 +297,9 @@ function buildTable() {
   );
   return () => {
     mode.update();
-    title.textContent = t("tableTitle", { stage: stageName(state.stage) });
     board.cursor = [state.token, state.channel];
     const table = shownTable();
+    title.textContent = tableTitle(table);
     if (!table) return;
     mean.update();
     paintTable(board, table, scale);
@@ -305,9 +307,20 @@ function buildTable() {
   };
 }
 
+/** Return which table this is; and that it has not changed, where its changes are asked for. */
+function tableTitle(table) {
+  const title = state.stage === LAST ? t("tableNormed") : t("tableTitle", { stage: stageName(state.stage) });
+  const same = state.difference && table?.now.every((value, i) => value === table.before[i]);
+  return same ? title + t("tableSame") : title;
+}
+
+/** Say the chosen cell as the table shows it: its value, or how far it is from the untouched one. */
 function cellText() {
-  const value = shownTable()?.now[state.token * 128 + state.channel] ?? 0;
-  return t("cellText", { token: state.token + 1, channel: state.channel + 1, value: number(value, 3) });
+  const table = shownTable();
+  const at = state.token * 128 + state.channel;
+  const value = table ? table.now[at] - (state.difference ? table.before[at] : 0) : 0;
+  const key = state.difference ? "cellChange" : "cellText";
+  return t(key, { token: state.token + 1, channel: state.channel + 1, value: number(value, 3) });
 }
 
 /** The way from the last table to the classes: shown with the last stage. */
@@ -391,14 +404,27 @@ function changeList() {
   if (count(dark)) lines.push(t("changedDark", { n: count(dark) }));
   if (shift[0] || shift[1]) {
     const known = shift[1] ? undefined : DATA.measured.shifted[shift[0]];
-    lines.push(t("changedShift", { x: number(shift[0], 0), y: number(shift[1], 0) }) + accuracyText(known));
+    lines.push(t("changedShift", { where: shiftText(...shift) }) + accuracyText(known));
   }
-  const whole = (list, name) => (list.includes(false) ? "" : t(name) + accuracyText(DATA.measured[name]));
-  if (count(tokenOff)) lines.push(t("changedToken", { n: count(tokenOff) }) + whole(tokenOff, "no_token_mixing"));
-  if (count(channelOff)) lines.push(t("changedChannel", { n: count(channelOff) }) + whole(channelOff, "no_channel_mixing"));
+  if (count(tokenOff)) lines.push(offText(tokenOff, "changedToken", "no_token_mixing"));
+  if (count(channelOff)) lines.push(offText(channelOff, "changedChannel", "no_channel_mixing"));
   if (depth < DEPTH) lines.push(t("changedDepth", { n: depth }) + accuracyText(DATA.measured.first_blocks[depth]));
   if (silenced.length) lines.push(t("changedSilent", { n: silenced.length }));
   return lines.length ? lines : [t("changedNothing", { p: percent(DATA.measured.untouched) })];
+}
+
+/** Say how far the image is shifted, in words of direction. */
+function shiftText(right, down) {
+  const say = (n, more, less) => t(n > 0 ? `where_${more}` : `where_${less}`, { n: Math.abs(n) });
+  const parts = [right && say(right, "right", "left"), down && say(down, "down", "up")];
+  return parts.filter(Boolean).join(t("comma"));
+}
+
+/** Say in which blocks a mixing is off; of all blocks it is known what that does. */
+function offText(off, some, all) {
+  if (!off.includes(false)) return t(all) + accuracyText(DATA.measured[all]);
+  const blocks = off.flatMap((isOff, b) => (isOff ? [b + 1] : []));
+  return t(some, { blocks: blocks.join(t("comma")) });
 }
 
 /** Return what a change alone does to the test accuracy, if that has been measured. */

@@ -61,7 +61,7 @@ function className(k) {
 }
 
 function percent(p, digits = 1) {
-  return `${(100 * p).toFixed(digits)} %`;
+  return `${(100 * p).toFixed(digits)}\u00a0%`; // number and sign stay on one line
 }
 
 function number(value, digits = 2) {

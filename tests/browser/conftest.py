@@ -17,6 +17,17 @@ FLAGS = [
     *("--disable-background-networking", "--disable-component-update"),
 ]
 AXE = (VENDOR / "axe" / "axe.min.js").read_text(encoding="utf-8")
+# Chinese text that a screen reader would be told is English.
+FOREIGN = """() => {
+  const found = [];
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node; (node = walk.nextNode()); ) {
+    const at = node.parentElement;
+    if (at.closest("script, style, .math") || !at.closest("[lang]").lang.startsWith("en")) continue;
+    if (/[\\u3400-\\u9fff]/.test(node.data)) found.push(node.data.slice(0, 60));
+  }
+  return found;
+}"""
 RULES = """async ([rules, theme, left]) => {
   if (theme) document.documentElement.dataset.theme = theme;
   const options = { resultTypes: ["violations"], preload: false, iframes: false };
@@ -85,6 +96,10 @@ class Window:
     def open(self, path, query=""):
         self.page.goto(path.as_uri() + query)
         return self.page
+
+    def foreign(self):
+        """Return the Chinese texts of the open page that are said to be English."""
+        return self.page.evaluate(FOREIGN)
 
     def violations(self, rules=(), theme="", without=()):
         """Return axe's serious and critical violations of the open page, but for some parts."""

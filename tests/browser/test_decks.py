@@ -73,6 +73,7 @@ def test_no_slide_overflows(decks, window, stem, language):
     page = window.open(decks / language / f"{stem}.html")
     page.wait_for_function("window.Reveal?.isReady()")
     assert page.evaluate("document.documentElement.lang") == {"zh": "zh-Hans", "en": "en"}[language]
+    assert window.foreign() == []
     assert page.evaluate("document.querySelectorAll('.katex-error').length") == 0
     wrong = []
     for number in range(page.evaluate("Reveal.getTotalSlides()")):

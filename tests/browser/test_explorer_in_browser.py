@@ -269,6 +269,46 @@ def test_an_intervention_gives_the_probabilities_of_torch(page, net, supplied, n
     assert [float(text.strip(" %")) / 100 for text in bars] == pytest.approx(shown, abs=0.00051)
 
 
+# ---- what the page says of it
+
+
+def test_what_was_changed_is_said_exactly(page, supplied):
+    to = Touched(choose(page, 7, supplied))
+    shift(page, to, -1, 2)
+    switch(page, to, "token", 1, 3)
+    page.evaluate(SETTLED)
+    first, second = page.locator(".changed li").all_inner_texts()
+    assert "1 px left, 2 px down" in first
+    assert second.endswith(": 1, 3")
+    every = page.get_by_role("switch", name="All token mixing")
+    line = "e => getComputedStyle(e).textDecorationLine"
+    assert every.evaluate(line) == "none"  # most blocks still mix
+    every.click()
+    every.click()
+    page.evaluate(SETTLED)
+    assert page.locator(".changed li").nth(1).inner_text().startswith("No token mixing at all")
+    assert every.evaluate(line) == "line-through"
+
+
+def test_the_readout_says_what_the_table_shows(page, supplied):
+    to = Touched(choose(page, 7, supplied))
+    page.evaluate("set({ stage: 0, token: 4, channel: 41 })")
+    press(page, "Change")
+    page.evaluate(SETTLED)
+    assert "same as untouched" in page.locator("#table-panel h3").inner_text()
+    assert page.locator(".readout").inner_text().endswith("change 0.000")
+    swap(page, to, 4, 27)
+    page.evaluate(SETTLED)
+    page.evaluate("set({ token: 4 })")
+    page.evaluate(SETTLED)
+    tables = "[answers.trace, answers.base].map(({ tables }) => tables[0][4 * 128 + 41])"
+    now, before = page.evaluate(tables)
+    said = page.locator(".readout").inner_text().split()[-1].replace("−", "-")
+    assert float(said) == pytest.approx(now - before, abs=0.00051) != 0
+    assert "same as" not in page.locator("#table-panel h3").inner_text()
+    press(page, "Values")
+
+
 # ---- the reader's own pictures
 
 

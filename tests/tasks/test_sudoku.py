@@ -178,7 +178,7 @@ def test_rounds_count_how_often_singles_are_needed(puzzles):
 
 @pytest.mark.parametrize("wrong", [{"count": 0}, {"givens": (3,)}, {"givens": ()}])
 def test_generate_refuses_nonsense(wrong):
-    with pytest.raises(ValueError, match=r"Fix: (count=1|givens=)"):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))}=.*Fix: "):
         sudoku.generate(**{"count": 5, "split": "test"} | wrong)
 
 

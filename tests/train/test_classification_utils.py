@@ -262,8 +262,9 @@ def test_on_epoch_gets_each_epochs_figures():
 
 @pytest.mark.parametrize("options", [{"epochs": 0}, {"epochs": -1}, {"log_every": 0}])
 def test_bad_counts_are_named(options):
-    (value,) = options.values()
-    with pytest.raises(ValueError, match=f"={value} must be at least 1"):
+    ((name, value),) = options.items()
+    name = name.replace("epochs", "max_epochs")
+    with pytest.raises(ValueError, match=f"{name}={value} must be a positive integer. Fix: "):
         run(make_net(), BatchLoader(make_data(), 8), **options)
 
 

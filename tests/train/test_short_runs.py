@@ -32,7 +32,7 @@ def test_random_batches_need_images_and_steps(data):
     train, _ = data
     with pytest.raises(ValueError, match=r"draws=16 from 0 images.*Fix: "):
         random_batches(train.subset(torch.arange(0)), 1, 16)
-    with pytest.raises(ValueError, match=r"draws=0 from .*Fix: "):
+    with pytest.raises(ValueError, match=r"steps=0 must be .*Fix: "):
         random_batches(train, 0, 16)
 
 

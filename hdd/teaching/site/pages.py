@@ -103,7 +103,8 @@ class Site:
         common |= {"explorer": self.explorer, "html_lang": html_language(self.language)}
         common |= {"other_lang": html_language(self.other)}
         page = self.exporter.environment.get_template(template).render(**common, **values)
-        return Foreign(self.language)(page) if template == "layout.html.j2" else page
+        whole = template in ("layout.html.j2", "deck.html.j2")
+        return Foreign(self.language)(page) if whole else page
 
     def page(self, name: str, title: str, body: str, **values: Any) -> str:
         """Return a whole page around its body."""
