@@ -40,7 +40,7 @@ def test_any_task_can_be_taught():
     assert (routing_matrix(net) > 0).all()
 
 
-@pytest.mark.parametrize("kind", ROUTINGS)
+@pytest.mark.parametrize("kind", ["shift", "permutation"])
 def test_a_trained_block_shows_its_routing(kind):
     source = routing(kind, (5, 7))
     assert sorted(source.tolist()) == list(range(35))
