@@ -142,8 +142,14 @@ def read_choices(arguments):
             choices[name] = checked_address(name, address)
         else:
             known = "--cpu=ADDRESS, --mirror=ADDRESS, --tested"
-            sys.exit(f"Unknown option --{name}. Fix: before the command one of {known}.")
+            sys.exit(misused(f"Unknown option --{name}. Fix: before the command one of {known}."))
     return choices, rest
+
+
+def misused(message):
+    """Say what is wrong with the command line; return the exit code for that."""
+    print(message, file=sys.stderr)
+    return 2
 
 
 def checked_address(name, address):
@@ -155,7 +161,7 @@ def checked_address(name, address):
     if address and name == "mirror" and Path(address).is_dir():
         return str(Path(address).resolve())
     wrong = f"--{name}={address} is no address." if address else f"--{name} needs an address."
-    sys.exit(f"{wrong} {where} Fix: --{name}=ADDRESS, or the variable {variable}.")
+    sys.exit(misused(f"{wrong} {where} Fix: --{name}=ADDRESS, or the variable {variable}."))
 
 
 def fingerprint(choices):
@@ -446,7 +452,7 @@ def main(arguments):
         return 0
     if action not in (*MODULES, "python", "setup"):
         known = ", ".join([*MODULES, "python", "setup"])
-        sys.exit(f"Unknown command {action!r}. Fix: one of {known}.\n{__doc__}")
+        return misused(f"Unknown command {action!r}. Fix: one of {known}; or --help.")
     own_environment()
     try:
         prepare(choices)
@@ -455,6 +461,8 @@ def main(arguments):
         return 130
     if action == "lab":
         speak_the_language()
+    if action == "papermill":  # it would keep every step of a progress bar as an output
+        os.environ.setdefault("TQDM_DISABLE", "1")
     # Files are named as seen from where this was started.
     options = [str(Path(word).resolve()) if Path(word).is_file() else word for word in options]
     return 0 if action == "setup" else hand_over(command(action, options))

@@ -18,6 +18,15 @@ class OneLineParser(argparse.ArgumentParser):
         self.flags: dict[str, list[str]] = {}
         super().__init__(**options, allow_abbrev=False)
 
+    @classmethod
+    def of(cls, command: str, description: str, names: str = "") -> "OneLineParser":
+        """Return the parser of `run.py command`, which takes notebooks if `names` says which."""
+        layout = argparse.RawDescriptionHelpFormatter
+        parser = cls(prog=f"run.py {command}", description=description, formatter_class=layout)
+        if names:
+            parser.add_argument("names", nargs="*", help=names)
+        return parser
+
     def add_argument(self, *names: str, **options: Any) -> argparse.Action:
         action = super().add_argument(*names, **options)
         if action.option_strings:
@@ -25,7 +34,7 @@ class OneLineParser(argparse.ArgumentParser):
         return action
 
     def error(self, message: str) -> None:
-        self.exit(2, f"{self.prog}: error: {message}. Fix: see --help.\n")
+        self.exit(2, f"{self.prog}: error: {' '.join(message.split())}. Fix: see --help.\n")
 
     def in_flags(self, text: str) -> str:
         """Return a message of the library with the arguments named as this command's options.

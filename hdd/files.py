@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from pathlib import Path
 
 
@@ -12,7 +13,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         OSError: a full or read-only disk, or a path that is no regular file, in one line; what was
             there before is untouched.
     """
-    if not path.name or (os.path.lexists(path) and not path.is_file()):
+    if not path.name or "\0" in str(path) or (os.path.lexists(path) and not path.is_file()):
         # Renaming would replace even a device or a pipe.
         raise OSError(f"Cannot write {path}: it is no regular file. Fix: another name.")
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
@@ -21,7 +22,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
         with open(temporary, "r+b") as written:  # Windows syncs only what may be written
             os.fsync(written.fileno())  # on the disk before the old file goes
-        os.replace(temporary, path)
+        _replace(temporary, path)
     except OSError as error:
         raise OSError(
             f"Cannot write {path}: {error.strerror}. Fix: another folder, or more space."
@@ -29,6 +30,16 @@ def write_atomically(path: Path, content: bytes) -> None:
     finally:  # after Ctrl-C, too
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Rename, and try again within a second: scanners and OneDrive hold files for a moment."""
+    for wait in (0.1, 0.3, 0.6):
+        try:
+            return os.replace(temporary, path)
+        except PermissionError:
+            time.sleep(wait)
+    return os.replace(temporary, path)
 
 
 def check_writable(path: Path) -> None:

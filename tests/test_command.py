@@ -4,7 +4,13 @@ import argparse
 
 import pytest
 
+from hdd import benchmark
 from hdd.command import OneLineParser, fail
+from hdd.teaching import colab, copies, execute, explorer, seeds
+from hdd.teaching.site import __main__ as site
+from hdd.teaching.site import slides
+from hdd.train import __main__ as train
+from hdd.train import records
 
 
 @pytest.fixture
@@ -63,3 +69,41 @@ def test_each_of_several_processes_says_which_it_is(capsys, monkeypatch, parser,
     monkeypatch.setenv("RANK", rank)
     assert fail(parser, ValueError("no. Fix: x.")) == 2
     assert f"command: error: {says}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [benchmark, train, records, execute, seeds, copies, colab, explorer, site, slides],
+)
+@pytest.mark.parametrize("words", [["--bogus"], ["--bogus=3", "stray"]])
+def test_every_command_refuses_what_it_does_not_know_in_one_line(command, words, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        command.main(words)
+    printed = capsys.readouterr()
+    (line,) = printed.err.splitlines()
+    assert "error: " in line
+    assert line.endswith("Fix: see --help.")
+    assert not printed.out
+
+
+@pytest.mark.parametrize("command", [execute, copies, colab, explorer, site, slides])
+def test_help_is_printed_and_nothing_is_done(command, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        command.main(["--help"])
+    assert capsys.readouterr().out.startswith("usage: run.py ")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "<html>", '{"nbformat": 4, "metadata": {}}'])
+@pytest.mark.parametrize("command", [execute, copies, colab, seeds])
+def test_a_file_that_is_no_notebook_is_named_in_one_line(
+    command, content, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(colab, "repository", lambda: "https://example.org/x")
+    path = tmp_path / "own.ipynb"
+    path.write_text(content)
+    words = ["7", "--notebooks", str(path)] if command is seeds else [str(path)]
+    assert command.main(words) == 2
+    printed = capsys.readouterr()
+    (line,) = printed.err.splitlines()
+    assert "own.ipynb is no notebook. Fix: " in line
+    assert not printed.out

@@ -91,3 +91,22 @@ def test_benchmark_names_the_package_it_lacks(monkeypatch, capsys, module, packa
     assert benchmark.main([]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith(f"Fix: pip install {package}.")
+
+
+def test_a_refusal_of_a_moment_is_ridden_out(tmp_path, monkeypatch):
+    refusals, rename = [PermissionError(13, "Access is denied")] * 2, os.replace
+
+    def refused_twice(*paths):
+        if refusals:
+            raise refusals.pop()
+        rename(*paths)
+
+    monkeypatch.setattr("hdd.files.os.replace", refused_twice)
+    monkeypatch.setattr("hdd.files.time.sleep", lambda _: None)
+    write_atomically(tmp_path / "x", b"new")
+    assert (tmp_path / "x").read_bytes() == b"new"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+    refusals += [PermissionError(13, "Access is denied")] * 9
+    with pytest.raises(OSError, match=r"Access is denied.*Fix: "):
+        write_atomically(tmp_path / "x", b"newer")
+    assert (tmp_path / "x").read_bytes() == b"new"

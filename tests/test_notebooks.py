@@ -11,6 +11,7 @@ import pytest
 from hdd.teaching.exercises.exercise import exercises
 from hdd.teaching.glossary import load_glossary
 from hdd.teaching.show import PAGE_WIDTH
+from hdd.teaching.site.markup import COMMENT
 
 ROOT = Path(__file__).parents[1]
 PATHS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -99,6 +100,15 @@ def test_valid(notebook):
 def test_executed_from_top_to_bottom(notebook):
     counts = [cell.execution_count for cell in code_cells(notebook)]
     assert counts == list(range(1, len(counts) + 1))
+
+
+def test_each_half_of_a_comment_says_all(notebook):
+    """Pages show one half of "# 中文 / English": names in quotes and numbers stand in both."""
+    for cell in code_cells(notebook):
+        for found in COMMENT.finditer(cell.source):
+            halves = found[0].rpartition("# ")[2].split(" / ", 1)
+            zh, en = (sorted(re.findall(r'"[^"]*"|\d+', half)) for half in halves)
+            assert zh == en, found[0]
 
 
 def test_no_errors_and_no_stderr(notebook):

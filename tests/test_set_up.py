@@ -249,6 +249,16 @@ def test_a_folder_of_wheels_needs_no_network(run_py, installs, tmp_path):
     assert {"--no-index", str(tmp_path)} <= set(installs[0])
 
 
+def test_papermill_keeps_no_progress_bars(run_py, monkeypatch):
+    seen = []
+    monkeypatch.setattr(run_py.os, "environ", {"PATH": ""})
+    monkeypatch.setattr(run_py, "prepare", lambda choices: None)
+    monkeypatch.setattr(run_py, "hand_over", lambda _: seen.append(run_py.os.environ.copy()))
+    for action in ("python", "papermill"):
+        run_py.main([action])
+    assert [one.get("TQDM_DISABLE") for one in seen] == [None, "1"]
+
+
 COMPLAINTS = [
     ("OSError: [Errno 28] No space left on device", "disk is full"),
     ("WARNING: Retrying (Retry(total=4)) after connection broken by 'NewConnectionError'", "index"),

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms.autoaugment import _apply_op
 
+from hdd.arguments import check_integers, check_positive_integers, check_range, checked
 from hdd.data_util.auto_augmentation import CIFAR10Policy
 
 
@@ -123,7 +124,10 @@ class CutMix:
         num_classes: K, width of the targets.
     """
 
+    @checked
     def __init__(self, probability: float, num_classes: int) -> None:
+        check_range(0, 1, probability=probability)
+        check_positive_integers(num_classes=num_classes)
         self.probability, self.num_classes = probability, num_classes
 
     def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -168,7 +172,9 @@ class BatchAugmentation:
         padding: pixels that the crop may move an image by.
     """
 
+    @checked
     def __init__(self, *, auto_augment: bool = True, padding: int = 4) -> None:
+        check_integers(0, 1024, padding=padding)
         self.padding = padding
         self.auto_augment = BatchAutoAugment() if auto_augment else None
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
+from hdd.arguments import checked
 from hdd.dataset.image_tensors import ImageTensors, channel_statistics
 from hdd.progress import progress
 
@@ -15,6 +16,7 @@ CLUTTER = ("__MACOSX", "Thumbs.db", "desktop.ini")  # what systems leave, beside
 OPAQUE, WITH_ALPHA = ("1", "L", "P", "RGB"), ("LA", "PA", "RGBA")  # Pillow's modes
 
 
+@checked
 def load_image_folder(
     folder: str | Path,
     image_size: tuple[int, int] | None = None,

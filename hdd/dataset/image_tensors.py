@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from hdd.arguments import MOST, check_positive_integers, check_types, checked, shown
+
 # Images that are augmented together: enough to share the calls out, few enough for a CPU's cache.
 AUGMENT_AT_ONCE = 2048
 ON_A_GPU = 16_384  # which has no such cache, and for which each call is a wait
@@ -34,6 +36,7 @@ class ImageTensors:
     std: tuple[float, ...]
 
     def __post_init__(self) -> None:
+        check_types(type(self), vars(self))
         images, labels = self.images, self.labels
         if images.dtype != torch.uint8 or images.ndim != 4 or labels.shape != images.shape[:1]:
             raise ValueError(
@@ -109,6 +112,7 @@ class BatchLoader:
         ValueError: batch_size or draws below 1, or draws from no images.
     """
 
+    @checked
     def __init__(
         self,
         data: ImageTensors,
@@ -120,9 +124,8 @@ class BatchLoader:
         draws: int | None = None,
         seed: int = 0,
     ) -> None:
-        if batch_size < 1:
-            raise ValueError(f"batch_size={batch_size} must be at least 1. Fix: batch_size=1.")
-        if draws is not None and (draws < 1 or not len(data)):
+        check_positive_integers(batch_size=batch_size)
+        if draws is not None and (not 1 <= draws <= MOST or not len(data)):
             raise ValueError(
                 f"draws={draws} from {len(data)} images: both must be at least 1. "
                 "Fix: draws=1 or more, and a data set with images."
@@ -149,6 +152,11 @@ class BatchLoader:
             images, labels = self.data.images[indices], self.data.labels[indices]
             if self.augment is not None:
                 images = self.augment(images)  # (several batches, C, H, W)
+                if not isinstance(images, Tensor) or len(images) != len(labels):
+                    raise ValueError(
+                        f"augment returned {shown(images)} for {len(labels)} images. "
+                        "Fix: a function (N, C, H, W) -> the same."
+                    )
             parts = zip(images.split(self.batch_size), labels.split(self.batch_size), strict=True)
             yield from (self._batch(*part) for part in parts)
 
@@ -165,6 +173,7 @@ class BatchLoader:
         return self.data.normalize(images), labels
 
 
+@checked
 def split_validation(
     data: ImageTensors, fraction: float = 0.1, seed: int = 0
 ) -> tuple[ImageTensors, ImageTensors]:

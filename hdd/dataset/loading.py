@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torchvision import datasets
 
+from hdd.arguments import check_choice, checked
 from hdd.dataset.image_folder import check_classes, files_below, load_image_folder
 from hdd.dataset.image_tensors import ImageTensors, channel_statistics
 from hdd.files import write_atomically
@@ -34,6 +35,7 @@ NAMES = ("fashion_mnist_mini", "fashion_mnist", "cifar10")
 Split = tuple[Tensor, Tensor]  # images uint8 (N, C, H, W), labels int64 (N,)
 
 
+@checked
 def load(name: str, root: str | Path = "dataset") -> tuple[ImageTensors, ImageTensors]:
     """Return (train, test) of the data set `name`.
 
@@ -46,8 +48,7 @@ def load(name: str, root: str | Path = "dataset") -> tuple[ImageTensors, ImageTe
         FileNotFoundError: a missing folder or file.
         ConnectionError: a download that failed; the message names the ways out.
     """
-    if name not in NAMES:
-        raise ValueError(f"Unknown data set {name!r}. Fix: one of {', '.join(map(repr, NAMES))}.")
+    check_choice(NAMES, name=name)
     if name == "fashion_mnist_mini":
         return _with_statistics(*_read_mini(), FASHION_CLASSES)
     root = Path(root).expanduser()

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from hdd.arguments import check_integers, checked
+
 
 def _devices() -> dict[str, str]:
     """Return the devices of this machine, best first, each with the reason not to use it, or ""."""
@@ -43,6 +45,7 @@ def _why_not(card: int) -> str:
     )
 
 
+@checked
 def get_device(preferred: str | torch.device | Sequence = ("cuda", "mps", "cpu")) -> torch.device:
     """Return the first device of `preferred` that this machine has and this PyTorch can use.
 
@@ -62,19 +65,40 @@ def get_device(preferred: str | torch.device | Sequence = ("cuda", "mps", "cpu")
         if name in devices:
             print(f"{name} is not used: {devices[name]}.")
     raise ValueError(
-        f"None of the requested devices {[str(name) for name in wanted]} is available; this "
+        f"None of the preferred devices {[str(name) for name in wanted]} is available; this "
         f"machine has {[name for name, reason in devices.items() if not reason]}. "
         "Fix: add 'cpu' to the list, it always works."
     )
 
 
+def as_device(device: str | torch.device) -> torch.device:
+    """Return a device to compute on; ValueError if there is no such, or this machine lacks it."""
+    found = _by_name(device)
+    if found.type in ("cuda", "mps") and _devices().get(str(found)) is None:
+        raise ValueError(
+            f"device={str(found)!r} is not there; this machine has {list(_devices())}. "
+            "Fix: device=get_device(['cuda', 'mps', 'cpu']) takes the first that is."
+        )
+    return found
+
+
+def _by_name(device: str | torch.device) -> torch.device:
+    try:
+        return torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(
+            f"device={device!r} is none. Fix: 'cpu', 'cuda', 'cuda:1', 'mps'."
+        ) from error
+
+
+@checked
 def get_amp_dtype(device: str | torch.device) -> torch.dtype:
     """Return the dtype for autocast: bfloat16 where it is native, otherwise float32.
 
     Emulated bfloat16 is slower than float32, so "can run it" is not enough: a CPU needs the
     AVX512-BF16 instructions and a PyTorch that uses AVX512, a CUDA GPU needs bfloat16 units.
     """
-    kind = torch.device(device).type
+    kind = _by_name(device).type
     if kind == "cuda":
         native = _has_cuda() and torch.cuda.is_bf16_supported(including_emulation=False)
     elif kind == "cpu":
@@ -86,8 +110,10 @@ def get_amp_dtype(device: str | torch.device) -> torch.dtype:
     return torch.bfloat16 if native else torch.float32
 
 
+@checked
 def seed_everything(seed: int) -> None:
     """Seed Python's, NumPy's and PyTorch's random numbers (CPU and GPU)."""
+    check_integers(0, 2**32 - 1, seed=seed)  # NumPy takes no others
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - libraries draw from NumPy's global generator
     torch.manual_seed(seed)

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from hdd.models.arguments import check_image_size
+from hdd.arguments import check_choice, check_image_size, check_positive_integers, checked
 from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.models.nn_utils import count_trainable_parameter
 
@@ -16,8 +16,10 @@ NETWORKS = ("Mixer", *DEPTHS)
 # Strides of the ResNet's stem and four stages. A shift by less than their product is nothing that
 # a convolutional network has to be equivariant to.
 STRIDES = (2, 1, 2, 2, 2)
+HEADS = 4  # of the ViT's attention
 
 
+@checked
 def build_baseline(
     kind: str,
     input_shape: tuple[int, int, int],
@@ -47,9 +49,12 @@ def build_baseline(
         ValueError: an unknown kind, patches of the ViT that do not tile the image, or strides that
             are not five.
     """
-    if kind not in SIZES:
-        raise ValueError(f"Unknown baseline {kind!r}. Fix: one of {list(SIZES)}.")
-    width, depth = width or SIZES[kind][0], depth or SIZES[kind][1]
+    check_choice(SIZES, kind=kind)
+    width = SIZES[kind][0] if width is None else width
+    depth = SIZES[kind][1] if depth is None else depth
+    check_positive_integers(num_classes=num_classes, width=width, depth=depth)
+    for side in input_shape:
+        check_positive_integers(input_shape=side)
     sizes = {"input_shape": input_shape, "patch_size": patch_size, "num_classes": num_classes}
     sizes |= {"width": width, "depth": depth}
     if kind == "cnn":
@@ -77,7 +82,7 @@ def equal_baseline(
     Arguments and errors are those of `build_baseline`; the width is searched for.
     """
     sizes = (kind, input_shape, patch_size, num_classes)
-    widths = range(4, 1025, 4) if kind == "vit" else range(1, 1025)  # four heads share the width
+    widths = range(HEADS, 1025, HEADS) if kind == "vit" else range(1, 1025)
     wanted = count_trainable_parameter(net)
 
     def distance(width: int) -> int:
@@ -128,6 +133,8 @@ def _vit(
     from timm.models.vision_transformer import VisionTransformer
 
     check_image_size(shape[1:], patch_size)  # timm's ViT would leave the rest out silently
+    if width % HEADS:
+        raise ValueError(f"width={width} does not divide among {HEADS} heads. Fix: width=128, say.")
     return VisionTransformer(
         img_size=shape[1:],
         patch_size=patch_size,
@@ -135,7 +142,7 @@ def _vit(
         num_classes=num_classes,
         embed_dim=width,
         depth=depth,
-        num_heads=4,
+        num_heads=HEADS,
     )
 
 
@@ -152,6 +159,7 @@ def _flat(
     return nn.Sequential(*layers, nn.Linear(features, num_classes))
 
 
+@checked
 def build_network(
     name: str,
     input_shape: tuple[int, int, int],
@@ -178,8 +186,9 @@ def build_network(
     Raises:
         ValueError: an unknown name, or patches that do not tile the image.
     """
-    if name not in NETWORKS:
-        raise ValueError(f"Unknown network {name!r}. Fix: one of {list(NETWORKS)}.")
+    check_choice(NETWORKS, name=name)
+    for side in input_shape:
+        check_positive_integers(input_shape=side)
     torch.manual_seed(seed)
     mixer = MLPMixer(
         image_size=input_shape[1:],

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hdd.arguments import check_integers, check_shape, checked
+
 
 class TokenMixing(NamedTuple):
     """The two matrices of a block's token-mixing MLP, and the grid of its tokens."""
@@ -22,6 +24,7 @@ class TokenMixing(NamedTuple):
     grid: tuple[int, int]
 
 
+@checked
 def token_mixing(net: nn.Module, layer: int) -> TokenMixing:
     """Return the token-mixing matrices of block `layer`, as float32 on the CPU.
 
@@ -54,10 +57,15 @@ def effective_mixing(net: nn.Module, layer: int) -> Tensor:
     return second @ first
 
 
+@checked
 def stem_filters(net: nn.Module) -> Tensor:
     """Return the stem's filters (C, channels, P, P)."""
-    conv = net.patch_embedding if hasattr(net, "patch_embedding") else net.stem.proj
-    return conv.weight.detach().float().cpu()
+    stem = getattr(net, "patch_embedding", None) or getattr(
+        getattr(net, "stem", None), "proj", None
+    )
+    if stem is None:
+        raise ValueError(f"net={type(net).__name__} has no stem. Fix: an hdd or timm Mixer.")
+    return stem.weight.detach().float().cpu()
 
 
 def cosines(maps: Tensor) -> Tensor:
@@ -66,12 +74,14 @@ def cosines(maps: Tensor) -> Tensor:
     return rows @ rows.T
 
 
+@checked
 def opposite_pairs(maps: Tensor) -> list[tuple[int, int]]:
     """Return disjoint pairs of maps (D, h, w), the most opposite pair first.
 
     Greedy: of all units still free, the two with the smallest cosine are the next pair. An odd
     one is left over.
     """
+    check_shape("(D, h, w)", maps=maps)
     similar = cosines(maps)  # (D, D)
     order = similar.flatten().argsort(stable=True).tolist()
     free, pairs = set(range(len(maps))), []
@@ -82,6 +92,7 @@ def opposite_pairs(maps: Tensor) -> list[tuple[int, int]]:
     return pairs
 
 
+@checked
 def morans_i(maps: Tensor) -> Tensor:
     """Return the spatial autocorrelation (Moran's I) of maps: (D, h, w) -> (D,).
 
@@ -89,6 +100,7 @@ def morans_i(maps: Tensor) -> Tensor:
     the map's mean is taken off: -1/(S - 1) is expected of a shuffled map; how far it can go depends
     on the grid, see `morans_range`. A constant map has no variance: 0 is returned for it.
     """
+    check_shape("(D, h, w)", maps=maps)
     centred = maps.float() - maps.float().mean(dim=(-2, -1), keepdim=True)  # (D, h, w)
     across = (centred[..., :, 1:] * centred[..., :, :-1]).flatten(-2)
     down = (centred[..., 1:, :] * centred[..., :-1, :]).flatten(-2)
@@ -126,28 +138,33 @@ def morans_range(grid: tuple[int, int]) -> tuple[float, float]:
     return float(scaled[0]), float(scaled[-1])
 
 
+@checked
 def smoothness(maps: Tensor) -> Tensor:
     """Return Moran's I on its grid's own scale: (D, h, w) -> (D,).
 
     0 is what a shuffled map is expected to have, 1 the smoothest map that this grid allows; so
     grids of different sizes can be compared.
     """
+    check_shape("(D, h, w)", maps=maps)
     h, w = maps.shape[-2:]
     expected = -1 / (h * w - 1)
     return (morans_i(maps) - expected) / (morans_range((h, w))[1] - expected)
 
 
+@checked
 def smallest_cosines(maps: Tensor) -> Tensor:
     """Return each map's smallest cosine with another: (D, h, w) -> (D,); -1: it has its negative.
 
     Raises:
         ValueError: fewer than two maps.
     """
+    check_shape("(D, h, w)", maps=maps)
     if len(maps) < 2:
         raise ValueError(f"{len(maps)} unit has no other one. Fix: a wider token-mixing MLP.")
     return cosines(maps).fill_diagonal_(2.0).amin(dim=1)
 
 
+@checked
 def equivariant_share(matrix: Tensor, grid: tuple[int, int]) -> float:
     """Return the share of a matrix's energy that commutes with cyclic shifts of the grid.
 
@@ -161,7 +178,10 @@ def equivariant_share(matrix: Tensor, grid: tuple[int, int]) -> float:
     """
     h, w = grid
     if matrix.shape != (h * w, h * w):
-        raise ValueError(f"A matrix {tuple(matrix.shape)} does not fit a {h} x {w} grid of tokens.")
+        raise ValueError(
+            f"matrix of shape {tuple(matrix.shape)} does not fit grid={grid}, which wants "
+            f"{(h * w, h * w)}. Fix: another grid."
+        )
     index = torch.arange(h * w)
     down = (index[:, None] // w - index[None, :] // w) % h  # (S, S)
     right = (index[:, None] % w - index[None, :] % w) % w  # (S, S)
@@ -172,6 +192,7 @@ def equivariant_share(matrix: Tensor, grid: tuple[int, int]) -> float:
     return float(projected / matrix.detach().double().square().sum().cpu())
 
 
+@checked
 def trivial_share(matrix: Tensor) -> float:
     """Return the share of a matrix's energy in a multiple of identity plus a constant matrix.
 
@@ -182,6 +203,7 @@ def trivial_share(matrix: Tensor) -> float:
     Args:
         matrix: (S, S), S at least 2.
     """
+    check_shape("(S, S)", matrix=matrix)
     matrix = matrix.detach().double().cpu()
     size = len(matrix)
     total, trace = matrix.sum(), matrix.trace()
@@ -234,6 +256,7 @@ STATISTICS = (
 )
 
 
+@checked
 def structure(net: nn.Module, layer: int, draws: int = 100, seed: int = 0) -> dict[str, Chance]:
     """Return statistics of a layer's token mixing, each beside chance.
 
@@ -256,6 +279,7 @@ def structure(net: nn.Module, layer: int, draws: int = 100, seed: int = 0) -> di
         draws: how many shuffles the null's mean and standard deviation come from.
         seed: of the shuffles.
     """
+    check_integers(2, 10**6, draws=draws)  # one has no deviation
     mixing, generator = token_mixing(net, layer), torch.Generator().manual_seed(seed)
     maps = mixing.first.unflatten(1, mixing.grid)
     moved = torch.tensor([_spatial(relabelled(mixing, generator)) for _ in range(draws)]).T
@@ -305,6 +329,7 @@ def _spatial(mixing: TokenMixing) -> tuple[float, float]:
     return float(smoothness(maps).mean()), share
 
 
+@checked
 def listening(net: nn.Module, layer: int, images: Tensor, seed: int = 0) -> Tensor:
     """Return who hears whom in block `layer`, GELU, norms and residual included: (S, S).
 
@@ -319,6 +344,7 @@ def listening(net: nn.Module, layer: int, images: Tensor, seed: int = 0) -> Tens
         images: normalised images (B, channels, H, W); they say where the Jacobian is taken.
         seed: of the projections.
     """
+    token_mixing(net, layer)  # for its message, if there is none
     block, x = net.blocks[layer], _input_of(net, net.blocks[layer], images)  # (B, S, C)
     x.requires_grad_(True)
     generator = torch.Generator(x.device).manual_seed(seed)

@@ -7,12 +7,16 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from hdd.arguments import checked
 
+
+@checked
 def count_trainable_parameter(net: nn.Module) -> int:
     """Return the number of trainable parameters of `net`."""
     return sum(p.numel() for p in net.parameters() if p.requires_grad)
 
 
+@checked
 @torch.no_grad()
 def count_macs(net: nn.Module, input_shape: Sequence[int]) -> int:
     """Return the multiply-accumulate operations of one forward pass for one image.

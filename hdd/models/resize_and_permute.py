@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from hdd.arguments import check_positive_integers, check_shape, checked
 from hdd.models.cnn.mlp_mixer import MLPMixer
 
 
+@checked
 def patch_order(grid: tuple[int, int], patch_size: int, tokens: Tensor, pixels: Tensor) -> Tensor:
     """Return the pixel order (H * W,) that moves patches, and pixels within each patch alike.
 
@@ -23,17 +25,24 @@ def patch_order(grid: tuple[int, int], patch_size: int, tokens: Tensor, pixels: 
         tokens: a permutation of the h * w patches.
         pixels: a permutation of the P * P pixels of a patch.
     """
+    check_positive_integers(patch_size=patch_size)
     (h, w), p = grid, patch_size
+    _check_permutation("tokens", tokens, h * w)
+    _check_permutation("pixels", pixels, p * p)
     index = torch.arange(h * p * w * p).view(h, p, w, p).transpose(1, 2).reshape(h * w, p * p)
     moved = index[tokens][:, pixels]  # (S, P * P)
     return moved.view(h, w, p, p).transpose(1, 2).flatten()
 
 
+@checked
 def reorder_pixels(images: Tensor, order: Tensor) -> Tensor:
     """Return images (B, C, H, W) whose pixel i is the old pixel order[i], in every channel."""
+    check_shape("(B, C, H, W)", images=images)
+    _check_permutation("order", order, images.shape[2] * images.shape[3])
     return images.flatten(2)[:, :, order].view_as(images)
 
 
+@checked
 @torch.no_grad()
 def permuted_twin(net: MLPMixer, tokens: Tensor, pixels: Tensor) -> MLPMixer:
     """Return a Mixer that does on permuted images what `net` does on the images as they are.
@@ -61,6 +70,7 @@ def permuted_twin(net: MLPMixer, tokens: Tensor, pixels: Tensor) -> MLPMixer:
     return twin
 
 
+@checked
 @torch.no_grad()
 def block_diagonal(net: MLPMixer, factor: int) -> MLPMixer:
     """Return a Mixer for images `factor` times as high and wide, initialised as in the paper.
@@ -89,6 +99,7 @@ def block_diagonal(net: MLPMixer, factor: int) -> MLPMixer:
     return large
 
 
+@checked
 @torch.no_grad()
 def stretched(net: MLPMixer, factor: int) -> MLPMixer:
     """Return a Mixer for images `factor` times as high and wide, its units' maps stretched.
@@ -116,9 +127,9 @@ def stretched(net: MLPMixer, factor: int) -> MLPMixer:
 
 
 def _check_permutation(name: str, order: Tensor, size: int) -> None:
-    if sorted(order.tolist()) != list(range(size)):
+    if order.ndim != 1 or sorted(order.tolist()) != list(range(size)):
         raise ValueError(
-            f"{name} has {len(order)} entries and is no permutation of 0 to {size - 1}. "
+            f"{name} of shape {tuple(order.shape)} is no permutation of 0 to {size - 1}. "
             f"Fix: torch.randperm({size}), for example."
         )
 

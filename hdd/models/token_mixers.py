@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hdd.arguments import check_choice, checked
 from hdd.models.cnn.mlp_mixer import Mlp, MLPMixer
 from hdd.models.nn_utils import count_trainable_parameter
 
@@ -181,6 +182,7 @@ TOKEN_MIXERS = {
 MIXER_KINDS = (*TOKEN_MIXERS, "hybrid", "resmlp")  # the networks of build_mixer
 
 
+@checked
 def build_mixer(
     kind: str,
     *,
@@ -209,8 +211,7 @@ def build_mixer(
     Raises:
         ValueError: an unknown kind.
     """
-    if kind not in MIXER_KINDS:
-        raise ValueError(f"Unknown token mixer {kind!r}. Fix: one of {list(MIXER_KINDS)}.")
+    check_choice(MIXER_KINDS, kind=kind)
     kinds = {"hybrid": ["token-mlp", "attention"], "resmlp": ["token-linear"]}.get(kind, [kind])
     norm = Affine if kind == "resmlp" else None
     sizes = {"image_size": image_size, "channels": channels, "patch_size": patch_size}

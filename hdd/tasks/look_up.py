@@ -4,11 +4,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hdd.arguments import check_positive_integers, checked
 from hdd.tasks.token_net import Examples
 
 KEYS, VALUES = 15, 4
 
 
+@checked
 def look_up(n: int, places: Tensor, generator: torch.Generator) -> Examples:
     """Return n look-ups: tokens (n, 16, KEYS + VALUES) and the asked value (n,).
 
@@ -21,6 +23,8 @@ def look_up(n: int, places: Tensor, generator: torch.Generator) -> Examples:
         places: where the token that is asked for may stand, from 1 to 15.
         generator: of all that is random.
     """
+    check_positive_integers(n=n)
+    _check_places(places)
     keys = torch.rand(n, KEYS, generator=generator).argsort(1)  # (n, 15)
     values = torch.randint(VALUES, (n, KEYS), generator=generator)  # (n, 15)
     match = places[torch.randint(len(places), (n, 1), generator=generator)] - 1  # (n, 1)
@@ -31,14 +35,24 @@ def look_up(n: int, places: Tensor, generator: torch.Generator) -> Examples:
     return tokens, values.gather(1, match)[:, 0]
 
 
+def _check_places(places: Tensor) -> None:
+    if places.ndim != 1 or not len(places) or not set(places.tolist()) <= {*range(1, KEYS + 1)}:
+        raise ValueError(
+            f"places={places.tolist()} must be from 1 to {KEYS}. Fix: torch.arange(1, {KEYS + 1})."
+        )
+
+
 def look_up_loss(outputs: Tensor, answers: Tensor) -> Tensor:
     """Return the cross-entropy of token 0's outputs (B, S, VALUES) with the answers (B,)."""
     return functional.cross_entropy(outputs[:, 0], answers)
 
 
+@checked
 @torch.no_grad()
 def look_up_accuracy(net: nn.Module, places: Tensor, n: int = 300, seed: int = 0) -> list[float]:
     """Return the share of right answers for the match at each of `places`, n look-ups each."""
+    check_positive_integers(n=n)
+    _check_places(places)
     generator, shares = torch.Generator().manual_seed(10_000 + seed), []
     for place in places:
         tokens, answers = look_up(n, place[None], generator)

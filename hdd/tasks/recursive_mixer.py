@@ -13,6 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import OneCycleLR
 
+from hdd.arguments import (
+    check_choice,
+    check_integers,
+    check_positive_integers,
+    check_range,
+    check_types,
+    checked,
+)
 from hdd.models.cnn.mlp_mixer import MixerBlock
 from hdd.models.nn_utils import count_trainable_parameter
 from hdd.models.token_mixers import Attention, Block, channel_width
@@ -62,6 +70,7 @@ class RecursiveNet(nn.Module):
         ValueError: an unknown kind.
     """
 
+    @checked
     def __init__(
         self,
         kind: str = "token-mlp",
@@ -72,8 +81,9 @@ class RecursiveNet(nn.Module):
         recursions: int = 6,
     ) -> None:
         super().__init__()
-        if kind not in KINDS:
-            raise ValueError(f"Unknown kind {kind!r}. Fix: one of {list(KINDS)}.")
+        check_choice(KINDS, kind=kind)
+        sizes = {"dim": dim, "token_dim": token_dim, "channel_dim": channel_dim}
+        check_positive_integers(**sizes, recursions=recursions)
         self.kind, self.grid, self.recursions = kind, (SIDE, SIDE), recursions
         self.embedding = nn.Embedding(SIDE + 1, dim)  # six digits and the empty cell
         self.position = _positions(kind, dim)
@@ -141,6 +151,7 @@ class Training(NamedTuple):
     emphasis: float = 1.0
 
 
+@checked
 def train(
     net: RecursiveNet,
     puzzles: Puzzles,
@@ -161,8 +172,9 @@ def train(
         on_step: called with the number of each finished step.
 
     Raises:
-        ValueError: an unknown optimizer.
+        ValueError: a value of `how` that cannot be.
     """
+    _check_training(how)
     generator = torch.Generator().manual_seed(seed)
     optimizer = _optimizer(net, how)
     tops = [group["lr"] for group in optimizer.param_groups]
@@ -188,14 +200,21 @@ def train(
     return losses
 
 
+def _check_training(how: Training) -> None:
+    check_types(Training, how._asdict())
+    check_positive_integers(steps=how.steps, batch=how.batch)
+    check_choice(("muon", "adamw"), optimizer=how.optimizer)
+    check_range(0, 1, reveal=how.reveal)
+    rates = {name: getattr(how, name) for name in ("lr", "adamw_lr", "weight_decay", "emphasis")}
+    check_range(0, math.inf, **rates)
+
+
 def _optimizer(net: RecursiveNet, how: Training) -> torch.optim.Optimizer:
     if how.optimizer == "muon":
         return MuonAdamW(net, how.lr, how.weight_decay, how.adamw_lr)
-    if how.optimizer == "adamw":
-        parameters = [p for p in net.parameters() if p.requires_grad]
-        options = {"betas": (0.9, 0.99), "weight_decay": how.weight_decay, "fused": True}
-        return torch.optim.AdamW(parameters, how.lr, **options)
-    raise ValueError(f"Unknown optimizer {how.optimizer!r}. Fix: 'muon' or 'adamw'.")
+    parameters = [p for p in net.parameters() if p.requires_grad]
+    options = {"betas": (0.9, 0.99), "weight_decay": how.weight_decay, "fused": True}
+    return torch.optim.AdamW(parameters, how.lr, **options)
 
 
 def _revealed(puzzles: Puzzles, bound: float, generator: torch.Generator) -> Tensor:
@@ -214,12 +233,15 @@ def _losses(net: RecursiveNet, puzzles: Puzzles) -> Tensor:
     return losses.mean(dim=1)
 
 
+@checked
 @torch.no_grad()
 def solved(net: RecursiveNet, puzzles: Puzzles, recursions: int | None = None) -> Tensor:
     """Return which cells the network gets right after each recursion: (recursions, N, 36) bool.
 
     Given cells count as right, so `.all(dim=2)` says which puzzles are solved.
     """
+    if recursions is not None:
+        check_positive_integers(recursions=recursions)
     parts = []
     for givens, solutions in zip(*(field.split(250) for field in puzzles), strict=True):
         answers = net(givens, recursions).argmax(dim=3)  # (recursions, B, 36)
@@ -244,6 +266,7 @@ class Rules(NamedTuple):
     others: float
 
 
+@checked
 def rules(matrix: Tensor, draws: int = 1000, seed: int = 0) -> Rules:
     """Compare a matrix (36, 36), such as W2 W1, on peers with other pairs of different cells.
 
@@ -254,7 +277,11 @@ def rules(matrix: Tensor, draws: int = 1000, seed: int = 0) -> Rules:
         ValueError: another shape.
     """
     if matrix.shape != (CELLS, CELLS):
-        raise ValueError(f"A matrix {tuple(matrix.shape)} is not one between {CELLS} cells.")
+        raise ValueError(
+            f"matrix of shape {tuple(matrix.shape)} is not one between {CELLS} cells. "
+            f"Fix: ({CELLS}, {CELLS})."
+        )
+    check_integers(1, 10**6, draws=draws)
     generator = torch.Generator().manual_seed(seed)
     orders = [torch.arange(CELLS)]  # the true places first
     orders += [torch.randperm(CELLS, generator=generator) for _ in range(draws)]

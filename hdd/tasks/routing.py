@@ -4,12 +4,14 @@ A routing says, for each output token, which input token it copies. Whoever lear
 in its weights: they can be read off and scored.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hdd.arguments import check_choice, check_positive_integers, check_range, checked
 from hdd.models.cnn.mlp_mixer import MixerBlock, Mlp
 from hdd.train.classification_utils import train_one_epoch
 from hdd.train.muon import MuonAdamW
@@ -19,6 +21,7 @@ ROUTINGS = ("shift", "mirror", "rotation", "permutation")
 CHANNELS = 16
 
 
+@checked
 def routing(kind: str, grid: tuple[int, int], seed: int = 0) -> Tensor:
     """Return the source (S,) of each output token on an h x w grid.
 
@@ -33,6 +36,7 @@ def routing(kind: str, grid: tuple[int, int], seed: int = 0) -> Tensor:
         ValueError: an unknown kind.
     """
     h, w = grid
+    check_positive_integers(grid=min(grid))
     index = torch.arange(h * w).view(h, w)
     moved = {
         "shift": lambda: index.roll((1, 2), (0, 1)),
@@ -40,8 +44,7 @@ def routing(kind: str, grid: tuple[int, int], seed: int = 0) -> Tensor:
         "rotation": lambda: index.rot90(1 if h == w else 2),
         "permutation": lambda: torch.randperm(h * w, generator=torch.Generator().manual_seed(seed)),
     }
-    if kind not in moved:
-        raise ValueError(f"Unknown routing {kind!r}. Fix: one of {list(ROUTINGS)}.")
+    check_choice(ROUTINGS, kind=kind)
     return moved[kind]().flatten()
 
 
@@ -50,6 +53,7 @@ class TokenMixingOnly(nn.Module):
 
     def __init__(self, tokens: int, hidden: int) -> None:
         super().__init__()
+        check_positive_integers(tokens=tokens, hidden=hidden)
         self.token_mixing = Mlp(tokens, hidden)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -62,6 +66,7 @@ def mixer_block(grid: tuple[int, int]) -> MixerBlock:
     return MixerBlock(tokens, CHANNELS, 2 * tokens, 4 * CHANNELS)
 
 
+@checked
 def train_routing(net: nn.Module, source: Tensor, **options) -> list[float]:
     """Teach `net` a routing; return each step's loss: `train_task` whose task is x[:, source].
 
@@ -73,6 +78,7 @@ def train_routing(net: nn.Module, source: Tensor, **options) -> list[float]:
     return train_task(net, len(source), lambda x: x[:, source], **options)
 
 
+@checked
 def train_task(
     net: nn.Module,
     tokens: int,
@@ -103,6 +109,9 @@ def train_task(
     Returns:
         each step's loss.
     """
+    check_choice(("adam", "muon"), optimizer=optimizer)
+    check_positive_integers(tokens=tokens, steps=steps, images=images)
+    check_range(0, math.inf, lr=lr)
     generator, losses = torch.Generator().manual_seed(seed), []
 
     def draw() -> tuple[Tensor, Tensor]:
@@ -124,6 +133,4 @@ def train_task(
 def _optimizer(net: nn.Module, name: str, lr: float) -> torch.optim.Optimizer:
     if name == "adam":
         return torch.optim.Adam(net.parameters(), lr)
-    if name == "muon":
-        return MuonAdamW(net, lr, weight_decay=0.0, adamw_lr=lr)
-    raise ValueError(f"Unknown optimizer {name!r}. Fix: 'adam' or 'muon'.")
+    return MuonAdamW(net, lr, weight_decay=0.0, adamw_lr=lr)

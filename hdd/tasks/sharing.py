@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hdd.arguments import check_choice, checked
 from hdd.models.token_mixers import Block, SelfAttention, TokenMlp, channel_width
 from hdd.tasks.look_up import KEYS, VALUES
 from hdd.tasks.token_net import TokenNet
@@ -84,6 +85,7 @@ LADDER = {
 }
 
 
+@checked
 def ladder_net(kind: str, *, positions: bool, seed: int = 0) -> TokenNet:
     """Return a look-up network with a token mixing of LADDER; all have about equal parameters.
 
@@ -95,8 +97,7 @@ def ladder_net(kind: str, *, positions: bool, seed: int = 0) -> TokenNet:
     Raises:
         ValueError: an unknown kind.
     """
-    if kind not in LADDER:
-        raise ValueError(f"Unknown token mixing {kind!r}. Fix: one of {list(LADDER)}.")
+    check_choice(LADDER, kind=kind)
     torch.manual_seed(seed)
     mixers = [LADDER[kind]() for _ in range(DEPTH)]
     widths = [channel_width(mixer, DIM, BLOCK_PARAMETERS) for mixer in mixers]

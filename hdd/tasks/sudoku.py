@@ -16,6 +16,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from hdd.arguments import check_choice, check_positive_integers, check_shape, checked
+
 SIDE, BOX = 6, (2, 3)
 CELLS, EMPTY = SIDE * SIDE, SIDE
 LEVELS, STUCK = ("naked singles", "hidden singles", "guess"), -1
@@ -152,14 +154,14 @@ def split_of_classes(split: str) -> Tensor:
     Raises:
         ValueError: another name.
     """
-    if split not in SPLITS:
-        raise ValueError(f"Unknown split {split!r}. Fix: one of {list(SPLITS)}.")
+    check_choice(SPLITS, split=split)
     largest_first = classes().bincount().argsort(descending=True, stable=True)
     turn = torch.arange(len(largest_first)) % 5
     chosen = {"training": (turn != 1) & (turn != 2), "validation": turn == 2, "test": turn == 1}
     return largest_first[chosen[split]]
 
 
+@checked
 def generate(
     count: int, split: str, *, givens: tuple[int, ...] = (13, 14), seed: int = 0
 ) -> Puzzles:
@@ -177,10 +179,11 @@ def generate(
     Raises:
         ValueError: an unknown split, a count below 1, or givens outside 10 ... 36.
     """
-    if count < 1 or not givens or not all(10 <= number <= CELLS for number in givens):
+    check_positive_integers(count=count)
+    if not givens or not all(10 <= number <= CELLS for number in givens):
         raise ValueError(
-            f"count={count}, givens={givens}: at least one puzzle, with 10 to {CELLS} givens (with "
-            "fewer, hardly any puzzle has one solution only). Fix: count=1000, givens=(13,)."
+            f"givens={givens} must be one or more numbers from 10 to {CELLS} givens (with "
+            "fewer, hardly any puzzle has one solution only). Fix: givens=(13,)."
         )
     generator = torch.Generator().manual_seed(seed)
     pool = grids()[torch.isin(classes(), split_of_classes(split))]
@@ -207,6 +210,7 @@ def _rename(some: Tensor, names: Tensor) -> Tensor:
     return names.gather(1, some.long())
 
 
+@checked
 def disguised(puzzles: Puzzles, generator: torch.Generator) -> Puzzles:
     """Return the puzzles with digits renamed and lines permuted at random, each in its own way.
 
@@ -232,8 +236,10 @@ def _dig(grid: Tensor, wanted: Tensor, generator: torch.Generator) -> Tensor:
     return puzzles
 
 
+@checked
 def candidates(puzzles: Tensor) -> Tensor:
     """Return which digits each cell may hold, seen alone: (N, 36) -> (N, 36, 6) bool."""
+    check_shape("(N, 36)", puzzles=puzzles)
     one_hot = puzzles[..., None] == torch.arange(SIDE, dtype=torch.uint8)
     return one_hot | (puzzles == EMPTY)[..., None]
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell
 
+from hdd.command import OneLineParser, fail
 from hdd.files import write_atomically
-from hdd.teaching.execute import NOTEBOOKS, ROOT, find_notebooks
+from hdd.teaching.execute import NOTEBOOKS, ROOT, find_notebooks, read_notebook
 
 TARGET = ROOT / "colab"
 CELL = """\
@@ -70,19 +71,21 @@ def link(address: str, name: str) -> str:
     return f"https://colab.research.google.com/github/{place}/blob/main/{TARGET.name}/{name}"
 
 
-def main(names: list[str]) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Write the copies and print their links; return 0, or 2 after an error in one line."""
+    parser = OneLineParser.of("colab", __doc__, "such as 02 04, or paths; default: all")
+    options = parser.parse_args(argv)
     try:
-        address, paths = repository(), find_notebooks(names)
-    except (FileNotFoundError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    for path in paths:
-        copy = self_installing(nbformat.read(path, as_version=4), address)
+        address, paths = repository(), find_notebooks(options.names)
+        notebooks = [read_notebook(path) for path in paths]
+    except (OSError, ValueError) as error:
+        return fail(parser, error)
+    for path, notebook in zip(paths, notebooks, strict=True):
+        copy = self_installing(notebook, address)
         write_atomically(TARGET / path.name, (nbformat.writes(copy) + "\n").encode())
         print(link(address, path.name) if path.parent == NOTEBOOKS else TARGET / path.name)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -7,12 +7,14 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from hdd.arguments import checked
 from hdd.teaching.language import split, tell
 
 _YES, _NO = ("成立", "holds"), ("这次不成立", "does not hold in this run")
 _LINE = re.compile(rf"^[✓✗] ({_YES[1]}|{_NO[1]}): (.+)$", flags=re.M)
 
 
+@checked
 def holds(name: str, condition: Any) -> None:
     """Display whether a conclusion of the text holds in this run.
 

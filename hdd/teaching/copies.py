@@ -16,7 +16,8 @@ import nbformat
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from hdd.teaching.execute import ROOT, find_notebooks
+from hdd.command import OneLineParser, fail
+from hdd.teaching.execute import ROOT, find_notebooks, read_notebook
 from hdd.teaching.exercises import hints_html
 from hdd.teaching.exercises.exercise import Exercise, exercises
 from hdd.teaching.language import LANGUAGES, split
@@ -117,20 +118,21 @@ def _write_tests() -> None:
     print(f"{len(questions)} questions for before and after, in test.zh.md and test.en.md")
 
 
-def main(names: list[str]) -> int:
-    """Write the copies; return 0, or 2 for an unknown name."""
+def main(argv: list[str] | None = None) -> int:
+    """Write the copies; return 0, or 2 after an error in one line."""
+    parser = OneLineParser.of("copies", __doc__, "such as 02 04, or paths; default: all")
+    options = parser.parse_args(argv)
     try:
-        paths = find_notebooks(names)
-    except FileNotFoundError as error:
-        print(error)
-        return 2
-    for path in paths:
+        paths = find_notebooks(options.names)
+        notebooks = [read_notebook(path) for path in paths]
+    except (OSError, ValueError) as error:
+        return fail(parser, error)
+    for path, notebook in zip(paths, notebooks, strict=True):
         try:
             known = exercises(path.stem[:2])
         except ModuleNotFoundError:
             print(f"{path.name}: no exercises in the collection, no copies")
             continue
-        notebook = nbformat.read(path, as_version=4)
         made = {"students": for_students(notebook), "instructors": for_instructors(notebook, known)}
         for folder, copy in made.items():
             (COPIES / folder).mkdir(parents=True, exist_ok=True)
@@ -145,4 +147,4 @@ def _short(path: Path) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -25,6 +25,7 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat.reader import NotJSONError
 from nbformat.sign import NotebookNotary
 
+from hdd.command import OneLineParser, fail
 from hdd.files import write_atomically
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +34,9 @@ NOTEBOOKS, COVERS = ROOT / "notebooks", ROOT / "resources" / "covers"
 # editors set a backend (Agg, say) that draws nothing into a notebook.
 ENVIRONMENT = {"TQDM_DISABLE": "1", "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
 KEPT = ("tags", "slideshow", "deck", "trusted")  # of a cell's metadata
-FAILURES = (CellExecutionError, DeadKernelError, NotJSONError, nbformat.ValidationError, OSError)
+# What nbformat raises for JSON of another kind.
+NO_NOTEBOOK = (AttributeError, KeyError, TypeError, ValueError, nbformat.ValidationError)
+FAILURES = (CellExecutionError, DeadKernelError, nbformat.ValidationError)
 
 
 class ThisPython(AsyncKernelManager):
@@ -101,7 +104,7 @@ def run_cells(notebook: nbformat.NotebookNode, folder: Path) -> None:
 
 def run_with_seed(path: Path, seed: int) -> nbformat.NotebookNode | None:
     """Return a notebook run with another SEED, or None if its `parameters` cell has no SEED."""
-    notebook = _read(path)
+    notebook = read_notebook(path)
     changed = 0
     for cell in notebook.cells:
         if "parameters" in cell.metadata.get("tags", []):
@@ -122,7 +125,7 @@ def printed(notebook: nbformat.NotebookNode) -> list[str]:
 
 def execute(path: Path) -> None:
     """Run one notebook from top to bottom and replace the file only if every cell succeeded."""
-    notebook = _read(path)
+    notebook = read_notebook(path)
     run_cells(notebook, path.parent)
     strip_volatile_metadata(notebook)
     # As bytes: on Windows, text would get other line ends.
@@ -132,11 +135,18 @@ def execute(path: Path) -> None:
         _save_cover(notebook, COVERS / f"{path.stem}.png")
 
 
-def _read(path: Path) -> nbformat.NotebookNode:
+def read_notebook(path: Path) -> nbformat.NotebookNode:
+    """Return a notebook.
+
+    Raises:
+        NotJSONError: the file is none.
+    """
     try:
-        return nbformat.read(path, as_version=4)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:  # JSON, but no notebook
+        notebook = nbformat.read(path, as_version=4)
+        len(notebook.cells)
+    except NO_NOTEBOOK as error:
         raise NotJSONError(f"{path} is no notebook. Fix: get it again.") from error
+    return notebook
 
 
 def _save_cover(notebook: nbformat.NotebookNode, target: Path) -> None:
@@ -152,17 +162,20 @@ def _save_cover(notebook: nbformat.NotebookNode, target: Path) -> None:
         target.with_suffix(ending).write_bytes(base64.b64decode(picture))
 
 
-def main(names: list[str]) -> int:
-    """Run the notebooks in turn; return 0, 1 at the first failure, 2 for an unknown name."""
+def main(argv: list[str] | None = None) -> int:
+    """Run the notebooks in turn; return 0, 1 at the first failure, or 2 after a one-line error."""
+    parser = OneLineParser.of("execute", __doc__, "such as 02 04, or paths; default: all")
+    options = parser.parse_args(argv)
     try:
-        paths = find_notebooks(names)
+        paths = find_notebooks(options.names)
     except FileNotFoundError as error:
-        print(error)
-        return 2
+        return fail(parser, error)
     for path in paths:
         start = time.perf_counter()
         try:
             execute(path)
+        except (NotJSONError, OSError) as error:
+            return fail(parser, error)
         except FAILURES as error:
             print(f"{path.name} failed and was left as it was:\n{error}")
             return 1
@@ -171,4 +184,4 @@ def main(names: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

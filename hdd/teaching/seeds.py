@@ -6,6 +6,8 @@ Nothing is written: neither the notebooks nor their covers change.
 import sys
 import time
 
+from nbformat.reader import NotJSONError
+
 from hdd.command import OneLineParser, fail
 from hdd.teaching.conclusions import conclusions_in
 from hdd.teaching.execute import FAILURES, find_notebooks, printed, run_with_seed
@@ -27,7 +29,7 @@ def table(outcomes: dict[str, dict[int, bool]]) -> list[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run and print; return 0, 1 if a notebook failed, or 2 after a one-line error."""
-    parser = OneLineParser(prog="python3 run.py seeds", description=__doc__)
+    parser = OneLineParser.of("seeds", __doc__)
     parser.add_argument("seeds", nargs="+", type=int, help="such as 7 23 101")
     parser.add_argument("--notebooks", nargs="+", default=[], help="such as 06 09; default: all")
     options = parser.parse_args(argv)
@@ -42,6 +44,8 @@ def main(argv: list[str] | None = None) -> int:
             start = time.perf_counter()
             try:
                 notebook = run_with_seed(path, seed)
+            except (NotJSONError, OSError) as error:
+                return fail(parser, error)
             except FAILURES as error:
                 failures += 1
                 print(f"{path.stem} failed with seed {seed}:\n{error}", flush=True)

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
+from hdd.arguments import check_integers, checked
 from hdd.teaching.language import LANGUAGES, by_language, display_html, split, to_html
 
 DPI = 110
@@ -28,6 +29,7 @@ PAGE_WIDTH, SMALLEST = 1000, 10.0
 WIDEST = 1200  # in CSS pixels
 
 
+@checked
 def show(figure: Figure, alt: str) -> None:
     """Display a figure in both languages and close it.
 
@@ -44,6 +46,7 @@ def show(figure: Figure, alt: str) -> None:
     display_html(by_language(*images), "\n".join(alts))
 
 
+@checked
 def show_drawing(chinese: str | Path, english: str | Path, alt: str) -> None:
     """Display a drawing of which there is a PNG in each language.
 
@@ -57,11 +60,15 @@ def show_drawing(chinese: str | Path, english: str | Path, alt: str) -> None:
         FileNotFoundError: there is no such file.
     """
     alts = _both(alt, "alt")
+    for name, file in (("chinese", chinese), ("english", english)):
+        if not Path(file).is_file():
+            raise FileNotFoundError(f"{name}={str(file)!r} is no file. Fix: a PNG's path.")
     pages = [Path(file).read_bytes() for file in (chinese, english)]
     images = [_image(page, text) for page, text in zip(pages, alts, strict=True)]
     display_html(by_language(*images), "\n".join(alts))
 
 
+@checked
 def show_frames(figures: Sequence[Figure], labels: Sequence[object], alt: str) -> None:
     """Display figures behind a slider, in both languages, and close them.
 
@@ -73,6 +80,9 @@ def show_frames(figures: Sequence[Figure], labels: Sequence[object], alt: str) -
         alt: what the slider changes and what to see, as "中文 | English".
     """
     alts, names = _both(alt, "alt"), [split(str(label)) for label in labels]
+    if not 0 < len(figures) == len(names):
+        many = f"{len(figures)} figures and {len(names)} labels"
+        raise ValueError(f"There are {many}. Fix: at least one figure, and a label for each.")
     strips: list[str] = ["", ""]
     for figure, name in zip(figures, names, strict=True):
         smallest = _check_size(figure)
@@ -90,6 +100,7 @@ def show_frames(figures: Sequence[Figure], labels: Sequence[object], alt: str) -
     display_html(page, "\n".join(alts))
 
 
+@checked
 def show_table(
     rows: pd.DataFrame | Sequence[Mapping[str, Any]],
     caption: str,
@@ -103,7 +114,11 @@ def show_table(
         caption: as "中文 | English".
         digits: decimals of floats, or a format such as ".1%"; or a mapping from header to either.
     """
+    if isinstance(digits, int):
+        check_integers(0, 20, digits=digits)
     frame = pd.DataFrame(rows)
+    if not len(frame.columns):
+        raise ValueError("rows=[] makes no table. Fix: one row or more.")
     captions = _both(caption, "caption")
     if isinstance(frame.index, pd.RangeIndex):
         frame = frame.set_index(frame.columns[0])

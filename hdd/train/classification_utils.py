@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from hdd.device.utils import keep_freed_memory
+from hdd.arguments import check_positive_integers, checked
+from hdd.device.utils import as_device, keep_freed_memory
 from hdd.models.cnn.fast_step import FastStep
 from hdd.progress import progress
 
@@ -34,6 +35,7 @@ def _moved(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.to(device, non_blocking=device.type == "cuda" and tensor.is_pinned())
 
 
+@checked
 def train_one_epoch(
     net: nn.Module,
     criteria: Callable[[Tensor, Tensor], Tensor],
@@ -58,7 +60,7 @@ def train_one_epoch(
         ValueError: an empty loader, or labels that the network has no output for; labels that are
             on a GPU already are looked at in the first step only.
     """
-    device = torch.device(device)
+    device = as_device(device)
     if device.type == "cpu":
         keep_freed_memory()
     net.train()
@@ -176,6 +178,7 @@ def _cause(net: nn.Module, images: Tensor, labels: Tensor, criteria: Callable) -
     return "Fix: a smaller `lr` or a longer warm-up."
 
 
+@checked
 @torch.no_grad()  # not inference_mode: what comes out may be used in a later training
 def predict(
     net: nn.Module,
@@ -184,7 +187,7 @@ def predict(
     amp_dtype: torch.dtype | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return (logits (N, K), labels (N,)) of a whole loader, in evaluation mode, on the CPU."""
-    device = torch.device(device)
+    device = as_device(device)
     net.eval()
     logits, labels = [], []
     for images, targets in loader:
@@ -196,6 +199,7 @@ def predict(
     return torch.cat(logits).cpu(), torch.cat(labels).cpu()  # one wait for a GPU, at the end
 
 
+@checked
 def evaluate(
     net: nn.Module,
     loader: Batches,
@@ -213,6 +217,7 @@ def evaluate(
     return functional.cross_entropy(logits, labels).item(), accuracy
 
 
+@checked
 def naive_train_classification_model(
     net: nn.Module,
     criteria: Callable[[Tensor, Tensor], Tensor],
@@ -257,12 +262,13 @@ def naive_train_classification_model(
             has no output for.
         FloatingPointError: the loss is not finite; names epoch, step and learning rate.
     """
-    _check_counts(max_epochs=max_epochs, log_every=log_every)
+    check_positive_integers(max_epochs=max_epochs, log_every=log_every)
     _check_loaders(train_loader=train_loader, val_loader=val_loader)
-    net.to(device)
+    net.to(as_device(device))
     dtype = amp_dtype or torch.float32
     chooser = FastStep(net, _first_images(val_loader), dtype) if fast_step else None
     history: History = {}
+    _say_if_it_goes_on(scheduler)
     for epoch in range(1, max_epochs + 1):
         rate, start = float(optimizer.param_groups[0]["lr"]), time.perf_counter()
         step, step_dtype = chooser.choose() if chooser else (net, amp_dtype)
@@ -284,10 +290,13 @@ def naive_train_classification_model(
     return history
 
 
-def _check_counts(**counts: int) -> None:
-    for name, value in counts.items():
-        if value < 1:
-            raise ValueError(f"{name}={value} must be at least 1. Fix: {name}=1.")
+def _say_if_it_goes_on(scheduler: torch.optim.lr_scheduler.LRScheduler | ReduceLROnPlateau) -> None:
+    """Tell who runs the training cell twice that this is no new training."""
+    if done := getattr(scheduler, "last_epoch", 0):
+        print(
+            f"The scheduler is {done} epochs on: this training continues. Fix, for a new one: run "
+            "the cells that make the network, the optimizer and the scheduler again."
+        )
 
 
 def _check_loaders(**loaders: Batches) -> None:

@@ -6,15 +6,19 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from hdd.arguments import checked
 
+
+@checked
 def half_width(values: Sequence[float]) -> float:
     """Return half the width of the 95 % interval of the mean of `values`.
 
     Raises:
         ValueError: fewer than two values, which say nothing about their spread.
     """
+    values = list(map(float, values))
     if len(values) < 2:
-        raise ValueError(f"{len(values)} value has no spread. Fix: two seeds or more.")
+        raise ValueError(f"values={values} has no spread. Fix: two seeds or more.")
     return _two_sided(0.05, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
 
 
@@ -36,12 +40,14 @@ def summary(values: Sequence[float], digits: int = 2) -> dict[str, Any]:
     }
 
 
+@checked
 def difference(first: Sequence[float], second: Sequence[float]) -> dict[str, Any]:
     """Return mean(first) - mean(second), its 95 % interval and its two-sided p (Welch's t test).
 
     Raises:
         ValueError: fewer than two values on a side, or no spread on either.
     """
+    first, second = (list(map(float, values)) for values in (first, second))
     spreads = [(half_width(v) and statistics.variance(v) / len(v)) for v in (first, second)]
     if not sum(spreads):
         raise ValueError("All values are equal: no spread to compare with. Fix: other seeds.")
@@ -57,12 +63,14 @@ def difference(first: Sequence[float], second: Sequence[float]) -> dict[str, Any
     }
 
 
+@checked
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return p-values corrected for their number (Holm, 1979), in the order given.
 
     The smallest is multiplied by their number m, the next by m - 1, and so on; none may become
     smaller than one before it, nor larger than 1.
     """
+    p_values = list(p_values)
     corrected, largest = [0.0] * len(p_values), 0.0
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
     for rank, index in enumerate(order):

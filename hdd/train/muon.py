@@ -1,10 +1,12 @@
 """Muon, which makes its steps orthogonal, with AdamW beside it as one optimizer."""
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from hdd.arguments import check_range, checked
 from hdd.device.utils import get_amp_dtype
 
 
@@ -25,9 +27,11 @@ class MuonAdamW(torch.optim.Optimizer):
         ValueError: a network without such a matrix.
     """
 
+    @checked
     def __init__(
         self, net: nn.Module, lr: float = 2e-3, weight_decay: float = 0.1, adamw_lr: float = 1e-3
     ) -> None:
+        check_range(0, math.inf, lr=lr, weight_decay=weight_decay, adamw_lr=adamw_lr)
         blocks = getattr(net, "blocks", net)
         linear = [part for part in blocks.modules() if isinstance(part, nn.Linear)]
         # Not `part.weight`: where a layer is pruned that is computed, and it may be shared.

@@ -21,6 +21,7 @@ import torchvision
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from hdd.arguments import checked
 from hdd.command import OneLineParser, fail
 from hdd.dataset.image_tensors import BatchLoader
 from hdd.dataset.loading import load
@@ -101,6 +102,7 @@ def to_json(record: dict[str, Any]) -> bytes:
     return (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
 
 
+@checked
 def load_run(name: str) -> dict[str, Any]:
     """Return the record `resources/runs/<name>.json`.
 
@@ -114,6 +116,7 @@ def load_run(name: str) -> dict[str, Any]:
     return record
 
 
+@checked
 def load_runs(prefix: str) -> list[dict[str, Any]]:
     """Return the records whose names are `prefix` and a number, such as the seeds of one recipe.
 
@@ -122,18 +125,26 @@ def load_runs(prefix: str) -> list[dict[str, Any]]:
     """
     names = [path.stem for path in RUNS.glob(f"{prefix}*.json")]
     numbers = sorted(int(n[len(prefix) :]) for n in names if n[len(prefix) :].isdigit())
-    return [load_run(f"{prefix}{number}") for number in numbers or [0]]
+    if not numbers:
+        known = sorted({path.stem.rstrip("0123456789") for path in RUNS.glob("*.json")})
+        raise FileNotFoundError(f"prefix={prefix!r} begins no numbered run. Fix: one of {known}.")
+    return [load_run(f"{prefix}{number}") for number in numbers]
 
 
+@checked
 def mean_and_range(values: Sequence[float]) -> str:
     """Return "mean (smallest–largest)" of what several seeds gave, with one decimal each.
 
     Where all round to the same number, that number stands alone.
     """
+    values = list(map(float, values))
+    if not values:
+        raise ValueError("values=[] has no mean. Fix: one value or more.")
     mean, low, high = (f"{f(values):.1f}" for f in (statistics.mean, min, max))
     return mean if low == high else f"{mean} ({low}–{high})"
 
 
+@checked
 def load_weights(name: str) -> dict[str, Tensor]:
     """Return the recorded weights `resources/checkpoints/<name>.safetensors` as float32.
 
@@ -144,6 +155,7 @@ def load_weights(name: str) -> dict[str, Tensor]:
     return _read_weights(_existing(CHECKPOINTS, name, ".safetensors"))[0]
 
 
+@checked
 def load_net(name: str, epoch: int | None = None) -> nn.Module:
     """Return the network of a recorded run, with its last weights or those after an epoch.
 
@@ -160,8 +172,10 @@ def load_net(name: str, epoch: int | None = None) -> nn.Module:
     try:
         net = build_again(metadata)
         net.load_state_dict(weights, strict=epoch is None)
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(f"{path} cannot be loaded: {error}") from error
+    except (RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300].rstrip(".")
+        fix = "" if "Fix:" in reason else ". Fix: the weights of a network of this project"
+        raise ValueError(f"{path} cannot be loaded: {reason}{fix}.") from error
     return net.eval()
 
 
@@ -181,7 +195,7 @@ def _existing(folder: Path, name: str, suffix: str) -> Path:
     path = folder / f"{name}{suffix}"
     if not path.exists():
         known = sorted(p.stem for p in path.parent.glob(f"*{suffix}"))
-        raise FileNotFoundError(f"No {name!r} in {folder.name}. Fix: one of {known}.")
+        raise FileNotFoundError(f"name={name!r} is not in {folder.name}. Fix: one of {known}.")
     return path
 
 

@@ -12,6 +12,7 @@ from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
+from hdd.arguments import check_range, checked
 from hdd.dataset.image_tensors import BatchLoader, ImageTensors, split_validation
 from hdd.dataset.loading import load
 from hdd.device.utils import get_amp_dtype
@@ -154,12 +155,14 @@ def _silent(text: str) -> None:
     """Say nothing: one of several processes speaks for all."""
 
 
+@checked
 def average_of(net: nn.Module, decay: float) -> AveragedModel | None:
     """Return an exponential average of the weights, or None for decay 0.
 
     Over the first steps the decay grows from a tenth of `decay` to all of it (much as in
     TensorFlow's moving average), so that the random start is soon forgotten.
     """
+    check_range(0, 1, decay=decay)
     if not decay:
         return None
 

@@ -2,7 +2,10 @@
 
 import math
 
+from hdd.arguments import checked
 
+
+@checked
 def warmup_cosine(step: int, total: int, warm: int = 0) -> float:
     """Return the share of the peak at `step`, counted from 0: up in equal steps, down in a cosine.
 

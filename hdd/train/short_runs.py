@@ -1,12 +1,15 @@
 """Short trainings of any network with one optimizer and one schedule: several notebooks, tasks."""
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Sized
 
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from hdd.arguments import check_positive_integers, check_range, checked, shown
 from hdd.dataset.image_tensors import BatchLoader, ImageTensors
+from hdd.device.utils import as_device
 from hdd.train.classification_utils import evaluate, train_one_epoch
 from hdd.train.schedule import warmup_cosine
 
@@ -26,6 +29,7 @@ class FreshBatches:
         return (self.draw() for _ in range(self.steps))
 
 
+@checked
 def random_batches(
     data: ImageTensors,
     steps: int,
@@ -43,6 +47,7 @@ def random_batches(
     Raises:
         ValueError: no images, or fewer than one step.
     """
+    check_positive_integers(steps=steps, batch_size=batch_size)
     draws = steps * batch_size
     return BatchLoader(data, batch_size, augment=augment, mix=mix, draws=draws, seed=seed)
 
@@ -55,9 +60,10 @@ def one_cycle(optimizer: torch.optim.Optimizer, steps: int) -> LambdaLR:
     return LambdaLR(optimizer, lambda step: warmup_cosine(step, steps, steps // 10))
 
 
+@checked
 def fit(
     net: nn.Module,
-    batches: BatchLoader | FreshBatches,
+    batches: Iterable[Batch],
     lr: float,
     *,
     criteria: Callable[[Tensor, Tensor], Tensor] | None = None,
@@ -67,7 +73,7 @@ def fit(
 
     Args:
         net: any network; without `criteria`, a classifier (B, C, H, W) -> (B, K).
-        batches: a step each.
+        batches: a step each, with a length: a loader.
         lr: the highest rate, see `one_cycle`.
         criteria: the loss, a function of outputs and labels; by default cross-entropy.
         device: where to compute.
@@ -75,7 +81,10 @@ def fit(
     Raises:
         FloatingPointError: the loss is not finite.
     """
-    parameters = net.to(device).parameters()
+    check_range(0, math.inf, lr=lr)
+    if not isinstance(batches, Sized):
+        raise ValueError(f"batches={shown(batches)} has no length. Fix: random_batches(...).")
+    parameters = net.to(as_device(device)).parameters()
     optimizer = torch.optim.AdamW(parameters, lr, weight_decay=0.05, fused=True)
     rate = one_cycle(optimizer, len(batches))
     loss, _ = train_one_epoch(
@@ -84,6 +93,7 @@ def fit(
     return loss
 
 
+@checked
 def accuracy(net: nn.Module, data: ImageTensors, device: str | torch.device = "cpu") -> float:
     """Return the share of `data` that `net` gets right."""
     return evaluate(net, BatchLoader(data, 500), device)[1]

@@ -1,10 +1,14 @@
 """A linear learning-rate warm-up in front of any other scheduler."""
 
 from collections.abc import Iterator
+from numbers import Integral, Real
 from typing import Any
 
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
+
+from hdd.arguments import check_integers, checked, shown
 
 
 class GradualWarmupScheduler(LRScheduler):
@@ -26,6 +30,7 @@ class GradualWarmupScheduler(LRScheduler):
             after_scheduler of another optimizer, or one whose rates no multiplier reaches.
     """
 
+    @checked
     def __init__(
         self,
         optimizer: Optimizer,
@@ -80,9 +85,12 @@ class GradualWarmupScheduler(LRScheduler):
         Raises:
             ValueError: an epoch that is over, or no metric for ReduceLROnPlateau.
         """
-        if epoch is not None and not isinstance(epoch, int):
+        if epoch is not None and not isinstance(epoch, Integral):
             epoch, metrics = None, epoch
+        if metrics is not None and not isinstance(metrics, Real | Tensor):
+            raise ValueError(f"metrics={shown(metrics)} must be a number. Fix: metrics=val_loss.")
         target = self.last_epoch + 1 if epoch is None else epoch
+        check_integers(0, epoch=target)
         if target < self.last_epoch:
             raise ValueError(
                 f"epoch={epoch} is over, this is epoch {self.last_epoch}. Fix: step() after each "

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from hdd.arguments import checked
+
 CHINESE = {
     **{"T-shirt/top": "T恤", "Trouser": "长裤", "Pullover": "套头衫", "Dress": "连衣裙"},
     **{"Coat": "外套", "Sandal": "凉鞋", "Shirt": "衬衫", "Sneaker": "运动鞋", "Bag": "包"},
@@ -10,6 +12,7 @@ CHINESE = {
 }
 
 
+@checked
 def in_both(names: Sequence[str]) -> list[str]:
     """Return class names as "中文 | English"; unknown ones stay as they are."""
     return [f"{CHINESE[name]} | {name}" if name in CHINESE else name for name in names]

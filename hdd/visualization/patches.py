@@ -7,6 +7,8 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from hdd.arguments import check_positive_integers, checked
+
 
 def show_image(axes: plt.Axes, image: Tensor, title: str = "") -> None:
     """Draw one uint8 or float image (C, H, W), grey or RGB, without ticks."""
@@ -18,6 +20,7 @@ def show_image(axes: plt.Axes, image: Tensor, title: str = "") -> None:
     axes.spines[:].set_visible(False)
 
 
+@checked
 def plot_images(
     images: Sequence[Tensor],
     titles: Sequence[str],
@@ -25,6 +28,7 @@ def plot_images(
     title: str = "",
 ) -> Figure:
     """Draw images (C, H, W) in rows of `columns`, each with its own title, or ""."""
+    check_positive_integers(columns=columns)
     rows, height = -(-len(images) // columns), 1.6 if any(titles[columns:]) else 1.38
     figure, _ = plt.subplots(rows, columns, figsize=(1.35 * columns, height * rows + 0.6))
     for axes in figure.axes:

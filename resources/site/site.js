@@ -1,24 +1,18 @@
-/* What a page does: formulas, the switch of language and colours, contents, search, pop-ups. */
+/* What a page does: the switch of language and colours, contents, search, pop-ups. */
 "use strict";
 const byId = (id) => document.getElementById(id);
 const language = document.documentElement.lang.startsWith("zh") ? "zh" : "en";
 const words = document.body.dataset;
 
-// ------------------------------------------------------------------------------------- formulas
-for (const place of document.querySelectorAll(".math")) {
-  const displayMode = place.classList.contains("display");
-  katex.render(place.textContent, place, { displayMode, throwOnError: false, strict: false });
-}
-
 // ----------------------------------------------------------------------------- language, colours
 function remember(name, value) {
   try { localStorage.setItem(name, value); } catch (error) { /* private windows forget */ }
 }
-const headings = [...document.querySelectorAll("main h1[id], main h2[id], main h3[id], .cell[id]")];
+const headings = [...document.querySelectorAll("main h1[id], main h2[id], main h3[id], .cell[id], .terms > [id]")];
 
 /** Return the part of the page that is being read: the last that begins near the top or above. */
 function here() {
-  const above = headings.filter((part) => part.getBoundingClientRect().top < 150);
+  const above = headings.filter((part) => part.getBoundingClientRect().top < 100);
   return scrollY < 80 ? null : above.at(-1);
 }
 byId("switch").addEventListener("click", (event) => {
@@ -48,8 +42,10 @@ byId("side").addEventListener("click", (event) => {
 const lines = new Map(
   [...document.querySelectorAll("#side .sections a")].map((line) => [line.hash.slice(1), line]));
 function follow() {
-  const part = headings.filter((one) => lines.has(encodeURIComponent(one.id)) || lines.has(one.id))
-    .filter((one) => one.getBoundingClientRect().top < 120).at(-1);
+  const parts = headings.filter((one) => lines.has(encodeURIComponent(one.id)) || lines.has(one.id));
+  const end = scrollY > 0 && innerHeight + scrollY >= document.documentElement.scrollHeight - 4;
+  const part = end ? parts.at(-1) // the last may be too short to come to the top
+    : parts.filter((one) => one.getBoundingClientRect().top < 120).at(-1);
   for (const [id, line] of lines)
     if (part && decodeURIComponent(id) === part.id) line.setAttribute("aria-current", "true");
     else line.removeAttribute("aria-current");
@@ -83,14 +79,24 @@ function parts(query) {
   return [...(text.match(HAN) ?? []), ...(text.replace(HAN, " ").match(/[\p{L}\p{N}_.×'-]+/gu) ?? [])];
 }
 
+/** Return the singular of an English plural; other words stay. */
+function singular(word) {
+  return word.replace(/ies$/, "y").replace(/(ch|sh|x|ss)es$/, "$1").replace(/([^su'])s$/, "$1");
+}
+
 /** Return how well a text fits one part: whole 1, by pairs of characters less, not at all 0. */
 function fit(text, part) {
+  return wholly(text, part) || 0.8 * wholly(text, singular(part));
+}
+function wholly(text, part) {
   if (/^[\u3400-\u9fff]/.test(part)) {
     if (text.includes(part)) return 1;
     const pairs = Array.from({ length: part.length - 1 }, (_, i) => part.slice(i, i + 2));
     const share = pairs.filter((pair) => text.includes(pair)).length / (pairs.length || 1);
     return share >= 0.6 ? share / 2 : 0;
   }
+  if (/^\p{L}$/u.test(part)) // a letter is a symbol: it stands alone
+    return new RegExp(`(?<![\\p{L}\\p{N}_])${part}(?![\\p{L}\\p{N}_])`, "u").test(text) ? 1 : 0;
   const at = text.indexOf(part);
   if (at < 0) return 0;
   return /[\p{L}\p{N}]/u.test(text[at - 1] ?? " ") ? 0.3 : 1; // a word begins with it, or not
@@ -137,7 +143,7 @@ function showResults() {
   box.replaceChildren();
   box.hidden = !query || !window.COURSE_SEARCH;
   if (box.hidden) return;
-  const found = find(query), asked = parts(query);
+  const found = find(query), asked = parts(query).flatMap((part) => [part, singular(part)]);
   const count = document.createElement("p");
   count.textContent = found.length ? `${found.length} ${words.found}` : words.nothing;
   box.append(count);

@@ -38,7 +38,7 @@ def lessons():
 @pytest.fixture(scope="session")
 def site(lessons, tmp_path_factory):
     """The folder of the built site, and the links that lead nowhere."""
-    folder = tmp_path_factory.mktemp("built") / "site"
+    folder = tmp_path_factory.mktemp("made") / "我的 课程"  # as a reader may name it
     return folder, site_command.build(folder, lessons)
 
 

@@ -1,9 +1,12 @@
 """Every deck in a real browser: it loads, nothing overflows, text can be read from the back."""
 
+import re
+
 import pytest
 
 from hdd.teaching.execute import NOTEBOOKS
 from hdd.teaching.language import LANGUAGES
+from hdd.teaching.site.markup import plain
 from hdd.teaching.site.pages import Site
 from hdd.teaching.site.slides import MOST, deck, mistakes
 
@@ -18,6 +21,8 @@ MEASURE = """([smallest]) => {
     const box = one.getBoundingClientRect();
     if (box.right > 1281 || box.bottom > 721 || box.left < -1 || box.top < -1)
       wrong.push(`over the edge: ${one.outerHTML.slice(0, 80)}`);
+    if (one.matches("p, li, tr, pre") && box.bottom > 692 && box.left < 110)
+      wrong.push(`over the slide's number: ${one.outerHTML.slice(0, 80)}`);
   }
   for (const one of slide.querySelectorAll("pre, .highlight, table"))
     if (one.scrollWidth > one.clientWidth + 1) wrong.push(`cut: ${one.outerHTML.slice(0, 80)}`);
@@ -49,6 +54,17 @@ def test_deck_keeps_its_limits(lessons, stem):
         one.get("poll") is None or any(s.kind == "poll" for s in both[0])
         for one in lesson.plan.get("sections", [])
     )
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_slides_look_alike_in_all_decks(lessons, stem):
+    (lesson,) = (one for one in lessons if one.stem == stem)
+    for language in LANGUAGES:
+        slides = deck(Site(lessons, language), lesson)
+        assert plain(slides[0].page).startswith(f"{lesson.number} · ")
+        assert slides[-1].kind != "poll"
+        for slide in slides:  # a prediction is a box, no bullet
+            assert not re.search(r"<li>(<strong>)?(先猜|Predict)", slide.page), slide.cell
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -86,3 +102,22 @@ def test_the_notes_open_beside_the_slides(decks, window):
     notes.wait_for_selector("#current-slide iframe")
     notes.close()
     assert window.wrong == []
+
+
+def test_formulas_of_notes_need_no_style(decks, window):
+    page = window.open(decks / "en" / "12_cost.html")
+    page.wait_for_function("window.Reveal?.isReady()")
+    assert page.locator("aside.notes math").count() > 0
+    assert page.locator("aside.notes .katex-html").count() == 0
+
+
+@pytest.mark.parametrize("query", ["", "?print-pdf"])
+def test_paper_has_a_slide_a_page(decks, window, query):
+    page = window.open(decks / "en" / f"{STEMS[1]}.html", query)
+    page.wait_for_function("window.Reveal?.isReady()")
+    slides = page.evaluate("Reveal.getTotalSlides()")
+    page.wait_for_function(
+        "(n) => document.querySelectorAll('.pdf-page').length === n", arg=slides if query else 0
+    )
+    paper = page.pdf(prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type\s*/Page\b", paper)) == slides

@@ -31,6 +31,13 @@ FOREIGN = """() => {
 UNREAD = """[...document.querySelectorAll("main :is(p, li, td, th, h1, h2, h3)")].filter((one) =>
   [...one.childNodes].some((n) => n.nodeType === 3 && /\\*\\*|\\]\\(|\\$|<span/.test(n.data))
 ).map((one) => one.innerText.slice(0, 80))"""
+# Full stops and commas at the beginning of a line, after a formula.
+PARTED = """[...document.querySelectorAll(".keep")].filter((one) => {
+  const mark = document.createRange(), formula = [...one.querySelectorAll(".base")].at(-1);
+  mark.selectNodeContents(one.lastChild);
+  const [a, b] = [mark, formula].map((part) => part.getBoundingClientRect());
+  return a.width && a.top > b.bottom;
+}).map((one) => one.textContent)"""
 TOO_WIDE = """() => {
   const width = document.documentElement.clientWidth;
   const scrolls = (one) =>
@@ -82,6 +89,7 @@ def test_code_and_formulas_are_accessible(site, window, theme):
 def test_page_on_a_phone(site, phone, language, name):
     page = phone.open(site[0] / language / f"{name}.html")
     assert page.evaluate(TOO_WIDE) == []
+    assert page.evaluate(PARTED) == []
     assert phone.wrong == []
 
 
@@ -91,6 +99,8 @@ def test_nothing_is_clipped_on_paper(site, paper, name):
     assert page.evaluate(TOO_WIDE.replace(".wide, ", "")) == []
     cut = "[...document.querySelectorAll('pre')].filter((e) => e.scrollWidth > e.clientWidth + 1)"
     assert page.evaluate(f"{cut}.length") == 0
+    assert page.locator(".hints").count() >= 3
+    assert page.locator(".hints:visible, .top:visible, #side:visible").count() == 0
 
 
 def test_both_languages_have_the_same_places(site):
@@ -123,6 +133,30 @@ def test_the_switch_keeps_the_section(site, window):
     page.wait_for_url("**/zh/02_token_and_channel_mixing.html#channel")
 
 
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("index", "lessons"),
+        ("claims", "head-10"),
+        ("glossary", "term-40"),
+        ("instructor", "plan-09-sharing"),
+    ],
+)
+def test_every_kind_of_page_keeps_its_place(site, window, name, place):
+    page = window.open(site[0] / "en" / f"{name}.html")
+    page.evaluate("(place) => document.getElementById(place).scrollIntoView()", place)
+    press_switch(page)
+    page.wait_for_url(f"**/zh/{name}.html#{place}")
+    assert page.locator(f"#{place}").is_visible()
+
+
+def test_the_contents_follow_the_reader_to_the_end(site, window):
+    page = window.open(site[0] / "zh" / "02_token_and_channel_mixing.html")
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    last = page.locator("#side .sections a").last
+    page.wait_for_function("(one) => one.ariaCurrent", arg=last.element_handle())
+
+
 SEARCHES = {
     "zh": {
         "词元混合": "02_",
@@ -135,6 +169,7 @@ SEARCHES = {
         "感受野": "05_",
         "einsum": "02_",
         "Muon 优化": "04_",
+        "W_1": "07_",
     },
     "en": {
         "token mixing": "02_",
@@ -147,6 +182,10 @@ SEARCHES = {
         "receptive field": "05_",
         "einsum": "02_",
         "validation accuracy": "04_",
+        "convolu": "02_",
+        "residuals": "03_",
+        "accuracies": "06_",
+        "D_S": "07_",
     },
 }
 

@@ -50,7 +50,7 @@ class TestSplit:
         for part in split_validation(data, 0.2):
             assert torch.equal(part.images[:, 0, 0, 0] % 5, part.labels.to(torch.uint8))
 
-    @pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, 0.01, 0.99, float("nan")])
+    @pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, 0.01, 0.99])
     def test_a_side_left_empty_is_an_error(self, fraction):
         with pytest.raises(ValueError, match=f"fraction={fraction}") as error:
             split_validation(make_data(20), fraction)

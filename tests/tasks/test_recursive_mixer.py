@@ -180,7 +180,7 @@ def test_the_mixing_of_the_network_can_be_read():
 def test_wrong_names_say_what_would_be_right(puzzles):
     with pytest.raises(ValueError, match="'axial-mean'"):
         RecursiveNet("mixer")
-    with pytest.raises(ValueError, match="'muon' or 'adamw'"):
+    with pytest.raises(ValueError, match="'muon', 'adamw'"):
         recursive_mixer.train(RecursiveNet(), Puzzles(*puzzles), Training(optimizer="sgd"))
 
 

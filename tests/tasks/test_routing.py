@@ -74,5 +74,5 @@ def test_half_the_width_carries_half_the_tokens(width, loss):
 def test_unknown_names():
     with pytest.raises(ValueError, match=r"'spiral'.*Fix: one of"):
         routing("spiral", (2, 2))
-    with pytest.raises(ValueError, match=r"'sgd'.*Fix: 'adam' or 'muon'"):
+    with pytest.raises(ValueError, match=r"optimizer='sgd'.*Fix: one of \['adam', 'muon'\]"):
         train_routing(TokenMixingOnly(4, 4), routing("shift", (2, 2)), optimizer="sgd")

@@ -69,7 +69,7 @@ def test_copies_lead_to_the_project_s_files(made):
 
 def test_an_unknown_notebook_is_an_error(capsys):
     assert copies.main(["no_such"]) == 2
-    assert "Fix:" in capsys.readouterr().out
+    assert "Fix:" in capsys.readouterr().err
 
 
 def test_a_solution_in_an_instructor_s_copy_passes_the_check_below_it(made, capsys):

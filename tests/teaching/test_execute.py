@@ -1,5 +1,6 @@
 import base64
 import json
+import re
 import shutil
 import sys
 
@@ -102,7 +103,7 @@ def test_unknown_name_lists_the_notebooks_and_runs_none(folder, capsys):
     write(folder / "00_x.ipynb", new_code_cell("1"))
     before = (folder / "00_x.ipynb").read_bytes()
     assert execute.main(["00", "07"]) == 2
-    out = capsys.readouterr().out
+    out = capsys.readouterr().err
     for fragment in ("'07'", "Fix:", "00_x"):
         assert fragment in out
     assert (folder / "00_x.ipynb").read_bytes() == before
@@ -149,8 +150,9 @@ def test_a_foreign_kernel_and_backend_are_passed_over(folder, tmp_path, monkeypa
 @pytest.mark.parametrize("content", ["", "[]", '{"cells": 1}', "<html>"])
 def test_a_file_that_is_no_notebook_is_named(folder, capsys, content):
     (folder / "00_x.ipynb").write_text(content)
-    assert execute.main([]) == 1
-    assert "00_x.ipynb failed" in capsys.readouterr().out
+    assert execute.main([]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(r"execute: error: .*00_x\.ipynb is no notebook\. Fix: ", line)
     assert (folder / "00_x.ipynb").read_text() == content
 
 

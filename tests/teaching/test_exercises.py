@@ -299,7 +299,7 @@ def test_hints_open_one_inside_the_other_and_the_solution_can_be_withheld(monkey
 
 @pytest.mark.parametrize("number", ["02.99", "55.1"])
 def test_an_unknown_exercise_is_an_error_that_names_the_known(number):
-    with pytest.raises(KeyError, match=r"Fix: one of (02\.1, |none)"):
+    with pytest.raises(ValueError, match=r"number=.*Fix: one of (02\.1, |none)"):
         find(number)
 
 
@@ -318,6 +318,10 @@ def test_an_unknown_exercise_is_an_error_that_names_the_known(number):
         (torch.zeros(2, 2), "wrong shape"),
         ("a word", "✗"),
         (object(), "✗"),
+        (nn.Linear(1, 1), "TypeError"),
+        (lambda: 1 / 0, "ZeroDivisionError"),
+        (torch.empty((), device="meta"), "✗"),
+        (torch.zeros(0), "wrong shape"),
     ],
 )
 @pytest.mark.parametrize("expected", [41.75, lambda: torch.tensor(41.75)])

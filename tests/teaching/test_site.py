@@ -1,5 +1,7 @@
 """What pages and slides are made of; tests/browser/ opens them."""
 
+import re
+
 import nbformat
 import pytest
 import yaml
@@ -7,10 +9,11 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from hdd.teaching.glossary import Term
 from hdd.teaching.site import course, slides
+from hdd.teaching.site.assets import publish
 from hdd.teaching.site.course import Lesson, in_language, load_plan
 from hdd.teaching.site.markup import Foreign, Half, Terms, markdown, plain, spoken
 from hdd.teaching.site.pages import Site
-from hdd.teaching.site.search import entries
+from hdd.teaching.site.search import entries, readable
 
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
@@ -100,13 +103,70 @@ def test_first_uses_of_terms_are_linked():
         Term("词元混合", "token mixing", "00", "。", "."),
     ]
     link = '<a class="term" href="glossary.html#term-{}">{}</a>'
-    page = Terms(terms, "en")("<h2>Token</h2><p>Tokens, <code>token</code> mix; token mixing</p>")
+    page = Terms(terms, "en", "00")(
+        "<h2>Token</h2><p>Tokens, <code>token</code> mix; token mixing</p>"
+    )
     assert page == (
         f"<h2>Token</h2><p>{link.format(0, 'Token')}s, <code>token</code> mix; "
         f"{link.format(1, 'token mixing')}</p>"
     )
-    page = Terms(terms, "zh")("<p>词元混合和词元，词元</p>")
+    page = Terms(terms, "zh", "00")("<p>词元混合和词元，词元</p>")
     assert page == f"<p>{link.format(1, '词元混合')}和{link.format(0, '词元')}，词元</p>"
+
+
+def test_a_folder_keeps_what_others_have_put_there(tmp_path):
+    def writes(**files):
+        def build(folder):
+            for name, text in files.items():
+                (folder / name).mkdir(parents=True)
+                (folder / name / "page").write_text(text)
+
+        return build
+
+    folder = tmp_path / "站点 site"
+    publish(writes(a="1", b="1"), folder)
+    (folder / "a" / "notes").write_text("mine")
+    publish(writes(a="2"), folder)
+    found = {str(path.relative_to(folder)): path.read_text() for path in folder.glob("*/*")}
+    assert found == {"a/page": "2", "a/notes": "mine"}
+    assert not (folder / "b").exists()
+
+    (folder / "c").mkdir()
+    (folder / "c" / "page").write_text("mine")
+    with pytest.raises(OSError, match=r"did not make.*c/page\. Fix"):
+        publish(writes(a="3", c="3"), folder)
+    assert (folder / "a" / "page").read_text() == "2"
+    assert (folder / "c" / "page").read_text() == "mine"
+
+
+def test_a_place_that_is_no_folder_is_said(tmp_path, monkeypatch, capsys):
+    (tmp_path / "slides").write_text("mine")
+    monkeypatch.setattr(slides, "SLIDES", tmp_path / "slides")
+    monkeypatch.setattr(slides, "load_course", list)
+    assert slides.main([]) == 1
+    assert "Fix" in capsys.readouterr().out
+    assert (tmp_path / "slides").read_text() == "mine"
+
+
+def test_words_that_only_look_like_terms_are_left_alone():
+    terms = [Term("轮", "epoch", "00", "。", "."), Term("参数", "compute", "05", "。", ".")]
+    verb = "<p>compute the sum; this computes it</p>"
+    assert Terms(terms, "en", "05")(verb) == verb
+    noun = '<a class="term" href="glossary.html#term-1">compute</a>'
+    assert Terms(terms, "en", "05")("<p>the compute</p>") == f"<p>the {noun}</p>"
+    assert Terms(terms, "en", "04")("<p>the compute</p>") == "<p>the compute</p>"
+    other = "<p>轮流；轮廓；超参数</p>"
+    assert Terms(terms, "zh", "05")(other) == other
+    assert "term-0" in Terms(terms, "zh", "05")("<p>训练 6 轮。</p>")
+
+
+def test_sessions_fit_into_90_minutes():
+    """README's timetable and the lessons' minutes agree."""
+    text = (course.ROOT / "README.md").read_text(encoding="utf-8")
+    minutes = {lesson.number: lesson.minutes for lesson in course.load_course()}
+    rows = re.findall(r"^\| (?:Session \d|第 \d 次) \| ([\d, 、]+) \|", text, flags=re.M)
+    assert len(rows) == 8
+    assert [row for row in rows if sum(minutes[n] for n in re.findall(r"\d+", row)) > 90] == []
 
 
 def test_markdown_keeps_formulas_for_the_page_and_leaves_out_lost_links():
@@ -163,6 +223,10 @@ def test_entries_of_the_index():
         ["09_x", "a", "T", "T b", "x < y"],
         ["09_x", "c", "T", "U", "z"],
     ]
+    terms = '<h2 id="c">02</h2><div id="term-3"><dt>词元 <span>token</span></dt><dd>x</dd></div>'
+    assert list(entries("glossary", "G", terms))[1][1:] == ["term-3", "G", "词元", "token x"]
+    formula = r"\frac{H}{P}\cdot W_1 \to \mathrm{LN}(\sigma) &lt; D_{\text{in}}"
+    assert readable(formula) == "H/P · W_1 → LN(σ) &lt; D_in"
     assert plain('<p>a <span class="math">x^2</span>b</p><script>c</script>') == "a b"
 
 
@@ -190,6 +254,32 @@ def test_slides_of_a_lesson(lesson):
     assert list(slides.mistakes(lesson, found["zh"], "zh")) == [
         "09_x zh, cell zh-see: 93 characters (at most 90)."
     ]
+
+
+def test_a_poll_comes_before_what_gives_its_answer_away(lesson):
+    cells = [cell for cell in lesson.notebook.cells if cell.id != "plot-one"]
+    table = code("table", "show_table(x)", "<table></table>", tags=["table"])
+
+    def kinds(cells):
+        shortened = Lesson("09_x", new_notebook(cells=cells), PLAN)
+        return [slide.kind for slide in slides.deck(Site([shortened], "zh"), shortened)]
+
+    assert kinds(cells) == ["title", "text", "poll", "code", "text"]
+    assert kinds([*cells[:5], table, *cells[5:]]) == [
+        *("title", "text", "code", "poll", "results", "text")
+    ]
+
+
+def test_what_a_slide_leaves_out_is_in_its_notes(lesson):
+    cells = [*lesson.notebook.cells]
+    cells[-3] = text("zh", "see", "**读图**　细说", kind="skip")
+    cells[-1] = text("zh", "end", "## 小结\n\n很长", deck="## 小结\n\n短")
+    changed = Lesson("09_x", new_notebook(cells=cells), PLAN)
+    *_, figure, summary = slides.deck(Site([changed], "zh"), changed)
+    assert (figure.kind, summary.kind) == ("figure", "text")
+    assert plain(figure.notes) == "读图 细说"
+    assert plain(summary.page) == "小结 短"
+    assert plain(summary.notes) == "很长"
 
 
 def test_what_is_too_long_for_a_slide():

@@ -179,6 +179,16 @@ def test_dataloader_and_batch_loader_give_the_same_history():
         assert ours[name] == theirs[name], name
 
 
+def test_running_the_training_twice_says_that_it_goes_on(capsys):
+    optimizer = torch.optim.Adam((net := make_net()).parameters(), lr=1e-3)
+    scheduler = CosineAnnealingLR(optimizer, 2)
+    options = {"epochs": 2, "optimizer": optimizer, "scheduler": scheduler}
+    run(net, BatchLoader(make_data(), 8), **options)
+    assert "continues" not in capsys.readouterr().out
+    run(net, BatchLoader(make_data(), 8), **options)
+    assert "2 epochs on: this training continues. Fix, for a new one: " in capsys.readouterr().out
+
+
 class SpyPlateau(ReduceLROnPlateau):
     """Reduces after every epoch, and keeps what it was told."""
 

@@ -292,3 +292,28 @@ def test_a_damaged_record_is_named(kept, content):
 def test_damaged_weights_are_named(kept):
     with pytest.raises(ValueError, match=r"mine\.safetensors holds no weights.*Fix: "):
         records.load_weights("mine")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "says"),
+    [
+        (None, "do not say which network"),
+        ('{"dim', "Unterminated"),
+        ("[1]", "mapping"),
+        ('{"dimm": 3}', "'dimm'"),
+        ('{"dim": 8, "depth": 1}', "Missing key"),
+    ],
+)
+def test_weights_of_another_network_are_named_in_one_line(kept, metadata, says):
+    about = None if metadata is None else {"arguments": metadata}
+    save_file({"a": torch.zeros(2)}, kept / "checkpoints" / "other.safetensors", metadata=about)
+    match = rf"other\.safetensors cannot be loaded: .*{says}"
+    with pytest.raises(ValueError, match=match) as error:
+        records.load_net("other")
+    assert str(error.value).count("Fix: ") == 1
+    assert "\n" not in str(error.value)
+
+
+def test_a_prefix_without_runs_lists_those_there_are():
+    with pytest.raises(FileNotFoundError, match=r"prefix='nothing'.*Fix: .*cifar10_patch4_seed"):
+        records.load_runs("nothing")

@@ -12,7 +12,7 @@ Two widths are in use for the token-mixing MLP, and this class offers both:
 
 from torch import Tensor, nn
 
-from hdd.models.arguments import (
+from hdd.arguments import (
     check_dropout,
     check_image_size,
     check_positive_integers,
@@ -27,6 +27,8 @@ class Mlp(nn.Module):
 
     def __init__(self, features: int, hidden: int, dropout: float = 0.0) -> None:
         super().__init__()
+        check_positive_integers(features=features, hidden=hidden)
+        check_dropout(dropout)
         self.fc1 = nn.Linear(features, hidden)
         self.activation = nn.GELU()
         self.fc2 = nn.Linear(hidden, features)
@@ -48,6 +50,9 @@ class MixerBlock(nn.Module):
         self, tokens: int, dim: int, token_dim: int, channel_dim: int, dropout: float = 0.0
     ) -> None:
         super().__init__()
+        check_positive_integers(
+            tokens=tokens, dim=dim, token_dim=token_dim, channel_dim=channel_dim
+        )
         self.token_norm = nn.LayerNorm(dim, eps=1e-6)
         self.token_mixing = Mlp(tokens, token_dim, dropout)
         self.channel_norm = nn.LayerNorm(dim, eps=1e-6)

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from hdd.arguments import checked
 from hdd.models.cnn.mlp_mixer import MLPMixer
 
 # Ours -> timm's; the parts of an Mlp (fc1, fc2) and of a norm have the same names in both.
@@ -19,6 +20,7 @@ def to_timm(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {_rename(key): tensor for key, tensor in state.items()}
 
 
+@checked
 def timm_twin(net: MLPMixer) -> nn.Module:
     """Return timm's MlpMixer built with the same arguments, with copies of the same weights.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from hdd.arguments import checked
 from hdd.teaching.exercises.diagnosis import Unanswered, Wrong
 from hdd.teaching.exercises.exercise import Exercise, find
 from hdd.teaching.language import by_language, display_html, split, tell, to_html
@@ -17,6 +18,7 @@ from hdd.teaching.language import by_language, display_html, split, tell, to_htm
 _NOTHING = object()
 
 
+@checked
 def check(number: str, answer: Any, expected: Any = _NOTHING, tolerance: float = 1e-5) -> None:
     """Say whether an answer is right and, if not, what is wrong; never the answer itself.
 
@@ -63,6 +65,7 @@ def verdict(exercise: Exercise, answer: Any) -> tuple[str, str]:
     return ("✗", message) if message else ("✓", "正确 | correct")
 
 
+@checked
 def hints(number: str, solution: bool = True) -> None:
     """Display the hints of an exercise, one inside the other, and the solution as the last.
 
@@ -93,20 +96,21 @@ def hints_html(number: str, solution: bool) -> str:
 
 def _check_value(name: str, answer: Any, expected: Any, tolerance: float) -> None:
     """Check a value of a notebook that is not in the collection yet."""
-    value = answer() if isinstance(answer, Callable) else answer
-    if value is None:
-        print(f"{name}: 还没有作答 / not answered yet")
-        return
     target = torch.as_tensor(expected() if isinstance(expected, Callable) else expected)
     try:
-        value = torch.as_tensor(value)
-    except (TypeError, ValueError, RuntimeError):
-        print(f"{name}: ✗ 需要数字或张量 / a number or a tensor is needed, got {type(value)}")
+        value = answer() if isinstance(answer, Callable) else answer
+        if value is None:
+            print(f"{name}: 还没有作答 / not answered yet")
+            return
+        value = torch.as_tensor(value, device="cpu").to(torch.complex128)
+    except Exception as error:  # whatever the student's code does
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        print(f"{name}: ✗ 需要数字或张量 / a number or a tensor is needed ({said})")
         return
     if value.shape != target.shape:
         shapes = f"{tuple(value.shape)}, {tuple(target.shape)}"
         print(f"{name}: ✗ 形状不对 / wrong shape (yours, wanted): {shapes}")
-    elif (value.double() - target.double()).abs().max() <= tolerance:
+    elif ((value - target.cpu()).abs() <= tolerance).all():
         print(f"{name}: ✓ 正确 / correct")
     else:
         print(f"{name}: ✗ 再想想 / not yet, think again")

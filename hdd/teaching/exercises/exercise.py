@@ -39,7 +39,7 @@ def find(number: str) -> Exercise:
     """Return the exercise with this number.
 
     Raises:
-        KeyError: no such exercise; the message lists those of the notebook.
+        ValueError: no such exercise; the message lists those of the notebook.
     """
     notebook = number.split(".")[0]
     try:
@@ -48,7 +48,7 @@ def find(number: str) -> Exercise:
         known = {}
     if number not in known:
         listed = ", ".join(known) or "none for this notebook"
-        raise KeyError(f"There is no exercise {number!r}. Fix: one of {listed}.")
+        raise ValueError(f"number={number!r} is no exercise. Fix: one of {listed}.")
     return known[number]
 
 

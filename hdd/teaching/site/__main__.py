@@ -5,7 +5,8 @@
     site/slides/               the slides of `run.py slides`, which the instructor's page links to
     site/assets/, site/files/  what pages load; files of the project that they link to
 
-Nothing is executed and nothing is loaded from a network: the pages open by double click.
+Nothing is executed and nothing is loaded from a network: the pages open by double click. What
+else lies in site/ stays.
 """
 
 import shutil
@@ -13,11 +14,12 @@ import sys
 import time
 from pathlib import Path
 
+from hdd.command import OneLineParser
 from hdd.teaching.execute import ROOT
 from hdd.teaching.explorer import PAGE as EXPLORER
 from hdd.teaching.language import LANGUAGES
 from hdd.teaching.site import slides
-from hdd.teaching.site.assets import RESOURCES, as_script, copy_assets, load_words
+from hdd.teaching.site.assets import RESOURCES, as_script, copy_assets, load_words, publish
 from hdd.teaching.site.course import Lesson, load_course
 from hdd.teaching.site.pages import PAGES, Site
 from hdd.teaching.site.search import entries
@@ -26,8 +28,7 @@ SITE = ROOT / "site"
 
 
 def build(folder: Path, lessons: list[Lesson]) -> list[str]:
-    """Write the site; return the links that lead nowhere."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Write the site into an empty folder; return the links that lead nowhere."""
     copy_assets(folder / "assets", "site.css", "site.js")
     shutil.copytree(RESOURCES / "covers", folder / "assets" / "covers")
     shutil.copyfile(RESOURCES / "mlp_mixer.png", folder / "assets" / "cover.png")
@@ -65,13 +66,15 @@ def write_pages(site: Site, folder: Path) -> None:
         file.write_text(as_script(f"COURSE_{name.upper()}", content), encoding="utf-8")
 
 
-def main(arguments: list[str]) -> int:
-    """Build site/; return 0, or 2 for arguments, of which there are none."""
-    if arguments:
-        print(f"python -m hdd.teaching.site takes no arguments, got {arguments}. Fix: leave out.")
-        return 2
+def main(argv: list[str] | None = None) -> int:
+    """Build site/; return 0, 1 if it cannot be written, or 2 for arguments: there are none."""
+    OneLineParser.of("site", __doc__).parse_args(argv)
     start, lessons = time.perf_counter(), load_course()
-    lost = build(SITE, lessons)
+    try:
+        lost = publish(lambda folder: build(folder, lessons), SITE)
+    except OSError as error:
+        print(error)
+        return 1
     for link in lost:
         print(f"A link leads nowhere and stands as text: {link}")
     size = sum(file.stat().st_size for file in SITE.rglob("*") if file.is_file()) / 1e6
@@ -81,4 +84,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -125,28 +125,39 @@ class Foreign(Rewriter):
 
 
 class Terms(Rewriter):
-    """Makes the first use of each term of the glossary a link that a script turns into a pop-up."""
+    """Makes the first use of each term of the glossary a link that a script turns into a pop-up.
+
+    Only from the lesson on that defines it: before, the word is an everyday one. Words that are
+    verbs, too, are the term after an article or the like; a Chinese term of one letter is none
+    inside another word.
+    """
 
     AVOID = (
         *("a", "h1", "h2", "h3", "h4", "code", "pre", "script", "style", "button", "summary"),
         *("th", "caption", "output", "label"),
     )
+    VERBS = ("compute", "index", "match", "norm", "rank", "reach")
+    BEFORE_NOUNS = ("the", "a", "an", "of", "its", "more", "less", "equal", "every", "training")
+    # "轮流", "轮到", "轮廓", "超参数" have other meanings than their parts.
+    CHINESE_EDGES = ("(?<![A-Za-z超])", "(?![A-Za-z流到廓])")
 
-    def __init__(self, terms: list[Term], language: str) -> None:
+    def __init__(self, terms: list[Term], language: str, lesson: str) -> None:
         super().__init__()
-        self.left = {spelling(term, language): number for number, term in enumerate(terms)}
-        self.chinese = language == "zh"
-        self.pattern = self._pattern()
-
-    def _pattern(self) -> re.Pattern:
+        known = ((number, term) for number, term in enumerate(terms) if term.first <= lesson)
+        self.left = {spelling(term, language): number for number, term in known}
+        before, after = (r"(?<![\w-])", r"(?=s?(?![\w-]))")
+        if language == "zh":
+            before, after = self.CHINESE_EDGES
         names = sorted(self.left, key=len, reverse=True)
-        choice = "|".join(map(re.escape, names))
-        edges = ("", "") if self.chinese else (r"(?<![\w-])", r"(?=s?(?![\w-]))")
-        latin = r"(?<![A-Za-z])" if self.chinese else ""
-        return re.compile(f"{edges[0]}{latin}({choice}){edges[1]}", re.I)
+        choice = "|".join(map(self._name, names)) or "(?!)"
+        self.pattern = re.compile(f"{before}({choice}){after}", re.I)
+
+    def _name(self, name: str) -> str:
+        words = "|".join(f"(?<={word} )" for word in self.BEFORE_NOUNS)
+        return f"(?:{words}){name}" if name in self.VERBS else re.escape(name)
 
     def text(self, data):
-        if self.inside(self.AVOID, ("math",)):
+        if self.inside(self.AVOID, ("math", "note")):
             return data
         return self.pattern.sub(self._link, data)
 

@@ -83,7 +83,7 @@ class Site:
         self.exporter.register_filter("cell_text", lambda cell: self._text(cell, lesson))
         notebook = in_language(lesson.notebook, self.language)
         body, _ = self.exporter.from_notebook_node(notebook, {"words": self.words})
-        return Terms(self.terms, self.language)(body)
+        return Terms(self.terms, self.language, lesson.number)(body)
 
     def _text(self, cell: Any, lesson: Lesson) -> str:
         anchor = lesson.anchors[cell.id]
@@ -110,7 +110,7 @@ class Site:
         headings = [found for found in HEADING.findall(body) if found[0] != "1"]
         contents = [(level, anchor, without_links(text)) for level, anchor, text in headings]
         if name not in self.by_stem:  # long pages need no third level at the side
-            contents = [line for line in contents if line[0] == "2"] if name != "claims" else []
+            contents = [line for line in contents if line[0] == "2"]
         description = values.pop("description", self.words["intro"])
         return self.fill(
             "layout.html.j2",
@@ -171,18 +171,27 @@ class Site:
     def claims(self) -> str:
         """Return the claims' body, from the table in the lesson of the verdicts."""
         verdicts = json.loads((RESOURCES / "claims.json").read_text(encoding="utf-8"))
-        claims, legend = [], ""
+        groups = []
         for lesson in self.lessons:
             cells = in_language(lesson.notebook, self.language).cells
             texts = [cell.source for cell in cells if ROW.search(cell.source)]
-            found = [row for text in texts for row in ROW.findall(text)]
-            if len(found) == len(verdicts):
-                claims = [self._claim(number, row, lesson) for number, row in found]
-                legend = self._legend(texts[0], lesson)
+            if sum(len(ROW.findall(text)) for text in texts) == len(verdicts):
+                groups = [self._group(text, lesson) for text in texts]
         marks = [one["verdict"] for one in verdicts]
         words = [self.words[name] for name in ("holds", "partly", "fails")]
         tally = [(m, w, marks.count(m)) for m, w in zip(VERDICTS, words, strict=True)]
-        return self.fill("claims.html.j2", claims=claims, legend=legend, tally=tally)
+        return self.fill("claims.html.j2", groups=groups, tally=tally)
+
+    def _group(self, source: str, lesson: Lesson) -> dict[str, Any]:
+        """Return the claims of one cell with its heading and the paragraphs above its table."""
+        text = source.split("\n|")[0]
+        title = re.search(r"^#+ (?:\d+\. )?(.*)$", text, flags=re.M)
+        legend = re.sub(r"^#.*$", "", text, flags=re.M)
+        return {
+            "title": inline(title[1]) if title else "",
+            "legend": markdown(legend, lambda url: self._from_claims(url, lesson), "legend")[0],
+            "claims": [self._claim(number, row, lesson) for number, row in ROW.findall(source)],
+        }
 
     def _claim(self, number: str, row: str, lesson: Lesson) -> dict[str, Any]:
         def cell(text: str) -> str:
@@ -193,11 +202,6 @@ class Site:
         kind = VERDICTS.index(plain(verdict)[0]) + 1
         texts = {"text": text, "verdict": verdict, "evidence": evidence}
         return {"number": number, "kind": kind, **texts, "tested": " ".join(tested)}
-
-    def _legend(self, source: str, lesson: Lesson) -> str:
-        """Return the paragraphs above the table."""
-        text = re.sub(r"^#.*$", "", source.split("\n|")[0], flags=re.M)
-        return markdown(text, lambda url: self._from_claims(url, lesson), "legend")[0]
 
     def _from_claims(self, url: str, lesson: Lesson) -> str | None:
         target = self.resolve(url, lesson)

@@ -14,15 +14,17 @@ the same slides. What authors write:
   Its smallest text must have 16 px there; the default 10.5 pt have if the figure is at most 6.2
   inches high.
 - **Code.** Another code cell shows its code: at most 12 lines, at full width; then up to 6 printed
-  lines. Tables that it makes have the next slide. Folded code shows its tables alone.
+  lines. Tables that it makes have the next slide. Folded code, and a cell tagged `table`, shows
+  its tables alone.
 - **Polls and notes** come from `resources/teaching/NN.yml`: a poll has a slide of its own before
-  the section's first figure (its answer is in the notes); minutes, what to say, wrong answers and
-  the board are the notes of the section's first slide.
+  the section's first figure or table, which would give its answer away (that is in the notes);
+  minutes, what to say, wrong answers and the board are the notes of the section's first slide.
+  What the notebook says at length is in the notes of the slide that has it in short, or of the
+  figure, if the reading of it has no slide.
 - **At most 25 slides.** What is too long is printed, and a test fails; nothing is made smaller.
 """
 
 import re
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -30,9 +32,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hdd.command import OneLineParser
 from hdd.teaching.execute import ROOT
 from hdd.teaching.language import LANGUAGES
-from hdd.teaching.site.assets import copy_assets
+from hdd.teaching.site.assets import copy_assets, publish
 from hdd.teaching.site.course import Lesson, in_language, load_course, said
 from hdd.teaching.site.markup import HAN, inline, markdown, plain, png_size
 from hdd.teaching.site.pages import Site, code_block, poll
@@ -58,23 +61,38 @@ class Slide:
 def deck(site: Site, lesson: Lesson) -> list[Slide]:
     """Return a lesson's slides in the language of `site`."""
     plans = {f"{site.language}-{one['cell']}": one for one in lesson.plan.get("sections", [])}
-    slides: list[Slide] = []
-    vote: list[Slide] = []  # the poll of the section, until its first figure comes
+    parts: list[tuple[dict[str, Any], list[Slide]]] = [({}, [])]  # each with its plan
     for cell in in_language(lesson.notebook, site.language).cells:
-        if cell.id in plans:
-            slides += vote
-            vote = poll_slides(site, plans[cell.id], cell.id)
         new = list(cell_slides(site, cell)) if is_shown(cell) else []
-        if new and new[0].kind == "figure":
-            slides, vote = slides + vote, []
-        if new and cell.id in plans:
-            new[0].notes = section_notes(site, plans[cell.id])
-        slides += new
-    slides += vote
+        if cell.id in plans:
+            parts.append((plans[cell.id], []))
+            if new:
+                new[0].notes = section_notes(site, plans[cell.id])
+        elif cell.cell_type == "markdown":
+            at_length(cell, new or parts[-1][1][-1:])
+        parts[-1][1].extend(new)
+    slides = [slide for plan, part in parts for slide in with_poll(site, plan, part)]
     if slides:
         slides[0].kind = "title"
         slides[0].notes = title_notes(site, lesson) + slides[0].notes
     return slides
+
+
+def at_length(cell: Any, last: list[Slide]) -> None:
+    """Put a cell's text into the notes of its own slide, or of the figure before it."""
+    is_short = "deck" in cell.metadata
+    is_reading = re.search(r"^\*\*(读|What to see)", cell.source, flags=re.M)
+    for slide in last:
+        if (slide.cell == cell.id and is_short) or (slide.kind != "text" and is_reading):
+            text = re.sub(r"^#.*$", "", cell.source, flags=re.M)
+            slide.notes += markdown(text, external, cell.id)[0]
+
+
+def with_poll(site: Site, plan: dict[str, Any], part: list[Slide]) -> list[Slide]:
+    """Return a section's slides with its poll, before what would give the answer away."""
+    shows = (place for place, slide in enumerate(part) if slide.kind in ("figure", "results"))
+    place = next(shows, 1)
+    return [*part[:place], *poll_slides(site, plan), *part[place:]]
 
 
 def is_shown(cell: Any) -> bool:
@@ -92,7 +110,8 @@ def cell_slides(site: Site, cell: Any) -> Iterator[Slide]:
         for page in filter(None, pages):
             yield Slide("figure", cell.id, page, wrong=figure_mistake(page))
         return
-    if not cell.metadata.get("jupyter", {}).get("source_hidden"):
+    folded = cell.metadata.get("jupyter", {}).get("source_hidden")
+    if not folded and "table" not in cell.metadata.get("tags", []):
         yield code_slide(site, cell)
     for page in pages:
         if "<table" in page:
@@ -154,7 +173,7 @@ def figure_mistake(page: str) -> str:
     return ""
 
 
-def poll_slides(site: Site, section: dict[str, Any], cell: str) -> list[Slide]:
+def poll_slides(site: Site, section: dict[str, Any]) -> list[Slide]:
     """Return the slide of a section's poll, if it has one."""
     one = poll(section, site.language)
     if not one:
@@ -166,6 +185,7 @@ def poll_slides(site: Site, section: dict[str, Any], cell: str) -> list[Slide]:
     words = site.words
     page = f'<h2>{words["poll_title"]}</h2><p class="question">{one["question"]}</p>'
     notes = f"<p><b>{words['answer']}</b> {one['letter']}. {one['why']}</p>"
+    cell = f"{site.language}-{section['cell']}"
     return [Slide("poll", cell, f"{page}<ol>{options}</ol>", notes)]
 
 
@@ -205,8 +225,7 @@ def mistakes(lesson: Lesson, slides: list[Slide], language: str) -> Iterator[str
 
 
 def build(folder: Path, lessons: list[Lesson]) -> list[str]:
-    """Write the decks; return what is too long in them."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Write the decks into an empty folder; return what is too long in them."""
     libraries = [f"reveal/{name}" for name in ("reveal.js", "reveal.css", "notes.js")]
     copy_assets(folder / "assets", "deck.css", "deck.js", *libraries)
     wrong: list[str] = []
@@ -222,13 +241,15 @@ def build(folder: Path, lessons: list[Lesson]) -> list[str]:
     return wrong
 
 
-def main(arguments: list[str]) -> int:
-    """Build slides/; return 0, or 2 for arguments, of which there are none."""
-    if arguments:
-        print(f"python -m {__spec__.name} takes no arguments, got {arguments}. Fix: leave out.")
-        return 2
+def main(argv: list[str] | None = None) -> int:
+    """Build slides/; return 0, 1 if it cannot be written, or 2 for arguments: there are none."""
+    OneLineParser.of("slides", __doc__).parse_args(argv)
     start, lessons = time.perf_counter(), load_course()
-    wrong = build(SLIDES, lessons)
+    try:
+        wrong = publish(lambda folder: build(folder, lessons), SLIDES)
+    except OSError as error:
+        print(error)
+        return 1
     for line in wrong:
         print(f"Too long for a slide: {line}")
     if wrong:
@@ -238,4 +259,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

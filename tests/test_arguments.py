@@ -1,0 +1,232 @@
+import inspect
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from hdd.arguments import check_choice, check_integers, check_range, check_shape, checked
+from hdd.data_util.batch_augmentation import BatchAugmentation, CutMix
+from hdd.dataset.image_tensors import BatchLoader, ImageTensors, split_validation
+from hdd.dataset.loading import load
+from hdd.device.utils import get_amp_dtype, seed_everything
+from hdd.models.baselines import build_baseline, build_network
+from hdd.models.cnn.mlp_mixer import MixerBlock, Mlp
+from hdd.models.learned_weights import smoothness, stem_filters, structure
+from hdd.models.nn_utils import count_macs, count_trainable_parameter
+from hdd.models.resize_and_permute import patch_order, reorder_pixels, stretched
+from hdd.models.token_mixers import build_mixer
+from hdd.tasks.look_up import look_up
+from hdd.tasks.recursive_mixer import RecursiveNet, Training, solved, train
+from hdd.tasks.routing import TokenMixingOnly, routing, train_routing
+from hdd.tasks.sudoku import Puzzles, generate
+from hdd.teaching.conclusions import holds
+from hdd.teaching.exercises import check
+from hdd.teaching.show import show_drawing, show_frames, show_table
+from hdd.timing import interleaved
+from hdd.train.classification_utils import evaluate
+from hdd.train.intervals import difference, half_width
+from hdd.train.muon import MuonAdamW
+from hdd.train.records import load_net, load_run, load_runs
+from hdd.train.run import average_of
+from hdd.train.schedule import warmup_cosine
+from hdd.train.short_runs import fit, random_batches
+from hdd.train.warmup_scheduler import GradualWarmupScheduler
+
+IMAGES = torch.zeros(6, 3, 8, 8, dtype=torch.uint8)
+DATA = ImageTensors(IMAGES, torch.arange(6) % 2, ("a", "b"), (0.5,) * 3, (0.2,) * 3)
+LINEAR = nn.Linear(2, 2)
+SGD = torch.optim.SGD(LINEAR.parameters(), 0.1)
+PUZZLES = Puzzles(torch.zeros(2, 36).byte(), torch.zeros(2, 36).byte())
+NAN, HUGE = float("nan"), 10**30
+
+# A call, the name of the argument that is wrong in it: of each kind of argument some, of each kind
+# of mistake some. What is tried is what a reader may do: another type, a text for a number, a list,
+# nothing at all, and numbers that cannot be.
+WRONG = [
+    (lambda: Mlp("4", 4), "features"),
+    (lambda: Mlp(4, 4, dropout="x"), "dropout"),
+    (lambda: MixerBlock(4, True, 4, 4), "dim"),
+    (lambda: MixerBlock(4, 8, 0, 4), "token_dim"),
+    (lambda: TokenMixingOnly(4.0, 2), "tokens"),
+    (lambda: build_mixer("x"), "kind"),
+    (lambda: build_mixer("pooling", depth=HUGE), "depth"),
+    (lambda: build_network("GRU", (3, 8, 8), 4, dim=8, depth=1), "name"),
+    (lambda: build_network("ViT", (8, 8), 4, dim=8, depth=1), "input_shape"),
+    (lambda: build_network("ViT", (3, 0, 8), 4, dim=8, depth=1), "input_shape"),
+    (lambda: build_baseline("vit", (3, 8, 8), 4, width=10), "width"),
+    (lambda: build_baseline("vit", (3, 8, 8), None), "patch_size"),
+    (lambda: build_baseline("cnn", (3, 8, 8), None, depth=-1), "depth"),
+    (lambda: build_baseline("cnn", (3, 8, 8), None, strides=2), "strides"),
+    (lambda: count_trainable_parameter([LINEAR]), "net"),
+    (lambda: count_macs(LINEAR, 2), "input_shape"),
+    (lambda: stem_filters(LINEAR), "net"),
+    (lambda: smoothness([[1.0, 2.0]]), "maps"),
+    (lambda: smoothness(torch.zeros(4, 4)), "maps"),
+    (lambda: structure(LINEAR, 0.5), "layer"),
+    (lambda: patch_order((2, 2), 2, torch.zeros(4).long(), torch.randperm(4)), "tokens"),
+    (lambda: reorder_pixels(torch.zeros(1, 1, 2, 2), torch.tensor(3)), "order"),
+    (lambda: stretched(None, 2), "net"),
+    (lambda: ImageTensors(IMAGES, [0] * 6, ("a",), (0.5,) * 3, (0.2,) * 3), "labels"),
+    (
+        lambda: ImageTensors(IMAGES, torch.zeros(6).long(), "ab", (0.5,) * 3, (1,) * 3),
+        "class_names",
+    ),
+    (lambda: BatchLoader(DATA, "8"), "batch_size"),
+    (lambda: BatchLoader(DATA, 8, augment=True), "augment"),
+    (lambda: BatchLoader(DATA, 8, draws=HUGE), "draws"),
+    (lambda: BatchLoader(IMAGES, 8), "data"),
+    (lambda: split_validation(DATA, "0.1"), "fraction"),
+    (lambda: split_validation(DATA, 0.5, seed="0"), "seed"),
+    (lambda: load("cifar100"), "name"),
+    (lambda: load("cifar10", 3), "root"),
+    (lambda: BatchAugmentation(padding=-1), "padding"),
+    (lambda: BatchAugmentation(auto_augment="no"), "auto_augment"),
+    (lambda: CutMix(1.5, 10), "probability"),
+    (lambda: CutMix(0.5, None), "num_classes"),
+    (lambda: get_amp_dtype("gpu"), "device"),
+    (lambda: seed_everything(-1), "seed"),
+    (lambda: MuonAdamW(LINEAR, lr="0.1"), "lr"),
+    (lambda: MuonAdamW(LINEAR, lr=NAN), "lr"),
+    (lambda: MuonAdamW(LINEAR, weight_decay=-1), "weight_decay"),
+    (lambda: GradualWarmupScheduler(LINEAR), "optimizer"),
+    (lambda: GradualWarmupScheduler(SGD, 1.0, 5, "cosine"), "after_scheduler"),
+    (lambda: GradualWarmupScheduler(SGD).step(10**12), "epoch"),
+    (lambda: warmup_cosine("0", 10), "step"),
+    (lambda: fit(LINEAR, "batches", 0.1), "batches"),
+    (lambda: fit(LINEAR, iter([]), 0.1), "batches"),
+    (lambda: fit(LINEAR, [], 0.1, criteria="mse"), "criteria"),
+    (lambda: random_batches(DATA, 0, 8), "steps"),
+    (lambda: evaluate(LINEAR, DATA, "cpu"), "loader"),
+    (lambda: evaluate(LINEAR, [], 0.5), "device"),
+    (lambda: evaluate(LINEAR, [], "tpu"), "device"),
+    (lambda: evaluate(LINEAR, [], "cuda:9"), "device"),
+    (lambda: fit(LINEAR, [], 0.1, device="cuda:9"), "device"),
+    (lambda: half_width(3), "values"),
+    (lambda: half_width([1.0]), "values"),
+    (lambda: difference([1.0, 2.0], ["a", "b"]), "second"),
+    (lambda: load_run("nothing"), "name"),
+    (lambda: load_runs(""), "prefix"),
+    (lambda: load_net("x", epoch="3"), "epoch"),
+    (lambda: look_up(3, torch.arange(17), torch.Generator()), "places"),
+    (lambda: look_up(3, [1, 2], torch.Generator()), "places"),
+    (lambda: look_up(3, torch.arange(1, 3), 0), "generator"),
+    (lambda: routing("shift", 4), "grid"),
+    (lambda: routing("spiral", (4, 4)), "kind"),
+    (lambda: train_routing(LINEAR, torch.arange(2), optimizer="sgd"), "optimizer"),
+    (lambda: RecursiveNet(dim="48"), "dim"),
+    (lambda: train(RecursiveNet(), PUZZLES, Training(batch=-7)), "batch"),
+    (lambda: train(RecursiveNet(), PUZZLES, Training(reveal=torch.ones(2))), "reveal"),
+    (lambda: train(RecursiveNet(), PUZZLES, Training(optimizer="lion")), "optimizer"),
+    (lambda: generate(0, "test"), "count"),
+    (lambda: generate(1, "test", givens=13), "givens"),
+    (lambda: generate(1, "tests"), "split"),
+    (lambda: holds(3, True), "name"),
+    (lambda: check(2.1, None), "number"),
+    (lambda: check("77.1", None), "number"),
+    (lambda: show_table([], 3), "caption"),
+    (lambda: interleaved({}, 0), "rounds"),
+    (lambda: list(BatchLoader(DATA, 8, augment=len)), "augment"),
+    (lambda: GradualWarmupScheduler(SGD).step({}), "metrics"),
+    (lambda: show_drawing("no.png", "no.png", "图 | picture"), "chinese"),
+    (lambda: show_frames([], [1], "图 | picture"), "labels"),
+    (lambda: average_of(LINEAR, 3), "decay"),
+]
+
+
+@pytest.mark.parametrize(("call", "name"), WRONG)
+def test_a_wrong_argument_is_named_with_a_fix(call, name):
+    with pytest.raises((ValueError, FileNotFoundError)) as error:
+        call()
+    message = str(error.value)
+    assert name in message.partition("Fix:")[0]
+    assert "Fix: " in message
+    assert "\n" not in message
+
+
+@checked
+def call(
+    net: nn.Module | None = None,
+    pair: tuple[int, int] = (1, 2),
+    numbers: "list[float]" = (),
+    seed: int = 0,
+    path: str | Path = "",
+    **options: int,
+) -> tuple:
+    """Say what came in."""
+    return net, pair, numbers, seed, path, options
+
+
+def test_what_fits_is_passed_on():
+    assert call(LINEAR, [3, 4], (0.5, 1), 7, Path("x"), more="any")[1:] == (
+        [3, 4], (0.5, 1), 7, Path("x"), {"more": "any"},
+    )  # fmt: skip
+    assert call(pair=torch.Size([3, 4]))[1] == (3, 4)
+    assert list(call(numbers=np.array([1.5, 2.0]))[2]) == [1.5, 2.0]
+    assert call(numbers=torch.ones(2))[2].tolist() == [1.0, 1.0]
+
+
+def test_numpy_s_numbers_become_python_s():
+    assert type(call(seed=np.int64(3))[3]) is int
+    assert torch.equal(*(generate(1, "test", seed=s).givens for s in (3, np.int64(3))))
+
+
+@pytest.mark.parametrize("seed", [True, 1.0, "1", None, [1], NAN, HUGE, torch.tensor([1, 2])])
+def test_what_does_not_fit_is_shown_in_one_line(seed):
+    with pytest.raises(ValueError, match=r"^seed=.+ must be a whole number\. Fix: seed=1\.$"):
+        call(seed=seed)
+
+
+class TheirPuzzles(NamedTuple):
+    """As a class is after %autoreload: with the same name elsewhere, but another one."""
+
+    givens: Tensor
+    solutions: Tensor
+
+
+class TheirNet(nn.Module):
+    recursions = 1
+
+    def forward(self, puzzles, recursions):
+        return torch.zeros(1, *puzzles.shape, 6)
+
+
+def test_a_class_of_ours_may_be_made_anew_or_written_by_the_reader():
+    assert solved(TheirNet(), TheirPuzzles(*PUZZLES)).all()
+    with pytest.raises(ValueError, match=r"puzzles=.* must be of the type Puzzles\. Fix: "):
+        solved(TheirNet(), (PUZZLES.givens, PUZZLES.solutions))
+
+
+def test_every_item_of_a_list_must_fit():
+    for pair in ((1, 2, 3), (1, "2"), 3, "12"):
+        with pytest.raises(ValueError, match=r"pair=.* must be 2 values, each a whole number"):
+            call(pair=pair)
+
+
+def test_python_s_own_messages_stay():
+    with pytest.raises(TypeError, match=r"interleaved.*rounds"):
+        interleaved({})
+    with pytest.raises(TypeError, match="fraktion"):
+        split_validation(DATA, fraktion=0.1)
+
+
+def test_help_shows_the_function_itself():
+    assert "givens: tuple[int, ...]" in str(inspect.signature(generate))
+    assert generate.__doc__.startswith("Return `count` puzzles")
+
+
+def test_bounds_and_shapes():
+    check_integers(0, 5, a=0, b=5)
+    check_range(0, 1, a=0.0, b=1)
+    check_choice("ab", kind="a")
+    check_shape("(D, h, w)", maps=torch.zeros(1, 2, 3))
+    for wrong in (
+        lambda: check_integers(0, 5, a=6),
+        lambda: check_range(0, 1, a=NAN),
+        lambda: check_choice("ab", a="c"),
+        lambda: check_shape("(S, S)", a=Tensor()),
+    ):
+        with pytest.raises(ValueError, match=r"\ba\b.*Fix: "):
+            wrong()
