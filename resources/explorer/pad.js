@@ -49,7 +49,7 @@ function listenToPen(canvas, context, pen) {
     Object.assign(context, { lineCap: "round", lineWidth: pen.width, strokeStyle: pen.ink });
     context.beginPath();
     context.moveTo(...from);
-    context.lineTo(...to);
+    context.lineTo(to[0] + 0.01, to[1]); // a line of no length would leave no dot
     context.stroke();
   };
   const place = (event) => {

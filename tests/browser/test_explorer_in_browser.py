@@ -242,6 +242,15 @@ def choose(page, image, supplied):
     return supplied[image]
 
 
+def test_a_tap_on_the_pad_leaves_a_dot(page):
+    press(page, "Draw one")
+    box = page.locator("#pad canvas").bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    press(page, "Done")
+    pixels = np.array(page.evaluate("[...state.original]"), np.uint8).reshape(32, 32, 3)
+    assert pixels[15:17, 15:17].max() < 100 < pixels[2, 28].min()
+
+
 def png(image):
     file = io.BytesIO()
     image.save(file, "png")
