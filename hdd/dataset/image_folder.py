@@ -132,9 +132,10 @@ def _read_image(path: str, image_size: tuple[int, int] | None, fit: bool) -> np.
 def _what_rgb_would_lose(file: Image.Image) -> str:
     """Return what `convert("RGB")` would change silently, or ""."""
     # Pillow cuts 16-bit colours to 8 as it decodes: only the decoder's name for them tells.
+    # A tile is (decoder, box, offset, arguments), a plain tuple before Pillow 11.
+    decoders = [(tile[0], tile[3]) for tile in file.tile]
     cut = any(
-        ";16" in str(tile.args) or (tile.codec_name.startswith("ppm") and tile.args[-1] > 255)
-        for tile in file.tile
+        ";16" in str(of) or (name.startswith("ppm") and of[-1] > 255) for name, of in decoders
     )
     if cut or file.mode.startswith(("I", "F")):
         return f"of mode {file.mode} has more than 8 bits a channel"
