@@ -1,12 +1,14 @@
 """Train recursive networks on 6 x 6 Sudoku and make the records 16_sudoku*.json.
 
     python resources/experiments/sudoku.py train token-mlp --seeds 0 1 2 --lr 0.005
+    python resources/experiments/sudoku.py unpack
     python resources/experiments/sudoku.py record
     python resources/experiments/sudoku.py keep 0
 
 `train` leaves a file for each run in `runs/sudoku/` (not committed) and passes over those that are
-there; `record` gathers them; `keep` takes over the weights of a seed of the chosen recipe. Choices
-are made on validation puzzles; the test puzzles are seen once a run, at its end.
+there; `unpack` puts the runs of the records back there; `record` gathers all of them; `keep` takes
+over the weights of a seed of the chosen recipe. Choices are made on validation puzzles; the test
+puzzles are seen once a run, at its end.
 """
 
 import argparse
@@ -219,13 +221,25 @@ def passed_by_step(runs: list[dict]) -> list[list[float]]:
     ]
 
 
+def unpack() -> None:
+    """Put the runs of the records back, each into a file: `record` then adds new ones to them."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for kind in KINDS:
+        content = json.loads((RUNS / f"16_sudoku_{kind}.json").read_text(encoding="utf-8"))
+        for run in (run for recipe in content["recipes"] for run in recipe["runs"]):
+            how = Training(**run["training"])
+            path = FOLDER / f"{name_of(kind, how, run['recursions'], run['seed'])}.json"
+            path.write_text(json.dumps(run, indent=1), encoding="utf-8")
+
+
 def record() -> None:
     """Write one record for each kind of network: its recipes, each with all its seeds."""
     kinds: dict[str, dict[str, list[dict]]] = {}
     for path in sorted(FOLDER.glob("*.json")):
         run = json.loads(path.read_text(encoding="utf-8"))
-        if "rules" in run:  # from the weights, which may be older than this script
-            run["rules"] = rules_by_block(trained(path.with_suffix(".safetensors")))
+        weights = path.with_suffix(".safetensors")
+        if "rules" in run and weights.exists():  # they may be older than this script
+            run["rules"] = rules_by_block(trained(weights))
         recipes = kinds.setdefault(run["kind"], {})
         recipes.setdefault(path.stem.rsplit("_seed", 1)[0], []).append(run)
     for kind, recipes in kinds.items():
@@ -239,6 +253,9 @@ def record() -> None:
             "recipes": [summary(sorted(r, key=lambda run: run["seed"])) for r in recipes.values()],
         }
         save_run(f"16_sudoku_{kind}", content, "cpu")
+
+
+WHOLE = {"unpack": unpack, "record": record}  # actions on all runs
 
 
 def keep(seed: int) -> None:
@@ -285,7 +302,8 @@ def parse() -> argparse.Namespace:
     for name, value in Training()._asdict().items():
         option = f"--{name.replace('_', '-')}"
         training.add_argument(option, type=type(value), default=value)
-    actions.add_parser("record")
+    for name in WHOLE:
+        actions.add_parser(name)
     keeping = actions.add_parser("keep")
     keeping.add_argument("seed", type=int)
     return parser.parse_args()
@@ -294,8 +312,8 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Train, record or keep, as asked."""
     options = parse()
-    if options.action == "record":
-        record()
+    if options.action in WHOLE:
+        WHOLE[options.action]()
     elif options.action == "keep":
         keep(options.seed)
     else:
