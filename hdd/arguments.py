@@ -1,5 +1,6 @@
 """What functions check their arguments with: each message names argument, value, rule and fix."""
 
+import contextlib
 import functools
 import inspect
 import math
@@ -45,10 +46,11 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         # Not `function`: %autoreload puts an edited one here, and cannot reach into a closure.
         wrapped = call.__wrapped__
-        try:
+        bound = None
+        with contextlib.suppress(TypeError):  # below, Python itself names function and argument
             bound = inspect.signature(wrapped).bind(*args, **kwargs)
-        except TypeError:
-            return wrapped(*args, **kwargs)  # Python's own message names function and argument
+        if bound is None:
+            return wrapped(*args, **kwargs)
         bound.arguments.update(check_types(wrapped, bound.arguments))
         return wrapped(*bound.args, **bound.kwargs)
 

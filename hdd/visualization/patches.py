@@ -26,8 +26,12 @@ def plot_images(
     titles: Sequence[str],
     columns: int = 8,
     title: str = "",
+    row_labels: Sequence[str] = (),
 ) -> Figure:
-    """Draw images (C, H, W) in rows of `columns`, each with its own title, or ""."""
+    """Draw images (C, H, W) in rows of `columns`, each with its own title, or "".
+
+    `row_labels` stand on the left of the rows.
+    """
     check_positive_integers(columns=columns)
     rows, height = -(-len(images) // columns), 1.6 if any(titles[columns:]) else 1.38
     figure, _ = plt.subplots(rows, columns, figsize=(1.35 * columns, height * rows + 0.6))
@@ -36,5 +40,7 @@ def plot_images(
     for axes, image, label in zip(figure.axes, images, titles, strict=False):
         axes.axis("on")
         show_image(axes, image, label)
+    for axes, label in zip(figure.axes[::columns], row_labels, strict=False):
+        axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=10.5)
     figure.suptitle(title)
     return figure
