@@ -114,9 +114,12 @@ def test_formulas_of_notes_need_no_style(decks, window):
 
 @pytest.mark.parametrize("query", ["", "?print-pdf"])
 def test_paper_has_a_slide_a_page(decks, window, query):
-    page = window.open(decks / "en" / f"{STEMS[1]}.html", query)
+    deck_file = decks / "en" / f"{STEMS[1]}.html"
+    page = window.open(deck_file)
     page.wait_for_function("window.Reveal?.isReady()")
-    slides = page.evaluate("Reveal.getTotalSlides()")
+    slides = page.evaluate("Reveal.getTotalSlides()")  # while it prints, reveal counts none
+    page = window.open(deck_file, query)
+    page.wait_for_function("window.Reveal?.isReady()")
     page.wait_for_function(
         "(n) => document.querySelectorAll('.pdf-page').length === n", arg=slides if query else 0
     )
