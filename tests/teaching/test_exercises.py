@@ -52,6 +52,12 @@ class TestEveryExercise:
         assert "还没有作答" in message
         assert "not answered yet" in message
 
+    def test_a_number_may_come_in_any_form(self, one):
+        answer = answer_of(one, one.solution)
+        if isinstance(answer, int | float):
+            for form in (Fraction, np.float64, torch.tensor, lambda number: [number]):
+                assert verdict(one, form(answer))[0] == "✓"
+
     def test_typical_mistakes_get_their_diagnosis(self, one):
         assert len(one.wrong) >= 3
         for name, (source, chinese, english) in one.wrong.items():
