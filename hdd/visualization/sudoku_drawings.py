@@ -57,7 +57,7 @@ def plot_elimination(givens: Tensor, peers: Tensor, cell: int) -> Figure:
     for place, digit in enumerate(givens.tolist()):
         if digit < SIDE:
             write(left, place, digit)
-    left.set_title("一个单元格和它的 12 个相关格\n | A cell and its 12 peers\n")
+    left.set_title("一格和它的 12 个相关格\n | A cell and its 12 peers\n")
     holds = torch.tensor([[0, 0, 1, 0], [0, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]])  # 3 _ 1 _
     others = 1 - torch.eye(4, dtype=torch.long)
     forbidden = others @ holds
@@ -71,7 +71,7 @@ def plot_elimination(givens: Tensor, peers: Tensor, cell: int) -> Figure:
     for digit in range(4):
         for start in (5.4, 10.8):
             right.text(start + digit + 0.5, 4.5, digit + 1, ha="center", color=OTHER)
-    right.text(-0.3, 4.5, "数字 | digit", color=OTHER)
+    right.text(5.2, 4.5, "数字 | digit", ha="right", color=OTHER)
     right.set(xlim=(-0.6, 15.2), ylim=(5, -1.6), aspect="equal")
     right.set_title(
         "四格一行“3 _ 1 _”：第二格不能填 1 和 3 | A row 3 _ 1 _: the second cell is not 1 or 3"
