@@ -247,7 +247,7 @@ def static_look_up(x, number):
             " `question = x[:, :1, :number]` keeps the token axis and can be added to (B, S − 1,"
             " number).",
             "① 的结果对通道求和时用 `keepdim=True`，② 里才能与值相加；最后对词元求和。 | Sum step 1 over"
-            " the channels with `keepdim=True`, so that step 2 can add it to the values; at last sum"
+            " the channels with `keepdim=True`, so that step 2 can add it to the values; finally sum"
             " over the tokens.",
         ),
         solution='''
@@ -352,7 +352,7 @@ def by_offset(r):
         id="09.4",
         title="有多少个不同的权重 | how many different weights",
         name="weights",
-        stub="weights = ...  # (每个位置, 每个位移, 共用) / (per place, per offset, shared)",
+        stub="weights = ...  # (每个位置, 每个位移, 共用) / (per position, per offset, shared)",
         test=_test_weights,
         hints=(
             "先数图中 4 个词元的情形：16、7、4。 | First count the drawing with 4 tokens: 16, 7 and 4.",
