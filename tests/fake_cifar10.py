@@ -8,4 +8,4 @@ from torchvision.datasets import FakeData
 
 class FakeCIFAR10(FakeData):
     def __init__(self, root, train, download, transform):
-        super().__init__(60 if train else 20, (3, 32, 32), 10, transform)
+        super().__init__(24 if train else 8, (3, 32, 32), 10, transform)

@@ -6,6 +6,7 @@ has written; `python -m hdd.train.records evaluate NAME` measures its recorded w
 
 import datetime
 import json
+import os
 import platform
 import re
 import statistics
@@ -41,6 +42,8 @@ def provenance(device: str | torch.device) -> dict[str, Any]:
     name = f"{kind}, {platform.machine()}"
     if kind == "cpu":
         name += f", {torch.backends.cpu.get_cpu_capability()}"
+        if limit := os.environ.get("ONEDNN_MAX_CPU_ISA"):  # matrix products obey it
+            name += f", oneDNN up to {limit}"
     return {
         "device": torch.cuda.get_device_name(device) if kind == "cuda" else name,
         "processor": _processor_name(),

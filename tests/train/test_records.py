@@ -225,6 +225,10 @@ class TestProvenance:
         assert found["versions"]["torch"] == torch.__version__
         assert found["processor"] is None or found["processor"].strip()
 
+    def test_names_a_limit_of_the_matrix_products(self, monkeypatch):
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
+        assert records.provenance("cpu")["device"].endswith(", oneDNN up to AVX512_CORE_BF16")
+
     @pytest.fixture
     def checkout(self, tmp_path, monkeypatch):
         """Return the folder of a commit that has a package `hdd`."""

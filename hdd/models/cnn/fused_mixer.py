@@ -20,7 +20,6 @@ backward pass written out, in bfloat16 or float32:
 
 import math
 from collections.abc import Iterator
-from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -77,7 +76,7 @@ class _ChannelHalf(torch.autograd.Function):
         z = y @ w1.t()  # (N, D_C)
         h = functional.gelu(z)
         ctx.save_for_backward(x, rstd, y, z, h, w1, w2)
-        return (h @ w2.t()).add_(b2).add_(x)  # (N, C); linear() would be slower with its bias
+        return torch.add(x, b2).addmm_(h, w2.t())  # (N, C); two passes fewer than with bias and sum
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -204,7 +203,7 @@ def _norm_backward(grad: Tensor, x: Tensor, rstd: Tensor) -> Tensor:
 
 
 def _rows_product(a: Tensor, b: Tensor) -> Tensor:
-    """Return a.T @ b, from two partial products: oneDNN is faster on shorter ones."""
-    parts = math.gcd(2, len(a))
+    """Return a.T @ b, from sixteen partial products: oneDNN is faster on shorter ones."""
+    parts = math.gcd(16, len(a))
     a, b = a.view(parts, -1, a.shape[1]), b.view(parts, -1, b.shape[1])
-    return reduce(torch.add, torch.bmm(a.transpose(1, 2), b))
+    return torch.bmm(a.transpose(1, 2), b).sum(0)
