@@ -26,7 +26,7 @@ def plot_task(x: Tensor, moved: Tensor) -> Figure:
     """
     figure, (strips, table) = plt.subplots(1, 2, figsize=(9, 4.3), width_ratios=[1.55, 1])
     figure.suptitle(
-        "找到键相同的词元，回答它的值 | Find the token with the same key, answer its value"
+        "找到键相同的词元，回答它的值 | Find the token with the same key, answer with its value"
     )
     labels = ["训练：答案在位置 1 或 2 | training: answer at position 1 or 2"]
     labels.append("测试：答案在位置 3 | test: answer at position 3")
@@ -130,7 +130,7 @@ def plot_sharing(tokens: int = 4) -> Figure:
         axes.text(tokens / 2, -0.3, "输入 | input", ha="center", va="center", color=OTHER)
         paper(axes, (-0.75, tokens + 0.4), (-0.6, tokens + 2.0))
     meaning = "a 词元自己　b 来自词元 0\nc 写到词元 0　d 经过平均"
-    meaning += " | a: itself, b: from token 0\nc: to it, d: by the mean"
+    meaning += " | a: itself, b: from token 0\nc: to it, d: through the mean"
     look = {"ha": "center", "va": "top", "fontsize": 9.5}
     row[2].text(tokens / 2, tokens + 1.15, meaning, **look)
     row[0].text(

@@ -215,7 +215,7 @@ def plot_pairs(maps: Tensor, pairs: Sequence[tuple[int, int]], cosine: Tensor) -
             spine.set(visible=True, color=PAIR_COLORS[0], linewidth=2.5)
         value = f"{cosine[i, j]:.2f}".replace("-0.00", "0.00").replace("-", "−")
         axes.set_xlabel(f"余弦 {value} | cosine {value}")
-    title = "同框的两个单元：前几对正好相反 | Two units a frame: the first pairs are opposite"
+    title = "同框的两个单元：前几对正好相反 | Two units per frame: the first pairs are opposite"
     figure.suptitle(title)
     return figure
 

@@ -87,7 +87,7 @@ def plot_captioned_units(maps: Tensor, captions: Sequence[str], others: Tensor) 
             _map(axis, one)
             axis.set_xlabel(name, fontsize=10.5)
     left.suptitle("训练之后：看得出图案 | after training: patterns", color=TOKEN)
-    right.suptitle("同样的数换了位置：看不出 | same numbers, moved: no patterns", color=OTHER)
+    right.suptitle("同样的数换了位置：看不出 | tokens rearranged: no patterns", color=OTHER)
     return figure
 
 
