@@ -257,7 +257,7 @@ STATISTICS = (
 
 
 @checked
-def structure(net: nn.Module, layer: int, draws: int = 100, seed: int = 0) -> dict[str, Chance]:
+def structure(net: nn.Module, layer: int, draws: int = 100) -> dict[str, Chance]:
     """Return statistics of a layer's token mixing, each beside chance.
 
     * "autocorrelation": mean `smoothness` of the units' maps (Moran's I on its grid's own scale).
@@ -277,10 +277,9 @@ def structure(net: nn.Module, layer: int, draws: int = 100, seed: int = 0) -> di
         net: an hdd or timm Mixer.
         layer: its block.
         draws: how many shuffles the null's mean and standard deviation come from.
-        seed: of the shuffles.
     """
     check_integers(2, 10**6, draws=draws)  # one has no deviation
-    mixing, generator = token_mixing(net, layer), torch.Generator().manual_seed(seed)
+    mixing, generator = token_mixing(net, layer), torch.Generator().manual_seed(0)
     maps = mixing.first.unflatten(1, mixing.grid)
     moved = torch.tensor([_spatial(relabelled(mixing, generator)) for _ in range(draws)]).T
     mixed = [shuffled(mixing, generator).first.unflatten(1, mixing.grid) for _ in range(draws)]

@@ -49,12 +49,11 @@ def look_up_loss(outputs: Tensor, answers: Tensor) -> Tensor:
 
 @checked
 @torch.no_grad()
-def look_up_accuracy(net: nn.Module, places: Tensor, n: int = 300, seed: int = 0) -> list[float]:
-    """Return the share of right answers for the match at each of `places`, n look-ups each."""
-    check_positive_integers(n=n)
+def look_up_accuracy(net: nn.Module, places: Tensor, seed: int = 0) -> list[float]:
+    """Return the share of right answers for the match at each of `places`, of 300 each."""
     _check_places(places)
     generator, shares = torch.Generator().manual_seed(10_000 + seed), []
     for place in places:
-        tokens, answers = look_up(n, place[None], generator)
+        tokens, answers = look_up(300, place[None], generator)
         shares.append((net(tokens)[:, 0].argmax(1) == answers).double().mean().item())
     return shares

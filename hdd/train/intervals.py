@@ -89,10 +89,10 @@ def _tails(t: float, freedom: float) -> float:
     return 1 - inner / (inner + _integral(angle, math.pi / 2, freedom - 1))
 
 
-def _integral(low: float, high: float, power: float, steps: int = 500) -> float:
+def _integral(low: float, high: float, power: float) -> float:
     """Return the integral of cos(a) ** power, by the midpoint rule."""
-    width = (high - low) / steps
-    return width * sum(math.cos(low + (i + 0.5) * width) ** power for i in range(steps))
+    width = (high - low) / 500
+    return width * sum(math.cos(low + (i + 0.5) * width) ** power for i in range(500))
 
 
 @functools.lru_cache  # several means are of equally many values

@@ -105,8 +105,9 @@ def plot_static_solution(x: Tensor, stages: list[Tensor]) -> Figure:
 
 
 # --------------------------------------------------------------------------------- sharing
-def plot_sharing(tokens: int = 4) -> Figure:
+def plot_sharing() -> Figure:
     """Draw which weights between tokens are one and the same, for four token mixings."""
+    tokens = 4
     place = torch.arange(tokens)
     one_each = torch.arange(tokens**2).reshape(tokens, tokens)
     offset = place[None, :] - place[:, None] + tokens - 1

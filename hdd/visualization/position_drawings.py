@@ -270,8 +270,9 @@ def _strip(axes, colors: list[str]) -> None:
     paper(axes, (-0.4, SIDE + 0.4), (-0.2, SIDE + 2.3))
 
 
-def _window_in_each_channel(axes, channels: int = 12) -> None:
+def _window_in_each_channel(axes) -> None:
     """Draw the window's tokens, small, in each channel of the strip: all of them are mixed."""
+    channels = 12
     width, height = 0.84 * SIDE / channels / 3, 0.8 / 3
     for channel in range(channels):
         left = (channel + 0.08) * SIDE / channels

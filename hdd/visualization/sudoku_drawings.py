@@ -37,10 +37,10 @@ def draw_grid(axes: Axes, shades: dict[int, str] | None = None) -> None:
     axes.axis("off")
 
 
-def write(axes: Axes, cell: int, digit: int, color: str = "black", size: float = 15) -> None:
+def write(axes: Axes, cell: int, digit: int) -> None:
     """Write digit + 1 into a cell."""
     place = (cell % SIDE + 0.5, cell // SIDE + 0.52)
-    axes.text(*place, digit + 1, ha="center", va="center", color=color, fontsize=size)
+    axes.text(*place, digit + 1, ha="center", va="center", fontsize=15)
 
 
 def plot_elimination(givens: Tensor, peers: Tensor, cell: int) -> Figure:
