@@ -119,6 +119,7 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+@checked
 def keep_freed_memory(keep: bool = True) -> None:
     """Let glibc keep the memory of freed tensors, so that the next step need not ask for it anew.
 

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from hdd.arguments import checked
 from hdd.visualization.patches import show_image
 from hdd.visualization.style import ACCENT, CHANNEL, OTHER, STEM, TOKEN
 
@@ -13,6 +14,7 @@ SIZE = 11
 CURVATURE = torch.tensor([0.3, 1.0])  # of the valley, along it and across
 
 
+@checked
 def plot_cutmix(
     images: Tensor, box: tuple[int, int, int, int], names: tuple[str, str], share: float
 ) -> Figure:
@@ -37,6 +39,7 @@ def plot_cutmix(
     return figure
 
 
+@checked
 def noisy_path(shares: Tensor, rate: float, noise: float, seed: int) -> Tensor:
     """Return the (T + 1, 2) places of a descent in the valley with noise on every gradient.
 
@@ -50,6 +53,7 @@ def noisy_path(shares: Tensor, rate: float, noise: float, seed: int) -> Tensor:
     return torch.stack(places)
 
 
+@checked
 def averaged(path: Tensor, decay: float) -> Tensor:
     """Return the moving averages (T, 2) of a path (T, 2)."""
     averages = [path[0]]
@@ -58,6 +62,7 @@ def averaged(path: Tensor, decay: float) -> Tensor:
     return torch.stack(averages)
 
 
+@checked
 def plot_paths(shares: Tensor, rate: float = 0.6, noise: float = 0.7, seed: int = 4) -> Figure:
     """Draw a noisy descent with a constant rate and its average, and one whose rate falls.
 

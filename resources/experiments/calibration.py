@@ -9,6 +9,7 @@ chosen on the validation images that this run held out, and the test images are 
 import sys
 
 import torch
+from jobs import described, start
 from torch import Tensor
 from torch.nn import functional
 
@@ -84,4 +85,6 @@ def main(data_root: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    command = described()
+    command.add_argument("data_root", metavar="DATA_ROOT", help="the folder that holds cifar10")
+    sys.exit(start(main, command))

@@ -4,17 +4,66 @@ A script calls `finished` with its jobs. Results go to `runs/experiments/` (not 
 that is interrupted goes on where it stopped, and `--share 1/3` leaves jobs to other processes.
 `--so-far` does no job, and lets a script write its record from the results that are there: the
 record says how many each figure rests on.
+
+Every script begins with `start`, which reads the command line before anything is computed.
 """
 
 import argparse
 import json
+import re
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from hdd.command import OneLineParser, fail
+
 FOLDER = Path(__file__).parents[2] / "runs" / "experiments"
+
+
+def start(main: Callable[..., Any], parser: OneLineParser | None = None) -> int:
+    """Read the command line and call `main` with what it says; return the exit code.
+
+    Args:
+        main: the script's; what `parser` reads are its arguments.
+        parser: of the script; by default that of the options for `finished`, which `main` does not
+            get.
+    """
+    known = parser or shares()
+    options = vars(known.parse_args())
+    try:
+        main(**(options if parser else {}))
+    except Exception as error:
+        return fail(known, error)
+    except KeyboardInterrupt:
+        print(f"{known.prog}: interrupted; finished jobs are kept.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def described() -> OneLineParser:
+    """Return the parser of a script that takes nothing: --help shows the script's first lines."""
+    document, layout = sys.modules["__main__"].__doc__, argparse.RawDescriptionHelpFormatter
+    return OneLineParser(description=document, formatter_class=layout)
+
+
+def shares() -> OneLineParser:
+    """Return the parser of the options for `finished`."""
+    parser = described()
+    parser.add_argument(
+        "--share", type=_share, default=(1, 1), help="which part of the jobs, such as 1/3"
+    )
+    parser.add_argument("--so-far", action="store_true", help="do nothing, take what is there")
+    return parser
+
+
+def _share(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise argparse.ArgumentTypeError(f"{text!r} must be a part of all, from 1/3 to 3/3")
+    return int(match[1]), int(match[2])
 
 
 def finished(name: str, jobs: Sequence[tuple], work: Callable[..., Any]) -> dict[tuple, Any] | None:
@@ -25,11 +74,8 @@ def finished(name: str, jobs: Sequence[tuple], work: Callable[..., Any]) -> dict
         jobs: the arguments of `work`, numbers and strings.
         work: returns what JSON can hold.
     """
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--share", default="1/1", help="which part of the jobs, such as 1/3")
-    parser.add_argument("--so-far", action="store_true", help="do nothing, take what is there")
-    options = parser.parse_args()
-    part, parts = map(int, options.share.split("/"))
+    options = shares().parse_args()
+    part, parts = options.share
     torch.set_num_threads(1)  # so that a record does not depend on the machine's cores
     FOLDER.mkdir(parents=True, exist_ok=True)
     for job in [] if options.so_far else jobs[part - 1 :: parts]:

@@ -8,9 +8,11 @@ common to reading and writing, and the part of the share that is identity and co
 """
 
 import statistics
+import sys
 from typing import Any
 
 import torch
+from jobs import described, start
 
 from hdd.models import learned_weights as tm
 from hdd.train.intervals import summary
@@ -96,4 +98,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(start(main, described()))

@@ -9,8 +9,10 @@ on the test images as they are, and with the patches of each in an order of its 
 """
 
 import os
+import sys
 
 import torch
+from jobs import described, start
 from torch import Tensor
 from torch.nn import functional
 
@@ -71,4 +73,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(start(main, described()))
