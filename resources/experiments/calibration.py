@@ -9,10 +9,10 @@ chosen on the validation images that this run held out, and the test images are 
 import sys
 
 import torch
-from jobs import described, start
 from torch import Tensor
 from torch.nn import functional
 
+from hdd.command import described, run
 from hdd.dataset.image_tensors import BatchLoader, ImageTensors, split_validation
 from hdd.dataset.loading import load
 from hdd.train.classification_utils import predict
@@ -87,4 +87,4 @@ def main(data_root: str) -> None:
 if __name__ == "__main__":
     command = described()
     command.add_argument("data_root", metavar="DATA_ROOT", help="the folder that holds cifar10")
-    sys.exit(start(main, command))
+    sys.exit(run(main, command))

@@ -4,49 +4,25 @@ A script calls `finished` with its jobs. Results go to `runs/experiments/` (not 
 that is interrupted goes on where it stopped, and `--share 1/3` leaves jobs to other processes.
 `--so-far` does no job, and lets a script write its record from the results that are there: the
 record says how many each figure rests on.
-
-Every script begins with `start`, which reads the command line before anything is computed.
 """
 
 import argparse
 import json
 import re
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from hdd.command import OneLineParser, fail
+from hdd.command import OneLineParser, described, run
 
 FOLDER = Path(__file__).parents[2] / "runs" / "experiments"
 
 
-def start(main: Callable[..., Any], parser: OneLineParser | None = None) -> int:
-    """Read the command line and call `main` with what it says; return the exit code.
-
-    Args:
-        main: the script's; what `parser` reads are its arguments.
-        parser: of the script; by default that of the options for `finished`, which `main` does not
-            get.
-    """
-    known = parser or shares()
-    options = vars(known.parse_args())
-    try:
-        main(**(options if parser else {}))
-    except Exception as error:
-        return fail(known, error)
-    except KeyboardInterrupt:
-        print(f"{known.prog}: interrupted; finished jobs are kept.", file=sys.stderr)
-        return 130
-    return 0
-
-
-def described() -> OneLineParser:
-    """Return the parser of a script that takes nothing: --help shows the script's first lines."""
-    document, layout = sys.modules["__main__"].__doc__, argparse.RawDescriptionHelpFormatter
-    return OneLineParser(description=document, formatter_class=layout)
+def start(main: Callable[[], object]) -> int:
+    """Read the options for `finished` before anything is computed; return the exit code."""
+    return run(lambda **_: main(), shares())
 
 
 def shares() -> OneLineParser:

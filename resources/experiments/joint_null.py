@@ -12,8 +12,8 @@ import sys
 from typing import Any
 
 import torch
-from jobs import described, start
 
+from hdd.command import described, run
 from hdd.models import learned_weights as tm
 from hdd.train.intervals import summary
 from hdd.train.records import load_net, save_run
@@ -98,4 +98,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(start(main, described()))
+    sys.exit(run(main, described()))

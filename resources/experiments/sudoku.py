@@ -20,11 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jobs import described, start
 from safetensors.torch import load_file
 from torch import Tensor
 
-from hdd.command import OneLineParser
+from hdd import command
 from hdd.models.learned_weights import effective_mixing
 from hdd.models.nn_utils import count_trainable_parameter
 from hdd.tasks.recursive_mixer import KINDS, RecursiveNet, Training, rules, solved, train
@@ -293,9 +292,9 @@ def time_course(net: RecursiveNet) -> dict[str, Any]:
     }
 
 
-def parser() -> OneLineParser:
+def parser() -> command.OneLineParser:
     """Return the command line's parser."""
-    parser = described()
+    parser = command.described()
     actions = parser.add_subparsers(dest="action", required=True)
     training = actions.add_parser("train")
     training.add_argument("kind", choices=KINDS)
@@ -331,4 +330,4 @@ def main(action: str, **given: Any) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(start(main, parser()))
+    sys.exit(command.run(main, parser()))

@@ -12,10 +12,10 @@ import os
 import sys
 
 import torch
-from jobs import described, start
 from torch import Tensor
 from torch.nn import functional
 
+from hdd.command import described, run
 from hdd.dataset.image_tensors import BatchLoader
 from hdd.dataset.loading import load
 from hdd.models import learned_weights as tm
@@ -73,4 +73,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(start(main, described()))
+    sys.exit(run(main, described()))
