@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from hdd.arguments import checked
 from hdd.visualization.mixing_drawings import draw_table
 from hdd.visualization.paper import arrow, paper
 from hdd.visualization.style import ACCENT, CHANNEL, OTHER, STEM, TOKEN
@@ -17,6 +18,7 @@ NAMES = "ABC"  # of the three keys in the example of four tokens
 _KEY, _SUM = r"$r(x_{jc}+x_{0c}-1)$", r"$\sum_j$"
 
 
+@checked
 def plot_task(x: Tensor, moved: Tensor) -> Figure:
     """Draw a look-up of four tokens and its table, and the same with the match at another place.
 
@@ -71,6 +73,7 @@ def _strip(axes, x: Tensor, top: float, label: str) -> None:
     axes.text(match + 0.85, top + 2.45, text, ha="center", va="center", color=STEM, fontsize=SIZE)
 
 
+@checked
 def plot_static_solution(x: Tensor, stages: list[Tensor]) -> Figure:
     """Draw the three steps by which fixed weights, the same at all places, look a value up.
 
@@ -154,6 +157,7 @@ def _weights(axes, numbers: Tensor | None, tokens: int) -> None:
 
 
 # ------------------------------------------------------------------------------- far apart
+@checked
 def plot_far(layers: Tensor, runs: dict[str, list[list[float]]]) -> Figure:
     """Draw a board with the layers that each square needs, and accuracy against distance.
 

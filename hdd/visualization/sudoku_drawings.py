@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from torch import Tensor
 
+from hdd.arguments import checked
 from hdd.visualization.mixing_drawings import draw_table
 from hdd.visualization.paper import arrow
 from hdd.visualization.style import ACCENT, CHANNEL, OTHER, SIGNED, STEM, TOKEN
@@ -43,6 +44,7 @@ def write(axes: Axes, cell: int, digit: int) -> None:
     axes.text(*place, digit + 1, ha="center", va="center", fontsize=15)
 
 
+@checked
 def plot_elimination(givens: Tensor, peers: Tensor, cell: int) -> Figure:
     """Draw a puzzle with one cell's peers, and the same step for a row of four cells as a product.
 
@@ -106,6 +108,7 @@ def plot_loop() -> Figure:
     return figure
 
 
+@checked
 def plot_course(
     givens: Tensor, solution: Tensor, digits: Tensor, certainty: Tensor, after: Sequence[int]
 ) -> Figure:
@@ -142,6 +145,7 @@ def plot_course(
     return figure
 
 
+@checked
 def plot_transition(curves: dict[int, list], live: list, limit: float) -> Figure:
     """Draw the share of validation puzzles solved, by step: recorded seeds thin, this run thick.
 
@@ -168,6 +172,7 @@ def plot_transition(curves: dict[int, list], live: list, limit: float) -> Figure
     return figure
 
 
+@checked
 def plot_rules(matrix: Tensor, peers: Tensor, cell: int) -> Figure:
     """Draw from where one cell takes, and the weights of all pairs, peers apart from others.
 
