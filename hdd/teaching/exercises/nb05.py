@@ -6,7 +6,7 @@ import statistics
 import torch
 from torch import Tensor
 
-from hdd.teaching.exercises.diagnosis import call, close
+from hdd.teaching.exercises.diagnosis import call, close, number
 from hdd.teaching.exercises.exercise import Exercise
 
 
@@ -21,9 +21,9 @@ def _test_tokens_touched(answer):
         return [rule(*box) for box in boxes]
 
     close(
-        [call(answer, *box) for box in boxes],
+        [number(call(answer, *box)) for box in boxes],
         each(lambda t, le, h, w, p: _span(t, h, p) * _span(le, w, p)),
-        axes="box",
+        axes="boxes",
         mistakes={
             "只用了框的大小：位置不同，同样大的框碰到的图像块数也不同 | only the size of the box is"
             " used: a box of the same size touches more or fewer patches in another position": each(
@@ -32,6 +32,10 @@ def _test_tokens_touched(answer):
             "框的最后一行是 `top + height - 1`，不是 `top + height`（列也一样） | the last row of the"
             " box is `top + height - 1`, not `top + height` (the same for columns)": each(
                 lambda t, le, h, w, p: _span(t, h + 1, p) * _span(le, w + 1, p)
+            ),
+            "高和宽用反了：`height` 属于 `top`，`width` 属于 `left` | height and width are exchanged:"
+            " `height` goes with `top`, `width` with `left`": each(
+                lambda t, le, h, w, p: _span(t, w, p) * _span(le, h, p)
             ),
             "首尾两行所在的图像块都要算：差值还要加 1 | the first and the last patch both count: the"
             " difference needs another 1": each(
@@ -57,9 +61,9 @@ def _test_numbers_needed(answer):
     centred = torch.linalg.svdvals(patches - patches.mean(0)).square()
     right = [_needed(squares, share) for share in shares]
     close(
-        [call(answer, patches, share) for share in shares],
+        [number(call(answer, patches, share)) for share in shares],
         right,
-        axes="share",
+        axes="shares",
         mistakes={
             "能量是奇异值的平方，这里用了奇异值本身 | energy is the square of a singular value; the"
             " values themselves are used here": [_needed(squares.sqrt(), s) for s in shares],

@@ -6,7 +6,7 @@ import statistics
 import torch
 from torch.nn import functional
 
-from hdd.teaching.exercises.diagnosis import Wrong, call, close
+from hdd.teaching.exercises.diagnosis import Wrong, call, close, number
 from hdd.teaching.exercises.exercise import Exercise
 from hdd.train.schedule import warmup_cosine
 
@@ -21,7 +21,7 @@ def _batch():
 def _test_cutmix(answer):
     images, targets, partner, box = _batch()
     result = call(answer, images, targets, partner, box)
-    if not isinstance(result, tuple) or len(result) != 2:
+    if not isinstance(result, tuple | list) or len(result) != 2:
         raise Wrong(
             "要返回两样：混合后的图像和混合后的目标 | return two things: the mixed images and the"
             " mixed targets"
@@ -89,6 +89,9 @@ def _test_moving_average(answer):
         mistakes={
             "`decay` 和 `1 - decay` 反了：`decay` 是旧平均值的权重 | `decay` and `1 - decay` are"
             " swapped: `decay` is the weight of the old average": swapped,
+            "新的权重没有乘以 `1 - decay` | the new weights are not multiplied by `1 - decay`": (
+                _after_all(weights, lambda a, w: decay * a + w)
+            ),
             "平均值从 0 开始了：应当从第一组权重开始 | the average starts from 0: start from the first"
             " weights": _after_all([zero, *weights], lambda a, w: decay * a + (1 - decay) * w),
             "这是普通的平均，没有用到 `decay` | this is the plain mean, without `decay`": sum(
@@ -113,8 +116,7 @@ def _cosine(done: float) -> float:
 
 def _test_schedule(answer):
     total, warm = 40, 7
-    shares = [call(answer, step, total, warm) for step in range(total)]
-    result = torch.tensor([float(share) for share in shares])
+    result = torch.tensor([number(call(answer, step, total, warm)) for step in range(total)])
     wrong_warm = _curve(lambda s, t, w: s / w if s < w else warmup_cosine(s, t, w), total, warm)
     late = _curve(lambda s, t, w: (s + 1) / (w + 1) if s < w else _cosine(s / t), total, warm)
     cut_off = _curve(
@@ -155,6 +157,8 @@ def _test_paired_interval(answer):
         axes="ends",
         mistakes={
             "差的方向反了：应当是 a − b | the difference has the wrong direction: it is a − b": turned,
+            "这是平均值和半宽；要的是区间的两端 | these are mean and half width; both ends of the"
+            " interval are wanted": (mean, quantile * spread / math.sqrt(6)),
             "没有除以 n 的平方根：这是单次差值的范围，不是平均值的 | the square root of n is missing: this"
             " is the range of single differences, not of their mean": _interval(
                 mean, quantile * spread

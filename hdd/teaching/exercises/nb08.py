@@ -43,6 +43,13 @@ def _test_morans_i(answer):
             " than in the other: average over all pairs together": (across.mean() + down.mean())
             / 2
             / variance,
+            "方差要除以格数，不是格数减 1：用 `d.square().mean()` | the variance divides by the number"
+            " of cells, not by one less: use `d.square().mean()`": _mean_of(across, down)
+            / centred.var(),
+            "分子和分母都要求平均，不是求和 | numerator and denominator are means, not sums": (
+                across.sum() + down.sum()
+            )
+            / centred.square().sum(),
             "还要除以方差 | divide by the variance": _mean_of(across, down),
             "除以的应当是方差，不是标准差 | divide by the variance, not by the standard"
             " deviation": _mean_of(across, down) / variance.sqrt(),

@@ -81,7 +81,7 @@ def _test_post_norm(cls):
             "需要恰好一个 `nn.LayerNorm(dim)`，在 `__init__` 里建立 | exactly one"
             " `nn.LayerNorm(dim)` is needed, made in `__init__`"
         )
-    copy_parameters(right, theirs)
+    copy_parameters(norm, next(p for p in theirs.modules() if isinstance(p, nn.LayerNorm)))
     with torch.no_grad():
         close(
             call(theirs, x),
@@ -90,6 +90,11 @@ def _test_post_norm(cls):
             mistakes={
                 "这是课程里的 Mixer 块：层归一化在混合之前（pre-norm） | this is the course's block:"
                 " its norm stands before the mixing (pre-norm)": x + mixing(norm(x)),
+                "残差加了两次：归一化之后不再加 | the residual is added twice: not again after the"
+                " norm": x + right(x),
+                "混合的输出应当加上，而不是减去 | what mixing computes is added, not subtracted": norm(
+                    x - mixing(x)
+                ),
                 "缺少残差连接 | the residual connection is missing": norm(mixing(x)),
                 "层归一化只作用在混合的输出上；它应当作用在和上 | the norm acts on the output of the"
                 " mixing alone; it should act on the sum": x + norm(mixing(x)),
