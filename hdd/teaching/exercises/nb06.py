@@ -143,37 +143,44 @@ def _interval(mean: float, half: float) -> tuple[float, float]:
     return mean - half, mean + half
 
 
+def _interval_mistakes(a, b, quantile, differences):
+    mean, spread = statistics.mean(differences), statistics.stdev(differences)
+    unpaired = math.sqrt((statistics.variance(a) + statistics.variance(b)) / 6)
+    low, high = _interval(mean, quantile * spread / math.sqrt(6))
+    return {
+        "差的方向反了：应当是 a − b | the difference has the wrong direction: it is a − b": (
+            -high,
+            -low,
+        ),
+        "这是平均值和半宽；要的是区间的两端 | these are mean and half width; both ends of the"
+        " interval are wanted": (mean, quantile * spread / math.sqrt(6)),
+        "没有除以 n 的平方根：这是单次差值的范围，不是平均值的 | the square root of n is missing: this"
+        " is the range of single differences, not of their mean": _interval(
+            mean, quantile * spread
+        ),
+        "除以了 n，而不是 n 的平方根 | divided by n, not by its square root": _interval(
+            mean, quantile * spread / 6
+        ),
+        "没有配对：用的是两组各自的标准差 | not paired: the spreads of the two groups are used": (
+            _interval(mean, quantile * unpaired)
+        ),
+        "标准差除以了 n，应当除以 n − 1：用 `statistics.stdev` | the standard deviation divides by n"
+        " instead of n − 1: use `statistics.stdev`": _interval(
+            mean, quantile * statistics.pstdev(differences) / math.sqrt(6)
+        ),
+    }
+
+
 def _test_paired_interval(answer):
     shared = torch.randn(6) * 3
     a, b = ((shared + torch.randn(6) + shift).tolist() for shift in (84.0, 82.5))
     quantile, differences = 2.57, [x - y for x, y in zip(a, b, strict=True)]
     mean, spread = statistics.mean(differences), statistics.stdev(differences)
-    unpaired = math.sqrt((statistics.variance(a) + statistics.variance(b)) / 6)
-    right = _interval(mean, quantile * spread / math.sqrt(6))
-    turned = (-right[1], -right[0])
     close(
         call(answer, a, b, quantile),
-        right,
+        _interval(mean, quantile * spread / math.sqrt(6)),
         axes="ends",
-        mistakes={
-            "差的方向反了：应当是 a − b | the difference has the wrong direction: it is a − b": turned,
-            "这是平均值和半宽；要的是区间的两端 | these are mean and half width; both ends of the"
-            " interval are wanted": (mean, quantile * spread / math.sqrt(6)),
-            "没有除以 n 的平方根：这是单次差值的范围，不是平均值的 | the square root of n is missing: this"
-            " is the range of single differences, not of their mean": _interval(
-                mean, quantile * spread
-            ),
-            "除以了 n，而不是 n 的平方根 | divided by n, not by its square root": _interval(
-                mean, quantile * spread / 6
-            ),
-            "没有配对：用的是两组各自的标准差 | not paired: the spreads of the two groups are used": (
-                _interval(mean, quantile * unpaired)
-            ),
-            "标准差除以了 n，应当除以 n − 1：用 `statistics.stdev` | the standard deviation divides by n"
-            " instead of n − 1: use `statistics.stdev`": _interval(
-                mean, quantile * statistics.pstdev(differences) / math.sqrt(6)
-            ),
-        },
+        mistakes=_interval_mistakes(a, b, quantile, differences),
     )
 
 
