@@ -57,6 +57,9 @@ def _check_tokens(answer, tokens: Tensor, match: Tensor, answers: Tensor) -> Non
             " four value channels should be 0": with_answer,
             "词元 0 问的是列号，而不是那一列上的键 | token 0 asks for the column's number, not for"
             " the key in that column": wrong_key,
+            "值的通道排在了前面：先是键的通道 | the value's channels come first: the key's should": (
+                tokens.roll(4, 2)
+            ),
             "词元 0（提问）应当排在最前面 | token 0, the question, should come first": torch.cat(
                 [tokens[:, 1:], tokens[:, :1]], 1
             ),
