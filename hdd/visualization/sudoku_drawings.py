@@ -162,8 +162,8 @@ def plot_transition(curves: dict[int, list], live: list, limit: float) -> Figure
     axes.axhline(
         limit, color=OTHER, lw=1, ls="--", label=f"通过：{limit:.0%} | passed: {limit:.0%}"
     )
-    axes.set(xlabel="训练步数 | training step", ylabel="解对的占比 | share solved", ylim=(0, 1.04))
-    axes.set_title("整题先是不会，然后突然都会 | Whole puzzles: none at first, then suddenly all")
+    axes.set(xlabel="训练步数 | training step", ylabel="正确的占比 | share right", ylim=(0, 1.04))
+    axes.set_title("整题的正确率突然上升 | Whole puzzles: none at first, then suddenly all")
     axes.legend(loc="lower right")
     return figure
 
@@ -190,7 +190,7 @@ def plot_rules(matrix: Tensor, peers: Tensor, cell: int) -> Figure:
         corner = (place % SIDE + 0.08, place // SIDE + 0.08)
         left.add_patch(Rectangle(corner, 0.84, 0.84, fill=False, ec="black", lw=1.6, zorder=3))
     figure.colorbar(image, ax=left, shrink=0.8)
-    left.set_title("● 从哪里取：框是相关格 | Where ● takes from: peers framed")
+    left.set_title("● 从各格取多少（框：相关格） | Where ● takes from: peers framed")
     right.set_title("相关格与其他格几乎分开 | Peers and others hardly overlap")
     pairs = ~torch.eye(SIDE * SIDE, dtype=torch.bool)
     groups = [matrix[peers], matrix[pairs & ~peers]]

@@ -297,7 +297,7 @@ def shift_mix(x):
                 "the same way",
             ),
         },
-        note="真正的网络在边上补零，而不是绕回来；绕回来的版本严格平移等变，便于检验。 | Real networks"
+        note="真正的网络在边上补零，而不是由对边补入；由对边补入的版本严格平移等变，便于检验。 | Real networks"
         " pad with zeros instead of wrapping around; the wrapped version is exactly equivariant, which"
         " makes it easy to check.",
     ),

@@ -191,7 +191,7 @@ def corrected(p_values):
             " remember the places: `sorted(range(m), key=lambda i: p_values[i])`.",
             "排第 k（从 0 数起）的乘以 m − k，最多为 1。 | The k-th (from 0) is multiplied by m − k, and is"
             " at most 1.",
-            "边走边记住到目前为止的最大值，把它写到原来的位置。 | Keep the largest value so far, and write"
+            "依次遍历，记住到目前为止的最大值，把它写到原来的位置。 | Keep the largest value so far, and write"
             " it to the place in the list.",
         ),
         solution='''
