@@ -416,8 +416,7 @@ def language_of_reader():
 def prepare_lab():
     """Let JupyterLab open in the reader's language, and quietly; its menu can change both.
 
-    At its first start it would ask about news, on top of the text; without news it does not look for
-    updates either.
+    At its first start it would ask about news, on top of the text.
     """
     path = VENV / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
     settings = {
