@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from hdd.arguments import checked
 from hdd.visualization.mixing_drawings import draw_table
 from hdd.visualization.paper import arrow, paper
 from hdd.visualization.style import ACCENT, CHANNEL, OTHER, STEM, TOKEN
@@ -17,6 +18,7 @@ NAMES = "ABC"  # of the three keys in the example of four tokens
 _KEY, _SUM = r"$r(x_{jc}+x_{0c}-1)$", r"$\sum_j$"
 
 
+@checked
 def plot_task(x: Tensor, moved: Tensor) -> Figure:
     """Draw a look-up of four tokens and its table, and the same with the match at another place.
 
@@ -26,7 +28,7 @@ def plot_task(x: Tensor, moved: Tensor) -> Figure:
     """
     figure, (strips, table) = plt.subplots(1, 2, figsize=(9, 4.3), width_ratios=[1.55, 1])
     figure.suptitle(
-        "找到键相同的词元，回答它的值 | Find the token with the same key, answer its value"
+        "找到键相同的词元，回答它的值 | Find the token with the same key, answer with its value"
     )
     labels = ["训练：答案在位置 1 或 2 | training: answer at position 1 or 2"]
     labels.append("测试：答案在位置 3 | test: answer at position 3")
@@ -71,6 +73,7 @@ def _strip(axes, x: Tensor, top: float, label: str) -> None:
     axes.text(match + 0.85, top + 2.45, text, ha="center", va="center", color=STEM, fontsize=SIZE)
 
 
+@checked
 def plot_static_solution(x: Tensor, stages: list[Tensor]) -> Figure:
     """Draw the three steps by which fixed weights, the same at all places, look a value up.
 
@@ -105,8 +108,9 @@ def plot_static_solution(x: Tensor, stages: list[Tensor]) -> Figure:
 
 
 # --------------------------------------------------------------------------------- sharing
-def plot_sharing(tokens: int = 4) -> Figure:
+def plot_sharing() -> Figure:
     """Draw which weights between tokens are one and the same, for four token mixings."""
+    tokens = 4
     place = torch.arange(tokens)
     one_each = torch.arange(tokens**2).reshape(tokens, tokens)
     offset = place[None, :] - place[:, None] + tokens - 1
@@ -130,7 +134,7 @@ def plot_sharing(tokens: int = 4) -> Figure:
         axes.text(tokens / 2, -0.3, "输入 | input", ha="center", va="center", color=OTHER)
         paper(axes, (-0.75, tokens + 0.4), (-0.6, tokens + 2.0))
     meaning = "a 词元自己　b 来自词元 0\nc 写到词元 0　d 经过平均"
-    meaning += " | a: itself, b: from token 0\nc: to it, d: by the mean"
+    meaning += " | a: itself, b: from token 0\nc: to it, d: through the mean"
     look = {"ha": "center", "va": "top", "fontsize": 9.5}
     row[2].text(tokens / 2, tokens + 1.15, meaning, **look)
     row[0].text(
@@ -153,6 +157,7 @@ def _weights(axes, numbers: Tensor | None, tokens: int) -> None:
 
 
 # ------------------------------------------------------------------------------- far apart
+@checked
 def plot_far(layers: Tensor, runs: dict[str, list[list[float]]]) -> Figure:
     """Draw a board with the layers that each square needs, and accuracy against distance.
 
