@@ -84,7 +84,7 @@ def plot_static_solution(x: Tensor, stages: list[Tensor]) -> Figure:
     """
     both, match, passed, answer = stages
     figure, axes = plt.subplots(figsize=(9, 3.4))
-    axes.set_title("静态权重也能按内容查表 | Static weights can look up by content")
+    axes.set_title("静态权重也能按内容查找 | Static weights can look up by content")
     tables = [
         (x, 0.0, 0, "$X$", "", OTHER),
         (both, 6.9, 1, "① 词元混合\n键相同？ | ① token mixing\nsame key?", _KEY, TOKEN),
@@ -133,7 +133,7 @@ def plot_sharing() -> Figure:
         axes.text(tokens / 2, tokens + 0.75, text, ha="center", va="center", fontsize=SIZE - 0.5)
         axes.text(tokens / 2, -0.3, "输入 | input", ha="center", va="center", color=OTHER)
         paper(axes, (-0.75, tokens + 0.4), (-0.6, tokens + 2.0))
-    meaning = "a 词元自己　b 来自词元 0\nc 写到词元 0　d 经过平均"
+    meaning = "a 读自自己　b 读自词元 0\nc 写到词元 0　d 经由平均"
     meaning += " | a: itself, b: from token 0\nc: to it, d: through the mean"
     look = {"ha": "center", "va": "top", "fontsize": 9.5}
     row[2].text(tokens / 2, tokens + 1.15, meaning, **look)
@@ -177,7 +177,7 @@ def plot_far(layers: Tensor, runs: dict[str, list[list[float]]]) -> Figure:
         right.fill_between(distances, low, high, color=color, alpha=0.25)
     right.axhline(50, color="black", linestyle=":", linewidth=1)
     right.text(1, 52, "随机猜测 | chance", fontsize=SIZE)
-    right.set(xlabel="距离 $d$（5：对角的两个角） | distance $d$ (5: opposite corners)")
+    right.set(xlabel="距离 $d$（5：左上角与右下角） | distance $d$ (5: opposite corners)")
     n = len(next(iter(runs.values()))[0])
     right.set(ylabel=f"答对的百分比（n = {n}） | % right (n = {n})", ylim=(40, 104))
     right.set_xticks(list(distances))

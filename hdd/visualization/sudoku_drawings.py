@@ -122,7 +122,7 @@ def plot_course(
         after: which recursions to draw, counted from 1.
     """
     figure, panels = plt.subplots(1, len(after), figsize=(9, 3.1))
-    figure.suptitle("递归次数越多，答对的空格越多 | More recursions, more right cells")
+    figure.suptitle("递归次数越多，答对的空格越多 | More recursions, more correct cells")
     for axes, number in zip(panels, after, strict=True):
         draw_grid(axes)
         right = 0
