@@ -413,13 +413,19 @@ def language_of_reader():
     return "zh_CN" if spoken.startswith("zh") else "default"
 
 
-def speak_the_language():
-    """Let JupyterLab open in the reader's language; who chooses another in its menu keeps that."""
+def prepare_lab():
+    """Let JupyterLab open in the reader's language, and quietly; its menu can change both.
+
+    At its first start it would ask about news, on top of the text.
+    """
     path = VENV / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
-    setting = {"@jupyterlab/translation-extension:plugin": {"locale": language_of_reader()}}
+    settings = {
+        "@jupyterlab/translation-extension:plugin": {"locale": language_of_reader()},
+        "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"},
+    }
     with contextlib.suppress(OSError):  # in a folder that may only be read, English will do
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(setting), encoding="utf-8")
+        path.write_text(json.dumps(settings), encoding="utf-8")
 
 
 def command(action, options):
@@ -460,7 +466,7 @@ def main(arguments):
         print("\nInterrupted. Fix: the same command begins the set-up again.", file=sys.stderr)
         return 130
     if action == "lab":
-        speak_the_language()
+        prepare_lab()
     if action == "papermill":  # it would keep every step of a progress bar as an output
         os.environ.setdefault("TQDM_DISABLE", "1")
     # Files are named as seen from where this was started.

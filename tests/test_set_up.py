@@ -111,13 +111,14 @@ def test_a_second_start_sets_nothing_up(project):
     )  # without --mirror, too: it is remembered
 
 
-def test_jupyterlab_opens_in_the_language_of_the_system(project):
+def test_jupyterlab_opens_in_the_language_of_the_system_and_asks_nothing(project):
     folder, *_ = project
     setting = folder / ".venv" / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
     for language, locale in (("zh_CN.UTF-8", "zh_CN"), ("de_DE.UTF-8", "default")):
         start(folder, "lab", LC_ALL=language)
         content = json.loads(setting.read_text(encoding="utf-8"))
         assert content["@jupyterlab/translation-extension:plugin"]["locale"] == locale
+        assert content["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
 
 
 @needs_posix

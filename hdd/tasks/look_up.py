@@ -42,6 +42,7 @@ def _check_places(places: Tensor) -> None:
         )
 
 
+@checked
 def look_up_loss(outputs: Tensor, answers: Tensor) -> Tensor:
     """Return the cross-entropy of token 0's outputs (B, S, VALUES) with the answers (B,)."""
     return functional.cross_entropy(outputs[:, 0], answers)

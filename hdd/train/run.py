@@ -33,6 +33,7 @@ class Run:
         data_root: folder of the data sets.
     """
 
+    @checked
     def __init__(self, recipe: Recipe, device: torch.device, data_root: str | Path) -> None:
         self.recipe, self.device = recipe, device
         self.epoch, self.history = 0, {}

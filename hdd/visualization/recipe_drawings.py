@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from hdd.arguments import checked
 from hdd.visualization.patches import show_image
 from hdd.visualization.style import ACCENT, CHANNEL, OTHER, STEM, TOKEN
 
@@ -14,6 +15,7 @@ CURVATURE = torch.tensor([0.3, 1.0])  # of the valley, along it and across
 DESCENT = {"rate": 0.6, "noise": 0.7, "seed": 4}  # both paths meet the same noise
 
 
+@checked
 def plot_cutmix(
     images: Tensor, box: tuple[int, int, int, int], names: tuple[str, str], share: float
 ) -> Figure:
@@ -38,6 +40,7 @@ def plot_cutmix(
     return figure
 
 
+@checked
 def noisy_path(shares: Tensor, rate: float, noise: float, seed: int) -> Tensor:
     """Return the (T + 1, 2) places of a descent in the valley with noise on every gradient.
 
@@ -51,6 +54,7 @@ def noisy_path(shares: Tensor, rate: float, noise: float, seed: int) -> Tensor:
     return torch.stack(places)
 
 
+@checked
 def averaged(path: Tensor, decay: float) -> Tensor:
     """Return the moving averages (T, 2) of a path (T, 2)."""
     averages = [path[0]]
@@ -59,6 +63,7 @@ def averaged(path: Tensor, decay: float) -> Tensor:
     return torch.stack(averages)
 
 
+@checked
 def plot_paths(shares: Tensor) -> Figure:
     """Draw a noisy descent with a constant rate and its average, and one whose rate falls.
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from torch import Tensor
 
+from hdd.arguments import checked
 from hdd.visualization.mixing_drawings import draw_table
 from hdd.visualization.paper import arrow
 from hdd.visualization.style import ACCENT, CHANNEL, OTHER, SIGNED, STEM, TOKEN
@@ -43,6 +44,7 @@ def write(axes: Axes, cell: int, digit: int) -> None:
     axes.text(*place, digit + 1, ha="center", va="center", fontsize=15)
 
 
+@checked
 def plot_elimination(givens: Tensor, peers: Tensor, cell: int) -> Figure:
     """Draw a puzzle with one cell's peers, and the same step for a row of four cells as a product.
 
@@ -106,6 +108,7 @@ def plot_loop() -> Figure:
     return figure
 
 
+@checked
 def plot_course(
     givens: Tensor, solution: Tensor, digits: Tensor, certainty: Tensor, after: Sequence[int]
 ) -> Figure:
@@ -119,7 +122,7 @@ def plot_course(
         after: which recursions to draw, counted from 1.
     """
     figure, panels = plt.subplots(1, len(after), figsize=(9, 3.1))
-    figure.suptitle("递归次数越多，答对的空格越多 | More recursions, more right cells")
+    figure.suptitle("递归次数越多，答对的空格越多 | More recursions, more correct cells")
     for axes, number in zip(panels, after, strict=True):
         draw_grid(axes)
         right = 0
@@ -142,6 +145,7 @@ def plot_course(
     return figure
 
 
+@checked
 def plot_transition(curves: dict[int, list], live: list, limit: float) -> Figure:
     """Draw the share of validation puzzles solved, by step: recorded seeds thin, this run thick.
 
@@ -162,12 +166,13 @@ def plot_transition(curves: dict[int, list], live: list, limit: float) -> Figure
     axes.axhline(
         limit, color=OTHER, lw=1, ls="--", label=f"通过：{limit:.0%} | passed: {limit:.0%}"
     )
-    axes.set(xlabel="训练步数 | training step", ylabel="解对的占比 | share solved", ylim=(0, 1.04))
-    axes.set_title("整题先是不会，然后突然都会 | Whole puzzles: none at first, then suddenly all")
+    axes.set(xlabel="训练步数 | training step", ylabel="正确的占比 | share right", ylim=(0, 1.04))
+    axes.set_title("整题的正确率突然上升 | Whole puzzles: none at first, then suddenly all")
     axes.legend(loc="lower right")
     return figure
 
 
+@checked
 def plot_rules(matrix: Tensor, peers: Tensor, cell: int) -> Figure:
     """Draw from where one cell takes, and the weights of all pairs, peers apart from others.
 
@@ -190,7 +195,7 @@ def plot_rules(matrix: Tensor, peers: Tensor, cell: int) -> Figure:
         corner = (place % SIDE + 0.08, place // SIDE + 0.08)
         left.add_patch(Rectangle(corner, 0.84, 0.84, fill=False, ec="black", lw=1.6, zorder=3))
     figure.colorbar(image, ax=left, shrink=0.8)
-    left.set_title("● 从哪里取：框是相关格 | Where ● takes from: peers framed")
+    left.set_title("● 从各格取多少（框：相关格） | Where ● takes from: peers framed")
     right.set_title("相关格与其他格几乎分开 | Peers and others hardly overlap")
     pairs = ~torch.eye(SIDE * SIDE, dtype=torch.bool)
     groups = [matrix[peers], matrix[pairs & ~peers]]

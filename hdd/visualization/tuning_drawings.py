@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from hdd.arguments import checked
 from hdd.visualization.paper import arrow
 from hdd.visualization.style import CHANNEL, OTHER, STEM, TOKEN
 
@@ -17,6 +18,7 @@ NEAR = 2.0  # points below its best mean that a rate of the plateau may be
 Sweep = Mapping[float, Sequence[float]]  # learning rate -> what each seed gave, in %
 
 
+@checked
 def plot_sweeps(panels: Mapping[str, Mapping[str, Sweep]]) -> Figure:
     """Draw sweeps side by side; a thick bar marks each network's plateau.
 

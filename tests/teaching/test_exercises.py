@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 import hdd.teaching.exercises as module
+from hdd.arguments import check_integers
 from hdd.teaching.exercises import check, hints, hints_html, verdict
 from hdd.teaching.exercises.diagnosis import (
     Unanswered,
@@ -79,6 +80,103 @@ class TestEveryExercise:
         assert ids == [f"{one.id[:2]}.{place + 1}" for place in range(len(ids))]
 
 
+# Right answers of another form than the solution's.
+FORMS = {
+    "02.2": """def project(m):
+    f = torch.fft.fft(torch.eye(len(m)), norm="ortho").to(torch.complex64)
+    return f.conj().T @ (f @ m.to(torch.complex64) @ f.conj().T).diag().diag() @ f""",
+    "03.1": """class Mlp(nn.Module):
+    def __init__(self, features, hidden):
+        super().__init__()
+        self.fc2, self.fc1 = nn.Linear(hidden, features), nn.Linear(features, hidden)
+    def forward(self, x):
+        return self.fc2(functional.gelu(self.fc1(x)))""",
+    "03.4": """def block_a(block, x):
+    x = x + block.token_mixing(block.token_norm(x).mT).mT
+    return (x + block.channel_mixing(block.channel_norm(x))).double()""",
+    "04.1": """def orthogonal(gradient):
+    x = gradient / gradient.norm()
+    for _ in range(60):
+        x = 1.5 * x - 0.5 * x @ x.T @ x
+    return x""",
+    "04.3": """def learning_rate(e, n, w, peak):
+    falling = math.cos(math.pi / 2 * (e - w) / (n - w)) ** 2
+    return [peak * (e + 1) / w if e < w else peak * falling]""",
+    "05.1": """def tokens_touched(t, l, h, w, p):
+    pixels = [(i, j) for i in range(t, t + h) for j in range(l, l + w)]
+    return torch.tensor([len({(i // p, j // p) for i, j in pixels})])""",
+    "06.1": """def cutmix(images, targets, partner, box):
+    inside = torch.zeros(images.shape[2:])
+    inside[box[0] : box[1], box[2] : box[3]] = 1
+    mixed = torch.where(inside.bool(), images[partner], images)
+    return [mixed, torch.lerp(targets, targets[partner], inside.mean())]""",
+    "06.2": """def moving_average(weights, decay):
+    average = weights[0].clone()
+    for weight in weights[1:]:
+        average.lerp_(weight, 1 - decay)
+    return average""",
+    "07.2": """def smallest_width(matrix, residual):
+    return torch.linalg.matrix_rank(matrix.double() - residual * torch.eye(len(matrix)))""",
+    "10.2": """class PostNorm(nn.Module):
+    def __init__(self, dim, mixing):
+        super().__init__()
+        self.mixing, self.norm = mixing, nn.LayerNorm(dim)
+    def forward(self, x):
+        return self.norm(self.mixing(x) + x)""",
+    "11.1": """def paired_subsets(total, sizes, seed):
+    order = __import__("numpy").random.default_rng(seed).permutation(total)
+    return {size: order[:size] for size in sizes}""",
+    "12.3": """def fold(gain, shift, weight, bias):
+    return [(weight @ gain.diag()).double(), functional.linear(shift, weight, bias)]""",
+    "15.3": """def corrected(p):
+    f, one = __import__("fractions").Fraction, 1
+    smaller = {v: sum(other < v for other in p) for v in p}
+    return [max(min(f(one), f(w) * (len(p) - smaller[w])) for w in p if w <= v) for v in p]""",
+    "16.1": """def strike_out(possible, A):
+    certain = possible.numpy() & (possible.sum(2, keepdim=True) == 1).numpy()
+    return (possible.numpy() & ~(A.numpy() @ certain > 0)).tolist()""",
+    "16.3": """def auc(ours, others):
+    return [sum(float(x > y) for x in ours for y in others) / len(ours) / len(others)]""",
+}
+
+
+@pytest.mark.parametrize("number", FORMS)
+def test_a_right_answer_of_another_form_is_right(number):
+    one = find(number)
+    assert verdict(one, answer_of(one, FORMS[number])) == ("✓", "正确 | correct")
+
+
+# Answers that were taken for right, or got no diagnosis.
+MISTAKES = [
+    ("00.2", "def changed_rows(mixing, x, row):\n    y = x.clone()\n    y[row] += 1\n"
+     "    return (mixing(y) != mixing(x)).all(1)", "one is enough"),
+    ("00.3", "def accuracy(logits, labels): return 4 / 9", "not yet"),
+    ("02.1", "def mix_tokens(w, x): return x + w @ x", "no residual"),
+    ("03.2", "def MixerBlock(*sizes): return lambda x: x", "not an nn.Module"),
+    ("10.1", "def plateau(sweep):\n    for rate in sweep:\n        sweep[rate] = sum(sweep[rate])\n"
+     "    return 0", "in place"),
+    ("11.1", "def paired_subsets(total, sizes, seed):\n"
+     "    order = torch.randperm(60000, generator=torch.Generator().manual_seed(seed))\n"
+     "    return {size: order[:size] for size in sizes}", "whole, from 0"),
+    ("11.3", "def linear_probe(net, classes): return nn.Linear(12, classes)", "the network itself"),
+    ("12.3", "def fold(g, s, w, b): return (w * g).T, w @ s + b", "W has shape (5, 3)"),
+    ("12.3", "def fold(g, s, w, b): return w * g", "return two things"),
+    ("12.3", "def fold(g, s, w, b): return w * g.detach(), w @ s + b", "`gain` gets no gradient"),
+    ("13.1", "def permuted_twin(net, order): return net.state_dict()", "return an `MLPMixer`"),
+    ("15.3", "def corrected(p): return str(p)", "a number or a tensor is needed"),
+    ("16.1", "def strike_out(possible, A): return None or []", "the list is empty"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("number", "source", "english"), MISTAKES)
+def test_further_mistakes_get_their_diagnosis(number, source, english):
+    one = find(number)
+    for _ in range(3):
+        mark, message = verdict(one, answer_of(one, source))
+        assert mark == "✗"
+        assert english in split(message)[1]
+
+
 # --------------------------------------------------------------------------------- diagnosis
 def wrong(function, *args, **kwargs):
     with pytest.raises(Wrong) as caught:
@@ -105,6 +203,9 @@ def test_equivalent_collections_are_right():
         (64.0, 4096),
         np.array([64, 4096]),
         torch.tensor([64, 4096]),
+        torch.tensor([64, 4096]).to_sparse(),
+        torch.tensor([64 + 1e-7j, 4096]),
+        [torch.tensor([64]), 4096],
     ):
         close(answer, (64, 4096))
 
@@ -148,8 +249,11 @@ SQUARE = torch.randn(4, 4, generator=torch.Generator().manual_seed(1)).double()
         (X[:, None], X, "B S C", "长度为 1 的轴", "an axis of length 1"),
         (-X, X, "B S C", "符号反了", "the sign"),
         (X.abs(), X, "B S C", "有些数值的符号", "some values have the wrong sign"),
-        (2 * X, X, "B S C", "倍数：B", "factor: B"),
+        (2 * X, X, "B S C", "倍数：2（= B）", "factor: 2 (= B)"),
         (X / 6, X, "B S C", "1/S", "1/S"),
+        (2 * X, X, "images rows columns", "倍数：2 ", "factor: 2"),
+        (0 * X, X, "B S C", "所有数值都相同", "all values are the same"),
+        (X.mean(1, True).expand_as(X), X, "B S C", "沿 S 轴的数值都相同", "do not change along S"),
         (X * 5**0.5, X, "B S C", "√C", "√C"),
         (SQUARE.T, SQUARE, "t s", "t 与 s 两个轴互换", "transposed: axes t and s"),
         (X + 0.3, X, "B S C", "同一个常数", "a bias missing"),
@@ -162,8 +266,32 @@ SQUARE = torch.randn(4, 4, generator=torch.Generator().manual_seed(1)).double()
 )
 def test_wrong_tensors_are_diagnosed(answer, target, axes, chinese, english):
     zh, en = wrong(close, answer, target, axes=axes)
+    assert chinese in zh + " "
+    assert english in en
+
+
+@pytest.mark.parametrize(
+    ("answer", "chinese", "english"),
+    [
+        ((3.0, 71.34), "第 2 个数：差 100 倍", "number 2: off by 100"),
+        ((30.5, 0.7134), "第 1 个数：数量级", "number 1: the order of magnitude"),
+        ((3.0, ...), "有一部分还没有作答", "a part of it is not answered yet"),
+        ([None, 0.7134], "有一部分还没有作答", "a part of it is not answered yet"),
+        ((), "tuple 是空的", "the tuple is empty"),
+        ((3 + 1j, 0.7134), "复数", "complex"),
+        (torch.tensor([3 + 1j, 0.7134]), "复数", "complex"),
+    ],
+    ids=repr,
+)
+def test_of_a_few_numbers_the_wrong_one_is_named(answer, chinese, english):
+    zh, en = wrong(close, answer, (3.0, 0.7134))
     assert chinese in zh
     assert english in en
+
+
+def test_a_number_that_was_rounded():
+    assert "`//`" in wrong(close, 7, 7.3)[1]
+    assert "`//`" not in wrong(close, 7, 8)[1]
 
 
 def test_known_mistakes_come_first():
@@ -183,12 +311,36 @@ def test_an_error_shows_the_student_s_own_line():
         assert "RuntimeError" in text
 
 
+def sorts(values):
+    values.sort()
+    return values[0]
+
+
+def test_an_error_in_the_course_s_code_shows_the_line_that_called_it():
+    def student(x):
+        return check_integers(0, 1, depth=x)  # the call
+
+    assert "`return check_integers(0, 1, depth=x)  # the call`" in wrong(call, student, 7)[1]
+
+
+def test_the_student_s_inputs_are_copies():
+    values = {"a": [torch.zeros(2), 1]}
+    wrong(call, lambda given: given["a"][0].add_(1), values)
+    assert values["a"][0].tolist() == [0, 0]
+
+
 def test_what_else_student_s_code_may_do():
     assert "return" in wrong(call, lambda x: None, 1)[1]
     assert "without parentheses" in wrong(call, 3.0, 1)[1]
     assert "in place" in wrong(call, lambda x: x.add_(1), torch.zeros(2))[1]
     assert "TypeError" in wrong(call, lambda: 1, torch.zeros(2))[1]
     assert "ZeroDivisionError" in wrong(call, lambda x: 1 / 0, 1)[1]
+    assert "SystemExit" in wrong(call, lambda x: sys.exit(3), 1)[1]
+    assert "in place" in wrong(call, sorts, [3, 1, 2])[1]
+    assert "in place" in wrong(call, lambda d: d.popitem(), {1: [2], 3: [4]})[1]
+    # PyTorch's own error of this name does not mean that nothing has been written.
+    assert "not implemented for 'Bool'" in wrong(call, lambda x: x @ x, torch.ones(2, 2).bool())[1]
+    assert 'missing the required "forward"' in wrong(call, nn.Module(), 1)[1]
 
     def unfinished(x):
         raise NotImplementedError
@@ -230,6 +382,17 @@ def test_modules_are_compared_parameter_by_parameter():
         copy_parameters(reference, nn.Identity())
 
 
+def test_the_order_of_a_module_s_parts_does_not_matter():
+    class Turned(Reference):
+        def __init__(self, width):
+            nn.Module.__init__(self)
+            self.two, self.one = nn.Linear(3, width), nn.Linear(width, 3)
+
+    reference, mine, x = Reference(4), Turned(4), torch.randn(5, 4)
+    copy_parameters(reference, mine)
+    assert torch.equal(mine(x), reference(x))
+
+
 # ------------------------------------------------------------------------------------- check
 def exercise(test, **changes):
     texts = {"title": "题 | title", "note": "注 | note", "solution": "answer = 42", "wrong": {}}
@@ -247,6 +410,20 @@ def test_a_check_leaves_the_random_numbers_of_the_notebook_alone():
         assert verdict(one, 1) == ("✓", "正确 | correct")
     assert torch.equal(torch.rand(3), expected)
     assert drawn[0] != drawn[1]
+
+
+def test_code_that_is_right_once_is_not_right():
+    def remembers(x, seen=[]):  # noqa: B006
+        seen.append(x)
+        return seen[0]
+
+    one = exercise(lambda answer: close(call(answer, x := torch.randn(3)), x))
+    mark, message = verdict(one, remembers)
+    zh, en = split(message)
+    assert mark == "✗"
+    assert zh.startswith("第一次对，换一组输入就不对：")
+    assert en.startswith("right at first, wrong with fresh input: ")
+    assert verdict(one, lambda x: x)[0] == "✓"
 
 
 def test_a_check_survives_whatever_it_gets():

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules import module as torch_module
 
+from hdd.arguments import checked
 from hdd.models.cnn.fused_mixer import FusedMixer
 
 TOLERANCE = 1e-4  # relative; between correct ones in float32 it is about 1e-6
@@ -37,6 +38,7 @@ class FastStep:
             have been expected.
     """
 
+    @checked
     def __init__(
         self,
         net: nn.Module,
@@ -60,6 +62,7 @@ class FastStep:
         return step, self.dtype if step is self.net else None
 
 
+@checked
 def choose_step(net: nn.Module, images: Tensor, dtype: torch.dtype) -> tuple[nn.Module, str]:
     """Return (FusedMixer, "") if the two agree on these images; otherwise (net, reason).
 

@@ -31,9 +31,9 @@ def _test_number_of_tokens(answer):
 def _test_changed_rows(answer):
     x, row = torch.randn(6, 4), 2  # (S, C)
     weights = torch.tensor([0.0, 1.0, 1.0, 0.0, 1.0, 0.0])  # what rows 0 to 5 take from row 2
-    w = torch.randn(6, 6)
+    w, some = torch.randn(6, 6), torch.tensor([1.0, 0.0, 1.0, 1.0])  # of a row only some change
     w[:, row] = weights
-    _compare(answer, lambda t: w @ t, x, row, weights)
+    _compare(answer, lambda t: some * (w @ t), x, row, weights)
     v = torch.randn(4, 4)
     _compare(answer, lambda t: torch.tanh(t @ v), x, row, torch.eye(6)[row])
 
@@ -62,6 +62,8 @@ def _compare(answer, mixing, x, row, right):
             " the table and one of the changed table": (mixing(changed) != x).any(dim=1),
             "比较的是两张输入的表：两张都要先混合 | the two input tables are compared: mix both"
             " first": (changed != x).any(dim=1),
+            "要求一行里的元素全都变了：变了一个就算 | all entries of a row have to change here: one"
+            " is enough": (mixing(changed) != mixing(x)).all(dim=1),
             "正好相反：这是没有变的行 | the other way round: these are the rows that stay the same": 1
             - right,
         },
@@ -70,22 +72,24 @@ def _compare(answer, mixing, x, row, right):
 
 # ----------------------------------------------------------------------------- accuracy
 def _test_accuracy(answer):
-    labels = torch.tensor([0, 1, 2, 3, 4, 0, 1, 2])
-    said = torch.tensor([0, 1, 2, 3, 4, 1, 2, 2])  # six of eight are right
-    order = torch.randperm(8)
-    logits = torch.rand(8, 5)
-    logits[torch.arange(8), said] += 2
-    close(
-        call(answer, logits[order], labels[order]),
-        6 / 8,
-        tolerance=1e-3,
-        mistakes={
-            "这是答对的张数：还要除以总张数 | this is how many are right: divide by the number of"
-            " images": 6,
-            "这是答错的比例 | this is the share of wrong answers": 2 / 8,
-            "除以了类别数，应当除以图像数 | divided by the number of classes, not of images": 6 / 5,
-        },
-    )
+    for right in (4, 7):  # of nine
+        labels = torch.randint(5, (9,))
+        said = torch.where(torch.arange(9) < right, labels, (labels + 1) % 5)
+        order = torch.randperm(9)
+        logits = torch.rand(9, 5)
+        logits[torch.arange(9), said] += 2
+        close(
+            call(answer, logits[order], labels[order]),
+            right / 9,
+            tolerance=1e-3,
+            mistakes={
+                "这是答对的张数：还要除以总张数 | this is how many are right: divide by the number of"
+                " images": right,
+                "这是答错的比例 | this is the share of wrong answers": 1 - right / 9,
+                "除以了类别数，应当除以图像数 | divided by the number of classes, not of images": right
+                / 5,
+            },
+        )
 
 
 EXERCISES = [

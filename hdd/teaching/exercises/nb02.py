@@ -17,6 +17,8 @@ def _test_mix_tokens(answer):
         mistakes={
             "`w` 的两个下标反了：第一个是输出词元 | the indices of `w` are swapped: the first is the"
             " output token": w.T @ x,
+            "多加了输入：这里只要混合，不要残差 | the input is added: only the mixing is asked for, no"
+            " residual": x + w @ x,
             "对批也求和了 | summed over the batch, too": (w @ x).sum(0),
             "每个词元只乘了它在对角线上的权重：t 和 s 用了同一个字母 | each token is only multiplied"
             " by its weight on the diagonal: t and s share a letter": w.diagonal()[:, None] * x,

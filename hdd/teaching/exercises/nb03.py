@@ -16,6 +16,7 @@ from hdd.teaching.exercises.diagnosis import (
     close,
     copy_parameters,
     every_parameter_learns,
+    numbers,
 )
 from hdd.teaching.exercises.exercise import Exercise
 
@@ -42,6 +43,9 @@ def _test_mlp(answer):
     mistakes = {
         "两个线性层之间没有 GELU | there is no GELU between the linear layers": theirs.fc2(hidden),
         "这是 ReLU，不是 GELU | this is ReLU, not GELU": theirs.fc2(hidden.relu()),
+        "这是 SiLU，不是 GELU | this is SiLU, not GELU": theirs.fc2(nn.functional.silu(hidden)),
+        "多加了输入：残差连接属于 Mixer 块 | the input is added: the residual connection belongs to the"
+        " block": x + theirs(x),
         "第二个线性层之后又用了一次 GELU | GELU is applied after the second linear layer, too": (
             nn.functional.gelu(theirs(x))
         ),
@@ -80,6 +84,12 @@ def _wirings(norm1: Part, tokens: Part, norm2: Part, channels: Part, x: Tensor) 
         "通道混合之前没有层归一化 | there is no LayerNorm before channel mixing": y + channels(y),
         "次序反了：词元混合在前 | the order is wrong: token mixing comes first": first
         + turned(norm1(first)),
+        "混合的输出应当加到输入上，而不是减去 | what mixing computes is added to the input, not"
+        " subtracted": x - mixed + channels(norm2(x - mixed)),
+        "层归一化在残差之后（post-norm）；它应当在混合之前 | the norms stand after the residual"
+        " (post-norm); they belong before the mixing": norm2(
+            norm1(x + turned(x)) + channels(norm1(x + turned(x)))
+        ),
         "第二半作用在块的输入上，而不是前一半的输出上 | the second half works on the block's input,"
         " not on the output of the first half": y + channels(norm2(x)),
     }
@@ -188,9 +198,9 @@ def _repaired(broken: str) -> Callable[[Any], None]:
 
     def test(answer: Any) -> None:
         theirs, x = _with_random_parameters(_timm_block()), torch.randn(2, 6, 8)  # (B, S, C)
-        result, known = call(answer, _Parts(theirs), x), _wirings(*_parts(theirs), x)
-        same = next(value for diagnosis, value in known.items() if broken in diagnosis)
-        if isinstance(result, Tensor) and result.shape == same.shape and result.allclose(same):
+        result, known = numbers(call(answer, _Parts(theirs), x)), _wirings(*_parts(theirs), x)
+        same = numbers(next(value for diagnosis, value in known.items() if broken in diagnosis))
+        if result.shape == same.shape and result.allclose(same, atol=1e-5):
             raise Unanswered(
                 "还没有作答：输出与 timm 的仍然不同 | not answered yet: the output still differs from"
                 " timm's"

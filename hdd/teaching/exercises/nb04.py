@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from hdd.teaching.exercises.diagnosis import Wrong, call, close
+from hdd.teaching.exercises.diagnosis import Wrong, call, close, number
 from hdd.teaching.exercises.exercise import Exercise
 from hdd.train.schedule import warmup_cosine
 
@@ -20,6 +20,9 @@ def _test_smooth(answer):
         (1 - epsilon) * plain + rest,
         axes="B K",
         mistakes={
+            "ε 没有平分：每个类别只得 ε/K | ε is not shared: each class gets ε/K": (1 - epsilon)
+            * plain
+            + epsilon,
             "没有平滑：这是普通目标 | not smoothed: this is the plain target": plain,
             "ε 要平分给所有 K 个类别，正确的那个也有一份 | ε is shared by all K classes, the right one"
             " included": without,
@@ -33,7 +36,7 @@ def _test_smooth(answer):
 
 # --------------------------------------------------------------------------------- schedule
 def _rates(answer, epochs, warmup, peak):
-    return torch.tensor([float(call(answer, e, epochs, warmup, peak)) for e in range(epochs)])
+    return torch.tensor([number(call(answer, e, epochs, warmup, peak)) for e in range(epochs)])
 
 
 def _right_rates(epochs, warmup, peak):
@@ -41,8 +44,12 @@ def _right_rates(epochs, warmup, peak):
     return ramp + [peak * warmup_cosine(e, epochs - warmup) for e in range(epochs - warmup)]
 
 
+def _done(epochs, warmup):
+    return torch.arange(epochs - warmup) / (epochs - warmup)
+
+
 def _test_learning_rate(answer):
-    if call(answer, 0, 10, 4, 2.0) == 0:
+    if number(call(answer, 0, 10, 4, 2.0)) == 0:
         raise Wrong(
             "第一轮的学习率是 0，白白浪费一轮 | the first epoch has learning rate 0 and is wasted"
         )
@@ -63,6 +70,11 @@ def _test_learning_rate(answer):
                 " warm-up: epoch − warmup": torch.cat([ramp, torch.tensor(early)]),
                 "预热的最后一轮应当达到峰值：除以 warmup | the last warm-up epoch should have the peak:"
                 " divide by warmup": slow,
+                "余弦还要除以 2：1 + cos 从 2 降到 0 | halve the cosine: 1 + cos falls from 2 to 0": (
+                    torch.cat([ramp, 2 * right[warmup:]])
+                ),
+                "预热之后应当按余弦下降，不是按直线 | after the warm-up it should fall along a cosine, not"
+                " a straight line": torch.cat([ramp, peak * (1 - _done(epochs, warmup))]),
                 "没有乘以峰值 | the peak is missing": right / peak,
             },
         )
@@ -71,10 +83,15 @@ def _test_learning_rate(answer):
 # ------------------------------------------------------------------------------------- Muon
 def _test_orthogonal(answer):
     for shape in ((4, 7), (6, 3), (5, 5)):
-        gradient = torch.randn(shape)
-        u, sigma, vh = torch.linalg.svd(gradient, full_matrices=False)
+        u, _, vh = torch.linalg.svd(torch.randn(shape), full_matrices=False)
+        # No small ones: with them other right ways to compute this are less exact.
+        sigma = (0.5 + 2 * torch.rand(min(shape))).sort(descending=True).values
+        gradient = u @ sigma.diag() @ vh
         result = call(answer, gradient)
         mistakes = {
+            "只把每一行的长度变成了 1 | each row only got length 1": torch.nn.functional.normalize(
+                gradient, dim=1
+            ),
             "又得到了原来的矩阵：奇异值没有换成 1 | this is the matrix itself again: its singular"
             " values were not replaced by 1": gradient,
             "只除以了一个数：奇异值之间的比例没有变 | only divided by a number: the ratios of the"
@@ -108,6 +125,10 @@ def _test_honest(answer):
                 1
             ).max(),
             "这是轮次的编号，不是准确率 | this is the number of the epoch, not an accuracy": best,
+            "挑了最差的一轮 | the worst epoch was chosen": judge[choose.mean(1).argmin()].mean(),
+            "这是最后一轮：应当挑 choose 上最好的 | this is the last epoch: take the best on choose": (
+                judge[-1].mean()
+            ),
             "对所有轮取了平均 | averaged over all epochs": judge.mean(),
         },
     )

@@ -6,11 +6,34 @@ import statistics
 import torch
 from torch import Tensor
 
-from hdd.teaching.exercises.diagnosis import call, close
+from hdd.teaching.exercises.diagnosis import call, close, number
 from hdd.teaching.exercises.exercise import Exercise
 
 
 # ------------------------------------------------------------------------- tokens of an object
+def _box_mistakes(each):
+    return {
+        "只用了框的大小：位置不同，同样大的框碰到的图像块数也不同 | only the size of the box is"
+        " used: a box of the same size touches more or fewer patches in another position": each(
+            lambda t, le, h, w, p: math.ceil(h / p) * math.ceil(w / p)
+        ),
+        "框的最后一行是 `top + height - 1`，不是 `top + height`（列也一样） | the last row of the"
+        " box is `top + height - 1`, not `top + height` (the same for columns)": each(
+            lambda t, le, h, w, p: _span(t, h + 1, p) * _span(le, w + 1, p)
+        ),
+        "高和宽用反了：`height` 属于 `top`，`width` 属于 `left` | height and width are exchanged:"
+        " `height` goes with `top`, `width` with `left`": each(
+            lambda t, le, h, w, p: _span(t, w, p) * _span(le, h, p)
+        ),
+        "首尾两行所在的图像块都要算：差值还要加 1 | the first and the last patch both count: the"
+        " difference needs another 1": each(
+            lambda t, le, h, w, p: (_span(t, h, p) - 1) * (_span(le, w, p) - 1)
+        ),
+        "行数和列数应当相乘，而不是相加 | rows and columns of patches have to be multiplied, not"
+        " added": each(lambda t, le, h, w, p: _span(t, h, p) + _span(le, w, p)),
+    }
+
+
 def _test_tokens_touched(answer):
     boxes = [(3, 5, 6, 4, 4), (0, 8, 8, 16, 4), (7, 2, 1, 9, 8), (4, 10, 12, 3, 4)]
     for patch in (4, 8, 16):  # fresh ones
@@ -21,25 +44,10 @@ def _test_tokens_touched(answer):
         return [rule(*box) for box in boxes]
 
     close(
-        [call(answer, *box) for box in boxes],
+        [number(call(answer, *box)) for box in boxes],
         each(lambda t, le, h, w, p: _span(t, h, p) * _span(le, w, p)),
-        axes="box",
-        mistakes={
-            "只用了框的大小：位置不同，同样大的框碰到的图像块数也不同 | only the size of the box is"
-            " used: a box of the same size touches more or fewer patches in another position": each(
-                lambda t, le, h, w, p: math.ceil(h / p) * math.ceil(w / p)
-            ),
-            "框的最后一行是 `top + height - 1`，不是 `top + height`（列也一样） | the last row of the"
-            " box is `top + height - 1`, not `top + height` (the same for columns)": each(
-                lambda t, le, h, w, p: _span(t, h + 1, p) * _span(le, w + 1, p)
-            ),
-            "首尾两行所在的图像块都要算：差值还要加 1 | the first and the last patch both count: the"
-            " difference needs another 1": each(
-                lambda t, le, h, w, p: (_span(t, h, p) - 1) * (_span(le, w, p) - 1)
-            ),
-            "行数和列数应当相乘，而不是相加 | rows and columns of patches have to be multiplied, not"
-            " added": each(lambda t, le, h, w, p: _span(t, h, p) + _span(le, w, p)),
-        },
+        axes="boxes",
+        mistakes=_box_mistakes(each),
     )
 
 
@@ -57,9 +65,9 @@ def _test_numbers_needed(answer):
     centred = torch.linalg.svdvals(patches - patches.mean(0)).square()
     right = [_needed(squares, share) for share in shares]
     close(
-        [call(answer, patches, share) for share in shares],
+        [number(call(answer, patches, share)) for share in shares],
         right,
-        axes="share",
+        axes="shares",
         mistakes={
             "能量是奇异值的平方，这里用了奇异值本身 | energy is the square of a singular value; the"
             " values themselves are used here": [_needed(squares.sqrt(), s) for s in shares],

@@ -6,7 +6,7 @@ import statistics
 import torch
 from torch.nn import functional
 
-from hdd.teaching.exercises.diagnosis import Wrong, call, close
+from hdd.teaching.exercises.diagnosis import Wrong, call, close, number
 from hdd.teaching.exercises.exercise import Exercise
 from hdd.train.schedule import warmup_cosine
 
@@ -21,7 +21,7 @@ def _batch():
 def _test_cutmix(answer):
     images, targets, partner, box = _batch()
     result = call(answer, images, targets, partner, box)
-    if not isinstance(result, tuple) or len(result) != 2:
+    if not isinstance(result, tuple | list) or len(result) != 2:
         raise Wrong(
             "要返回两样：混合后的图像和混合后的目标 | return two things: the mixed images and the"
             " mixed targets"
@@ -89,6 +89,9 @@ def _test_moving_average(answer):
         mistakes={
             "`decay` 和 `1 - decay` 反了：`decay` 是旧平均值的权重 | `decay` and `1 - decay` are"
             " swapped: `decay` is the weight of the old average": swapped,
+            "新的权重没有乘以 `1 - decay` | the new weights are not multiplied by `1 - decay`": (
+                _after_all(weights, lambda a, w: decay * a + w)
+            ),
             "平均值从 0 开始了：应当从第一组权重开始 | the average starts from 0: start from the first"
             " weights": _after_all([zero, *weights], lambda a, w: decay * a + (1 - decay) * w),
             "这是普通的平均，没有用到 `decay` | this is the plain mean, without `decay`": sum(
@@ -113,8 +116,7 @@ def _cosine(done: float) -> float:
 
 def _test_schedule(answer):
     total, warm = 40, 7
-    shares = [call(answer, step, total, warm) for step in range(total)]
-    result = torch.tensor([float(share) for share in shares])
+    result = torch.tensor([number(call(answer, step, total, warm)) for step in range(total)])
     wrong_warm = _curve(lambda s, t, w: s / w if s < w else warmup_cosine(s, t, w), total, warm)
     late = _curve(lambda s, t, w: (s + 1) / (w + 1) if s < w else _cosine(s / t), total, warm)
     cut_off = _curve(
@@ -141,35 +143,44 @@ def _interval(mean: float, half: float) -> tuple[float, float]:
     return mean - half, mean + half
 
 
+def _interval_mistakes(a, b, quantile, differences):
+    mean, spread = statistics.mean(differences), statistics.stdev(differences)
+    unpaired = math.sqrt((statistics.variance(a) + statistics.variance(b)) / 6)
+    low, high = _interval(mean, quantile * spread / math.sqrt(6))
+    return {
+        "差的方向反了：应当是 a − b | the difference has the wrong direction: it is a − b": (
+            -high,
+            -low,
+        ),
+        "这是平均值和半宽；要的是区间的两端 | these are mean and half width; both ends of the"
+        " interval are wanted": (mean, quantile * spread / math.sqrt(6)),
+        "没有除以 n 的平方根：这是单次差值的范围，不是平均值的 | the square root of n is missing: this"
+        " is the range of single differences, not of their mean": _interval(
+            mean, quantile * spread
+        ),
+        "除以了 n，而不是 n 的平方根 | divided by n, not by its square root": _interval(
+            mean, quantile * spread / 6
+        ),
+        "没有配对：用的是两组各自的标准差 | not paired: the spreads of the two groups are used": (
+            _interval(mean, quantile * unpaired)
+        ),
+        "标准差除以了 n，应当除以 n − 1：用 `statistics.stdev` | the standard deviation divides by n"
+        " instead of n − 1: use `statistics.stdev`": _interval(
+            mean, quantile * statistics.pstdev(differences) / math.sqrt(6)
+        ),
+    }
+
+
 def _test_paired_interval(answer):
     shared = torch.randn(6) * 3
     a, b = ((shared + torch.randn(6) + shift).tolist() for shift in (84.0, 82.5))
     quantile, differences = 2.57, [x - y for x, y in zip(a, b, strict=True)]
     mean, spread = statistics.mean(differences), statistics.stdev(differences)
-    unpaired = math.sqrt((statistics.variance(a) + statistics.variance(b)) / 6)
-    right = _interval(mean, quantile * spread / math.sqrt(6))
-    turned = (-right[1], -right[0])
     close(
         call(answer, a, b, quantile),
-        right,
+        _interval(mean, quantile * spread / math.sqrt(6)),
         axes="ends",
-        mistakes={
-            "差的方向反了：应当是 a − b | the difference has the wrong direction: it is a − b": turned,
-            "没有除以 n 的平方根：这是单次差值的范围，不是平均值的 | the square root of n is missing: this"
-            " is the range of single differences, not of their mean": _interval(
-                mean, quantile * spread
-            ),
-            "除以了 n，而不是 n 的平方根 | divided by n, not by its square root": _interval(
-                mean, quantile * spread / 6
-            ),
-            "没有配对：用的是两组各自的标准差 | not paired: the spreads of the two groups are used": (
-                _interval(mean, quantile * unpaired)
-            ),
-            "标准差除以了 n，应当除以 n − 1：用 `statistics.stdev` | the standard deviation divides by n"
-            " instead of n − 1: use `statistics.stdev`": _interval(
-                mean, quantile * statistics.pstdev(differences) / math.sqrt(6)
-            ),
-        },
+        mistakes=_interval_mistakes(a, b, quantile, differences),
     )
 
 

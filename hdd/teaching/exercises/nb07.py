@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hdd.teaching.exercises.diagnosis import Wrong, call, close
+from hdd.teaching.exercises.diagnosis import Wrong, call, close, numbers
 from hdd.teaching.exercises.exercise import Exercise
 
 
@@ -43,7 +43,7 @@ def _two_matrices(result, tokens: int) -> tuple[Tensor, Tensor]:
         raise Wrong("需要返回两个矩阵：`return w1, w2` | return two matrices: `return w1, w2`")
     if any(part is ... for part in result):
         call(lambda: ...)  # not answered yet
-    w1, w2 = (torch.as_tensor(part).detach().double() for part in result)
+    w1, w2 = (numbers(part) for part in result)
     if w1.ndim != 2 or w2.ndim != 2 or w1.shape[1] != tokens or w2.shape != (tokens, len(w1)):
         shapes = f"{tuple(w1.shape)}, {tuple(w2.shape)}"
         raise Wrong(
@@ -55,9 +55,9 @@ def _two_matrices(result, tokens: int) -> tuple[Tensor, Tensor]:
 
 # --------------------------------------------------------------------------------- widths
 def _test_smallest_width(answer):
-    shift = torch.eye(6).roll(1, dims=1)
-    mirror = torch.eye(6).flip(1)
-    mean = torch.full((6, 6), 1 / 6)
+    shift = torch.eye(8).roll(1, dims=1)
+    mirror = torch.eye(8).flip(1)
+    mean = torch.full((8, 8), 1 / 8)  # exact: in float64, too, its rank is 1
     for matrix, residual in (
         (shift, False),
         (mean, False),
@@ -123,7 +123,7 @@ def _below(similar: Tensor) -> set[tuple[int, int]]:
 def _as_pairs(result) -> list[tuple[int, int]]:
     try:
         pairs = [tuple(int(k) for k in pair) for pair in result]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, RuntimeError):
         pairs = [()]
     if any(len(pair) != 2 for pair in pairs):
         raise Wrong("需要一列成对的编号 (i, j) | a list of pairs of numbers (i, j) is needed")

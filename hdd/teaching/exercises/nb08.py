@@ -21,32 +21,42 @@ def _mean_of(*parts: Tensor) -> Tensor:
     return torch.cat([part.flatten() for part in parts]).mean()
 
 
-def _test_morans_i(answer):
-    walk = torch.randn(5, 7).cumsum(0)  # (h, w)
-    weights = walk - walk.mean() + 2  # its mean is never close to 0
-    centred = weights - weights.mean()
+def _moran_mistakes(weights, centred):
     across, down = _neighbours(centred)
     variance = centred.square().mean()
     raw = _mean_of(*_neighbours(weights)) / weights.square().mean()
     around = [centred * centred.roll(1, dims=axis) for axis in (0, 1)]
+    return {
+        "先要减去整张图的平均值 | the mean of the map has to be taken off first": raw,
+        "只算了左右相邻的两格 | only neighbours in a row are counted": across.mean() / variance,
+        "只算了上下相邻的两格 | only neighbours in a column are counted": down.mean() / variance,
+        "绕回了另一边：边上的格子没有那边的邻居 | it wraps around: at the edge there is no"
+        " neighbour on that side": _mean_of(*around) / variance,
+        "左右和上下的对数不同：把所有的对放在一起求平均 | there are more pairs in one direction"
+        " than in the other: average over all pairs together": (across.mean() + down.mean())
+        / 2
+        / variance,
+        "方差要除以格数，不是格数减 1：用 `d.square().mean()` | the variance divides by the number"
+        " of cells, not by one less: use `d.square().mean()`": _mean_of(across, down)
+        / centred.var(),
+        "分子和分母都要求平均，不是求和 | numerator and denominator are means, not sums": (
+            across.sum() + down.sum()
+        )
+        / centred.square().sum(),
+        "还要除以方差 | divide by the variance": _mean_of(across, down),
+        "除以的应当是方差，不是标准差 | divide by the variance, not by the standard"
+        " deviation": _mean_of(across, down) / variance.sqrt(),
+    }
+
+
+def _test_morans_i(answer):
+    walk = torch.randn(5, 7).cumsum(0)  # (h, w)
+    weights = walk - walk.mean() + 2  # its mean is never close to 0
+    centred = weights - weights.mean()
     close(
         call(answer, weights),
-        _mean_of(across, down) / variance,
-        mistakes={
-            "先要减去整张图的平均值 | the mean of the map has to be taken off first": raw,
-            "只算了左右相邻的两格 | only neighbours in a row are counted": across.mean() / variance,
-            "只算了上下相邻的两格 | only neighbours in a column are counted": down.mean()
-            / variance,
-            "绕回了另一边：边上的格子没有那边的邻居 | it wraps around: at the edge there is no"
-            " neighbour on that side": _mean_of(*around) / variance,
-            "左右和上下的对数不同：把所有的对放在一起求平均 | there are more pairs in one direction"
-            " than in the other: average over all pairs together": (across.mean() + down.mean())
-            / 2
-            / variance,
-            "还要除以方差 | divide by the variance": _mean_of(across, down),
-            "除以的应当是方差，不是标准差 | divide by the variance, not by the standard"
-            " deviation": _mean_of(across, down) / variance.sqrt(),
-        },
+        _mean_of(*_neighbours(centred)) / centred.square().mean(),
+        mistakes=_moran_mistakes(weights, centred),
     )
 
 

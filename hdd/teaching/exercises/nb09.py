@@ -57,6 +57,9 @@ def _check_tokens(answer, tokens: Tensor, match: Tensor, answers: Tensor) -> Non
             " four value channels should be 0": with_answer,
             "词元 0 问的是列号，而不是那一列上的键 | token 0 asks for the column's number, not for"
             " the key in that column": wrong_key,
+            "值的通道排在了前面：先是键的通道 | the value's channels come first: the key's should": (
+                tokens.roll(4, 2)
+            ),
             "词元 0（提问）应当排在最前面 | token 0, the question, should come first": torch.cat(
                 [tokens[:, 1:], tokens[:, :1]], 1
             ),
@@ -356,7 +359,7 @@ def by_offset(r):
         test=_test_weights,
         hints=(
             "先数图中 4 个词元的情形：16、7、4。 | First count the drawing with 4 tokens: 16, 7 and 4.",
-            "每个位置一套：每对（输出，输入）一个。每个位移一套：位移从 −15 到 15。 | Per place: one for"
+            "每个位置一套：每对（输出，输入）一个。每个位移一套：位移从 −15 到 15。 | Per position: one for"
             " each pair of output and input. Per offset: offsets from −15 to 15.",
             "共用的权重不随词元数增加。 | Shared weights do not grow with the number of tokens.",
         ),

@@ -68,6 +68,22 @@ class _PostNorm(nn.Module):
         return self.norm(x + self.mixing(x))
 
 
+def _other_orders(x, mixing, norm):
+    return {
+        "这是课程里的 Mixer 块：层归一化在混合之前（pre-norm） | this is the course's block:"
+        " its norm stands before the mixing (pre-norm)": x + mixing(norm(x)),
+        "残差加了两次：归一化之后不再加 | the residual is added twice: not again after the norm": x
+        + norm(x + mixing(x)),
+        "混合的输出应当加上，而不是减去 | what mixing computes is added, not subtracted": norm(
+            x - mixing(x)
+        ),
+        "缺少残差连接 | the residual connection is missing": norm(mixing(x)),
+        "层归一化只作用在混合的输出上；它应当作用在和上 | the norm acts on the output of the"
+        " mixing alone; it should act on the sum": x + norm(mixing(x)),
+        "缺少层归一化 | the norm is missing": x + mixing(x),
+    }
+
+
 def _test_post_norm(cls):
     dim = 6
     mixing = nn.Sequential(nn.Linear(dim, 5), nn.GELU(), nn.Linear(5, dim))
@@ -81,20 +97,13 @@ def _test_post_norm(cls):
             "需要恰好一个 `nn.LayerNorm(dim)`，在 `__init__` 里建立 | exactly one"
             " `nn.LayerNorm(dim)` is needed, made in `__init__`"
         )
-    copy_parameters(right, theirs)
+    copy_parameters(norm, next(p for p in theirs.modules() if isinstance(p, nn.LayerNorm)))
     with torch.no_grad():
         close(
             call(theirs, x),
             right(x),
             axes="B S C",
-            mistakes={
-                "这是课程里的 Mixer 块：层归一化在混合之前（pre-norm） | this is the course's block:"
-                " its norm stands before the mixing (pre-norm)": x + mixing(norm(x)),
-                "缺少残差连接 | the residual connection is missing": norm(mixing(x)),
-                "层归一化只作用在混合的输出上；它应当作用在和上 | the norm acts on the output of the"
-                " mixing alone; it should act on the sum": x + norm(mixing(x)),
-                "缺少层归一化 | the norm is missing": x + mixing(x),
-            },
+            mistakes=_other_orders(x, mixing, norm),
         )
 
 

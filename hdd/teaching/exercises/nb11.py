@@ -4,10 +4,9 @@ import math
 import statistics
 
 import torch
-from torch import nn
 
 from hdd.models.cnn.mlp_mixer import MLPMixer
-from hdd.teaching.exercises.diagnosis import Wrong, call, close
+from hdd.teaching.exercises.diagnosis import Wrong, call, close, numbers
 from hdd.teaching.exercises.exercise import Exercise
 
 
@@ -15,9 +14,9 @@ from hdd.teaching.exercises.exercise import Exercise
 def _test_paired_subsets(answer):
     sizes = (10, 40, 200)
     torch.manual_seed(1)
-    first = _subsets(call(answer, 200, sizes, 3), sizes)
+    first = _subsets(call(answer, 300, sizes, 3), sizes, 300)
     torch.manual_seed(2)
-    again = _subsets(call(answer, 200, sizes, 3), sizes)
+    again = _subsets(call(answer, 300, sizes, 3), sizes, 300)
     if any(not torch.equal(first[size], again[size]) for size in sizes):
         raise Wrong(
             "同一个种子两次得到的不同：每个网络都应当看到同样的图像。用自己的"
@@ -31,27 +30,35 @@ def _test_paired_subsets(answer):
                 "有的图像被取了两次：应当不放回地抽取 | some images are drawn twice: draw without"
                 " putting them back"
             )
-    if not set(first[10].tolist()) <= set(first[40].tolist()):
+    inside = [set(first[size].tolist()) for size in sizes]
+    if not inside[0] <= inside[1] <= inside[2]:
         raise Wrong(
             "小的集合不在大的里面：两种大小应当取自同一个次序 | the small set is not part of the large"
             " one: take both from the same order"
         )
-    other = _subsets(call(answer, 200, sizes, 4), sizes)
+    other = _subsets(call(answer, 300, sizes, 4), sizes, 300)
     if torch.equal(first[10], other[10]):
         raise Wrong("换了种子，取到的还是同样的图像 | another seed still gives the same images")
 
 
-def _subsets(found, sizes):
+def _subsets(found, sizes, total):
+    """Return {size: numbers of images (size,)}, or say what a student's answer is instead."""
     if not isinstance(found, dict) or list(found) != list(sizes):
         raise Wrong(
             "应当返回一个字典，键是 `sizes` 里的大小，次序也相同 | return a dict whose keys are the"
             " sizes, in their order"
         )
+    found = {size: numbers(chosen) for size, chosen in found.items()}
     for size, chosen in found.items():
-        if not isinstance(chosen, torch.Tensor) or chosen.shape != (size,):
+        if chosen.shape != (size,):
             raise Wrong(
                 f"大小 {size} 应当对应形状为 ({size},) 的编号张量 | size {size} should have a tensor of"
                 f" numbers of shape ({size},)"
+            )
+        if (chosen != chosen.round()).any() or not ((chosen >= 0) & (chosen < total)).all():
+            raise Wrong(
+                "编号应当是 0 到 `total` − 1 的整数 | the numbers of the images should be whole, from 0"
+                " to `total` − 1"
             )
     return found
 
@@ -88,6 +95,8 @@ def _slope_mistakes(slopes, raw):
             [slope / math.log(10) for slope in slopes]
         ),
         "没有取对数 | the logarithm is missing": _with_interval(raw),
+        "这是区间的两端；要的是平均斜率和半宽 | these are the ends of the interval; mean slope and half"
+        " width are wanted": (mean - half, mean + half),
         "半宽里缺少除以 √n（n 为种子数） | the half width lacks the division by √n (n seeds)": (
             mean,
             2 * half,
@@ -105,9 +114,9 @@ def _test_linear_probe(answer):
     net = MLPMixer(image_size=8, channels=1, patch_size=4, dim=12, depth=1, num_classes=10)
     before = {name: value.clone() for name, value in net.state_dict().items()}
     probe = call(answer, net, 5)
-    if not isinstance(probe, nn.Module):
+    if not isinstance(probe, MLPMixer):
         raise Wrong("应当返回网络本身 | return the network itself")
-    if probe(torch.randn(2, 1, 8, 8)).shape != (2, 5):
+    if tuple(numbers(call(probe, torch.randn(2, 1, 8, 8))).shape) != (2, 5):
         raise Wrong(
             "输出应当是 (B, 5)：给 `net.head` 换一个输出 `classes` 个数的线性层 | the output should be"
             " (B, 5): give `net.head` a linear layer with `classes` outputs"

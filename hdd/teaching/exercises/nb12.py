@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional
 
-from hdd.teaching.exercises.diagnosis import call, close
+from hdd.teaching.exercises.diagnosis import Wrong, call, close, differentiable
 from hdd.teaching.exercises.exercise import Exercise
 
 
@@ -22,6 +22,12 @@ def _test_block_macs(answer):
                 " multiply by C, too": 2 * s * d_s + channel,
                 "通道混合对每个词元都要算一遍：还要乘以 S | channel mixing is done for every token:"
                 " multiply by S, too": token + 2 * c * d_c,
+                "这是参数量，不是乘加次数 | these are the parameters, not the MACs": 2 * s * d_s
+                + 2 * c * d_c,
+                "偏置不算乘加 | biases are no MACs": token
+                + channel
+                + c * (d_s + s)
+                + s * (d_c + c),
                 "漏了词元混合 | token mixing is missing": channel,
                 "漏了通道混合 | channel mixing is missing": token,
             },
@@ -60,8 +66,8 @@ def _test_fold(answer):
     n = functional.layer_norm(torch.randn(7, 5), (5,))  # (S, C)
     right = functional.linear(gain * n + shift, weight, bias)
 
-    def folded(gain, shift, weight, bias):
-        return functional.linear(n, *call(answer, gain, shift, weight, bias))
+    def folded(*values):
+        return functional.linear(n, *_weight_and_bias(call(answer, *values), weight, bias))
 
     close(
         folded(gain, shift, weight, bias),
@@ -83,15 +89,41 @@ def _test_fold(answer):
     _compare_gradients(folded, n, (gain, shift, weight, bias))
 
 
+def _weight_and_bias(result, *shaped):
+    """Return W and b as tensors of these shapes, or say what a student's answer is instead."""
+    if not isinstance(result, tuple | list) or len(result) != 2:
+        raise Wrong("需要返回两样：权重和偏置 | return two things: weights and bias")
+    for name, part, like in zip(("W", "b"), result, shaped, strict=True):
+        if part is ...:
+            call(lambda: ...)  # not answered yet
+        if not isinstance(part, torch.Tensor):
+            raise Wrong(
+                f"{name} 要是张量：梯度要能经过它传回去 | {name} has to be a tensor: gradients should"
+                " flow back through it"
+            )
+        if part.shape != like.shape:
+            yours, wanted = tuple(part.shape), tuple(like.shape)
+            raise Wrong(
+                f"{name} 的形状是 {yours}，应当与原来的相同：{wanted} | {name} has shape {yours}; it"
+                f" should have that of the old one, {wanted}"
+            )
+    return [part.to(like.dtype) for part, like in zip(result, shaped, strict=True)]
+
+
 def _compare_gradients(folded, n, values) -> None:
     """Compare the gradients of the four parameters with those of the two operations apart."""
     found = [value.clone().requires_grad_() for value in values]
-    folded(*found).square().sum().backward()
+    differentiable(folded(*found)).square().sum().backward()
     wanted = [value.clone().requires_grad_() for value in values]
     gain, shift, weight, bias = wanted
     functional.linear(gain * n + shift, weight, bias).square().sum().backward()
-    for mine, theirs in zip(found, wanted, strict=True):
-        close(torch.zeros_like(mine) if mine.grad is None else mine.grad, theirs.grad)
+    for name, mine, theirs in zip(("gain", "shift", "weight", "bias"), found, wanted, strict=True):
+        none = torch.zeros_like(mine)
+        diagnosis = (
+            f"结果对，但 `{name}` 得不到梯度：不要用 `detach`、`.data` 或 `nn.Parameter` | the result is right, but"
+            f" `{name}` gets no gradient: do without `detach`, `.data` and `nn.Parameter`"
+        )
+        close(none if mine.grad is None else mine.grad, theirs.grad, mistakes={diagnosis: none})
 
 
 EXERCISES = [

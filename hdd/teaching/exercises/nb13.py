@@ -26,8 +26,11 @@ def _test_twin(answer):
             "原来的网络被改动了：先复制，再改副本 | the old network has changed: copy it first, then"
             " change the copy"
         )
-    if not isinstance(twin, nn.Module):
-        raise Wrong("需要返回一个网络 | a network has to be returned")
+    if not isinstance(twin, MLPMixer):
+        raise Wrong(
+            "需要返回一个 `MLPMixer`：`net` 的副本，权重换了位置 | return an `MLPMixer`: a copy of"
+            " `net` with its weights moved"
+        )
     for mine, right in zip(twin.blocks, _twin(net, order).blocks, strict=True):
         _compare_mixing(mine.token_mixing, right.token_mixing, order)
     images = torch.randn(3, 1, 8, 12)
@@ -49,7 +52,9 @@ def _compare_mixing(mine: nn.Module, right: nn.Module, order: Tensor) -> None:
     for name, got, wanted in parts:
         zh, en = name.split(" | ")
         back = torch.argsort(order)
-        if got.shape == wanted.shape and torch.allclose(got, wanted):
+        if got.shape != wanted.shape:
+            raise Wrong(f"{zh}：形状变了 | {en}: the shape has changed")
+        if torch.allclose(got, wanted):
             continue
         if torch.allclose(got, wanted[back][back]):
             raise Wrong(f"{zh}换反了：用了逆置换 | {en}: the inverse permutation was used")
@@ -87,6 +92,12 @@ def _shifted(x: Tensor, sign: int = 1, swap: bool = False) -> Tensor:
     return torch.cat(rolled, dim=1)
 
 
+def _turned(x: Tensor) -> Tensor:
+    """Return the groups that come from the left and right in front of those from above and below."""
+    above, below, left, right = _shifted(x.roll(x.shape[1] // 2, 1)).chunk(4, dim=1)
+    return torch.cat([left, right, above, below], dim=1)
+
+
 def _test_shift_mix(answer):
     x = torch.randn(2, 8, 5, 7)  # (B, C, h, w)
     every_fourth = torch.empty_like(x)
@@ -103,6 +114,9 @@ def _test_shift_mix(answer):
             " width is axis 3": _shifted(x, swap=True),
             "分组不对：每组是相邻的 C/4 个通道 | the groups are wrong: each is C/4 neighbouring"
             " channels": every_fourth,
+            "每组只移动一格 | each group moves by one token only": _shifted(x, sign=2),
+            "组的次序不对：依次来自上、下、左、右 | the groups are in the wrong order: from above, below,"
+            " left, right": _turned(x),
             "所有通道都移向了同一方向 | all channels were moved the same way": x.roll(1, 2),
         },
     )
@@ -297,7 +311,7 @@ def shift_mix(x):
                 "the same way",
             ),
         },
-        note="真正的网络在边上补零，而不是绕回来；绕回来的版本严格平移等变，便于检验。 | Real networks"
+        note="真正的网络在边上补零，而不是由对边补入；由对边补入的版本严格平移等变，便于检验。 | Real networks"
         " pad with zeros instead of wrapping around; the wrapped version is exactly equivariant, which"
         " makes it easy to check.",
     ),

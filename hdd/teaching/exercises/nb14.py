@@ -22,6 +22,8 @@ def _test_parameters(answer):
             tolerance=0.5,
             mistakes={
                 "漏了偏置 | the biases are missing": 2 * depth * tokens * hidden,
+                "一个 MLP 有两个权重矩阵 | an MLP has two weight matrices": sum(counts)
+                - depth * tokens * hidden,
                 "只算了一个 Mixer 块 | only one block was counted": sum(counts) // depth,
                 "词元数应当是一行的图像块数的平方 | the number of tokens is the square of the patches"
                 " in a row": depth * _mlp(side // patch),
@@ -37,9 +39,11 @@ def _mlp(tokens: int) -> int:
 
 
 # ---------------------------------------------------------------------------------- stretched
-def _maps(w1: Tensor, grid: tuple[int, int], factor: int, mode: str = "bilinear") -> Tensor:
+def _maps(
+    w1: Tensor, grid: tuple[int, int], factor: int, mode: str = "bilinear", **options: bool
+) -> Tensor:
     images = w1.unflatten(1, grid)[:, None]
-    return functional.interpolate(images, scale_factor=factor, mode=mode).flatten(1)
+    return functional.interpolate(images, scale_factor=factor, mode=mode, **options).flatten(1)
 
 
 def _test_stretched(answer):
@@ -55,6 +59,8 @@ def _test_stretched(answer):
             " read, and the sum of the weights should stay": wide,
             "只除以了 factor：网格在两个方向上都变大了 | divided by factor only: the grid grows in two"
             " directions": wide / factor,
+            "`align_corners=True` 把四角对齐了：用默认的 False | `align_corners=True` pins the corners:"
+            " use the default, False": _maps(w1, grid, factor, align_corners=True) / factor**2,
             "乘了，应当除 | multiplied instead of divided": wide * factor**2,
             "用的是最近邻，不是双线性插值 | nearest neighbour instead of bilinear interpolation": _maps(
                 w1, grid, factor, "nearest"

@@ -2,27 +2,35 @@
 
 import torch
 
-from hdd.teaching.exercises.diagnosis import Wrong, call, close
+from hdd.teaching.exercises.diagnosis import Wrong, call, close, numbers
 from hdd.teaching.exercises.exercise import Exercise
 from hdd.train.intervals import holm
 
 
 # --------------------------------------------------------------------------------- gate
+def _gated(value, gate, w, b):
+    return value * (w @ gate + b[:, None])
+
+
 def _test_gate(answer):
     x, w, b = torch.randn(2, 5, 6), torch.randn(5, 5), torch.randn(5)  # (B, S, 2C), (S, S), (S,)
     value, gate = x.chunk(2, dim=-1)  # (B, S, C) each
-    right = value * (w @ gate + b[:, None])
+    right = _gated(value, gate, w, b)
     close(
         call(answer, x, w, b),
         right,
         axes="B S C",
         mistakes={
             "两半换了位置：混合的应当是后一半通道 | the halves are swapped: the second half of the"
-            " channels is mixed": gate * (w @ value + b[:, None]),
+            " channels is mixed": _gated(gate, value, w, b),
             "`w` 用反了：它的行对应输出词元 | `w` is the wrong way round: its rows are output"
-            " tokens": value * (w.T @ gate + b[:, None]),
+            " tokens": _gated(value, gate, w.T, b),
             "门和值应当相乘，不是相加 | gate and value are multiplied, not added": value
             + (w @ gate + b[:, None]),
+            "每隔一个通道取了一个：两半是前一半和后一半 | every second channel is taken: the halves are"
+            " the first and the second": _gated(x[..., ::2], x[..., 1::2], w, b),
+            "门不经过 sigmoid | the gate does not pass through a sigmoid": value
+            * torch.sigmoid(w @ gate + b[:, None]),
             "漏了偏置 `b` | the bias `b` is missing": value * (w @ gate),
         },
     )
@@ -39,6 +47,12 @@ def _test_mix_axes(answer):
         "只混合了列的方向 | only the columns are mixed": torch.einsum(
             "jw,bhwc->bhjc", columns, image
         ),
+        "混合了两次再相加；应当先混合行，再混合它的结果 | the two mixings are added; the second should"
+        " work on what the first gives": torch.einsum("ih,bhwc->biwc", rows, image)
+        + torch.einsum("jw,bhwc->bhjc", columns, image),
+        "`columns` 用反了：它的行对应输出 | `columns` is the wrong way round: its rows are outputs": (
+            torch.einsum("ih,wj,bhwc->bijc", rows, columns, image)
+        ),
         "两个矩阵都用反了：它们的行对应输出 | both matrices are the wrong way round: their rows are"
         " outputs": torch.einsum("hi,wj,bhwc->bijc", rows, columns, image),
     }
@@ -49,8 +63,8 @@ def _test_mix_axes(answer):
 # --------------------------------------------------------------------------------- Holm
 def _test_corrected(answer):
     for values in ([0.2, 0.001, 0.012, 0.013, 0.9], [0.04, 0.01, 0.03]):
-        count, found = len(values), call(answer, list(values))
-        if any(torch.as_tensor(found).flatten() > 1):
+        count, found = len(values), numbers(call(answer, values))
+        if (found > 1).any():
             raise Wrong("概率不能大于 1：用 `min` 截断 | a probability is at most 1: use `min`")
         order = sorted(range(count), key=values.__getitem__)
         plain = [0.0] * count
@@ -63,6 +77,11 @@ def _test_corrected(answer):
             mistakes={
                 "全部乘了同一个 m：这是 Bonferroni 校正 | all are multiplied by the same m: that is"
                 " Bonferroni's correction": [min(1.0, count * value) for value in values],
+                "这是 Benjamini–Hochberg 的方法：它控制的是错误发现率 | that is Benjamini and Hochberg's"
+                " method, which controls the rate of false discoveries": [
+                    min(1.0, count * value / (order.index(index) + 1))
+                    for index, value in enumerate(values)
+                ],
                 "校正后的值不能比排在它前面的小：取到目前为止的最大值 | a corrected value may not be"
                 " smaller than one before it: take the largest so far": plain,
                 "结果要按原来的次序返回，不是按大小 | return them in the order given, not sorted": sorted(
@@ -191,7 +210,7 @@ def corrected(p_values):
             " remember the places: `sorted(range(m), key=lambda i: p_values[i])`.",
             "排第 k（从 0 数起）的乘以 m − k，最多为 1。 | The k-th (from 0) is multiplied by m − k, and is"
             " at most 1.",
-            "边走边记住到目前为止的最大值，把它写到原来的位置。 | Keep the largest value so far, and write"
+            "依次遍历，记住到目前为止的最大值，把它写到原来的位置。 | Keep the largest value so far, and write"
             " it to the place in the list.",
         ),
         solution='''

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from hdd.tasks.sudoku import candidates, eliminate, generate, peers
-from hdd.teaching.exercises.diagnosis import Wrong, call, close
+from hdd.teaching.exercises.diagnosis import Wrong, call, close, number
 from hdd.teaching.exercises.exercise import Exercise
 
 
@@ -16,11 +16,8 @@ def _test_strike_out(answer):
         right = eliminate(possible, hidden=False)
         certain = (possible & (possible.sum(2, keepdim=True) == 1)).float()
         counts = matrix @ certain
-        theirs = call(answer, possible, matrix)
-        if theirs.dtype == torch.bool:
-            theirs = theirs.float()
         close(
-            theirs,
+            call(answer, possible, matrix),
             right.float(),
             axes="N cell digit",
             mistakes={
@@ -28,6 +25,7 @@ def _test_strike_out(answer):
                 " out, too: only those with one digit left count": (
                     possible & ~(matrix @ possible.float() > 0)
                 ).float(),
+                "什么也没有划掉 | nothing is struck out": possible.float(),
                 "这是被禁止的数字，不是还剩下的 | these are the digits that are forbidden, not those"
                 " that are left": (counts > 0).float(),
                 "这是禁止的次数；要的是还有哪些数字可能 | these count how often a digit is forbidden;"
@@ -51,6 +49,9 @@ def _test_recursion_step(answer):
             norm(blocks(z + x)),
             axes="B S C",
             mistakes={
+                "x 加晚了：先加上它，再过 Mixer 块 | x is added too late: add it before the blocks": norm(
+                    blocks(z) + x
+                ),
                 "忘了加上题目 x：走几次以后，网络就不记得题目了 | the puzzle x is not added: after a"
                 " few calls the network has forgotten it": norm(blocks(z)),
                 "状态 z 没有用上 | the state z is not used": norm(blocks(x)),
@@ -66,10 +67,8 @@ def _test_recursion_step(answer):
 def _test_auc(answer):
     ours, others = torch.randn(7) + 0.5, torch.randn(9)
     right = (ours[:, None] > others).double().mean()
-    theirs = call(answer, ours, others)
-    if isinstance(theirs, torch.Tensor) and theirs.dim() == 0:
-        theirs = float(theirs)
-    if isinstance(theirs, float) and theirs > 1:
+    theirs = number(call(answer, ours, others))
+    if theirs > 1:
         raise Wrong(
             "大于 1：数出的对数还要除以总对数 | above 1: divide the number of pairs in order by the"
             " number of all pairs"
@@ -80,6 +79,8 @@ def _test_auc(answer):
         tolerance=1e-4,
         mistakes={
             "比较的方向反了 | the comparison is the wrong way round": float(1 - right),
+            "把第 i 个与第 i 个比了：要比较每一对 | entry i is compared with entry i: compare every"
+            " pair": float((ours > others[:7]).double().mean()),
             "只比较了平均值：要数每一对 | the means are compared: count every pair instead": float(
                 ours.mean() > others.mean()
             ),
@@ -92,6 +93,7 @@ def _test_peers(answer):
     mistakes = {
         "有些格既同行（或同列）又同宫，数了两次 | some share a row (or column) and the box and"
         " are counted twice": 24,
+        "这只是同一行的格 | these are only those in its row": 8,
         "一格的相关格不算自己 | a cell does not count itself among its peers": 21,
         "还有同宫的格子 | the box has further ones": 16,
     }

@@ -20,6 +20,14 @@ def _mistakes(values):
     return {
         "用了 1.96：种子这样少，要用 t 分布的分位数 | 1.96 is used: with so few seeds it takes the"
         " quantile of the t distribution": _interval(values, quantile=1.96),
+        "自由度是 n − 1：用 `T95[n - 1]` | there are n − 1 degrees of freedom: use `T95[n - 1]`": (
+            _interval(values, quantile=T95[len(values)])
+        ),
+        "除以了 n，而不是 n 的平方根 | divided by n, not by its square root": _interval(
+            values, root=1
+        ),
+        "这是最小值和最大值，不是平均值的区间 | these are minimum and maximum, not an interval of the"
+        " mean": (min(values), max(values)),
         "标准差要除以 n − 1，而不是 n：用 `statistics.stdev` | the standard deviation divides by"
         " n − 1, not by n: use `statistics.stdev`": _interval(values, spread=statistics.pstdev),
         "没有除以 n 的平方根：这是单次运行的波动，不是平均值的 | the square root of n is missing:"
@@ -37,6 +45,12 @@ def _test_interval(answer):
         close(call(answer, values), _interval(values), axes="ends", mistakes=_mistakes(values))
 
 
+def _unpaired(a, b):
+    half = T95[len(a) - 1] * ((statistics.variance(a) + statistics.variance(b)) / len(a)) ** 0.5
+    gap = statistics.mean(a) - statistics.mean(b)
+    return gap - half, gap + half
+
+
 def _test_paired(answer):
     for n in (3, 6):
         a, b = _accuracies(n), _accuracies(n)
@@ -48,10 +62,13 @@ def _test_paired(answer):
             axes="ends",
             mistakes=_mistakes(gaps)
             | {
+                "没有配对：用的是两组各自的标准差 | not paired: the spreads of the two groups are used": (
+                    _unpaired(a, b)
+                ),
                 "减反了：要的是 a − b | subtracted the wrong way round: a − b is wanted": (
                     -high,
                     -low,
-                )
+                ),
             },
         )
 
@@ -63,8 +80,11 @@ def _test_half_width(answer):
         (high - low) / 2,
         tolerance=0.05,
         mistakes={
+            "没有除以 n 的平方根 | the square root of n is missing": (high - low) / 2 * 3**0.5,
+            "用了 1.96：种子这样少，要用 t 分布的分位数 | 1.96 is used: with so few seeds it takes the"
+            " quantile of the t distribution": (high - low) / 2 * 1.96 / T95[2],
             "这是整个区间的宽度，问的是一半 | this is the whole width, half of it is asked for": high
-            - low
+            - low,
         },
     )
 
