@@ -110,8 +110,7 @@ def plot_static_solution(x: Tensor, stages: list[Tensor]) -> Figure:
 # --------------------------------------------------------------------------------- sharing
 def plot_sharing() -> Figure:
     """Draw which weights between tokens are one and the same, for four token mixings."""
-    tokens = 4
-    place = torch.arange(tokens)
+    tokens, place = 4, torch.arange(4)
     one_each = torch.arange(tokens**2).reshape(tokens, tokens)
     offset = place[None, :] - place[:, None] + tokens - 1
     shared = torch.full((tokens, tokens), 3)
