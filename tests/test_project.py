@@ -6,11 +6,13 @@ import functools
 import importlib.metadata
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.train.recipe import Recipe
@@ -103,6 +105,63 @@ def test_one_version_and_one_date():
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     newest = re.search(r"^## (.*)$", changes, flags=re.M)[1]
     assert newest == f"{version} · {date}"
+
+
+def test_the_citation_has_what_its_schema_asks_for():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    for work in (citation, citation["preferred-citation"]):
+        assert work["title"]
+        assert all({"name"} <= set(one) or {"family-names"} <= set(one) for one in work["authors"])
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["message"]
+    assert citation["type"] in ("software", "dataset")
+    assert citation["license"] == PROJECT["license"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", citation["date-released"])  # a text, no date
+    assert set(citation) <= {
+        *("abstract", "authors", "cff-version", "date-released", "doi", "keywords", "license"),
+        *("message", "preferred-citation", "repository-code", "title", "type", "url", "version"),
+    }
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+OF_A_WORKFLOW = {"name", "permissions", "concurrency", "defaults", "env", "jobs", True}  # True: on
+OF_A_JOB = {
+    *("name", "runs-on", "needs", "if", "timeout-minutes", "strategy", "steps", "outputs"),
+    *("environment", "env", "permissions"),
+}
+OF_A_STEP = {"id", "name", "if", "uses", "with", "run", "env", "shell"}
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_is_one(path):
+    text = path.read_text(encoding="utf-8")
+    workflow = yaml.safe_load(text)  # YAML takes `on` for a truth value
+    assert set(workflow) <= OF_A_WORKFLOW
+    assert workflow[True]
+    for job in workflow["jobs"].values():
+        assert set(job) <= OF_A_JOB
+        assert {job.get("needs")} <= {None, *workflow["jobs"]}
+        for step in job["steps"]:
+            assert set(step) <= OF_A_STEP
+            assert ("uses" in step) != ("run" in step)
+            assert re.fullmatch(r"[\w-]+/[\w-]+@v\d+", step.get("uses", "actions/checkout@v4"))
+    contexts = re.findall(r"\$\{\{\s*(\w+)", text)
+    assert len(contexts) == text.count("${{") == text.count("}}")
+    assert set(contexts) <= {"env", "github", "matrix", "needs", "secrets", "steps"}
+
+
+TOOLS = {
+    "cffconvert": ["--validate", "-i", str(ROOT / "CITATION.cff")],
+    "actionlint": list(map(str, WORKFLOWS)),
+}
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_the_tools_that_judge_them_are_content(tool):
+    if not shutil.which(tool):
+        pytest.skip(f"no {tool} here")
+    done = subprocess.run([tool, *TOOLS[tool]], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 COMMANDS = re.findall(r"^    python3 run\.py (\w+)", (ROOT / "run.py").read_text("utf-8"), re.M)

@@ -109,21 +109,24 @@ def _list_classes(folder: Path) -> dict[str, list[str]]:
     known = {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
     formats = known | OTHER_PICTURES
     classes: dict[str, list[str]] = {}
+    lost = []
     for path in sorted(folder.iterdir(), key=lambda path: path.name):
         if path.name.startswith(".") or path.name in CLUTTER:
             continue
         _check_link(path)
-        if path.suffix.lower() in formats and path.is_file():
-            raise ValueError(f"Image {path} is in no class. Fix: put it into a class's folder.")
         if path.is_dir():
             files = [entry.path for entry in files_below(str(path), (os.path.realpath(folder),))]
             classes[path.name] = [f for f in files if os.path.splitext(f)[1].lower() in formats]
+        elif path.suffix.lower() in formats:
+            lost.append(path)
     empty = [name for name, files in classes.items() if not files]
     if empty or not classes:
         raise FileNotFoundError(
             f"Image folder {folder} has {f'no images for class {empty}' if empty else 'no classes'}"
             ". Fix: one sub-folder a class, each with at least one image."
         )
+    if lost:
+        raise ValueError(f"Image {lost[0]} is in no class. Fix: put it into a class's folder.")
     return classes
 
 

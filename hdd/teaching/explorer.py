@@ -65,7 +65,8 @@ def snapshots() -> tuple[list, bytes]:
         scales = {}
         for name in DRAWN:
             tensor = tensors[name].astype(np.float32)
-            scale = float(f"{np.abs(tensor).max() / 127:.6g}")
+            # Not 127: NumPy 1 divides by it with more digits than NumPy 2, and bytes would differ.
+            scale = float(f"{np.abs(tensor).max() / np.float32(127):.6g}")
             content += np.rint(tensor / scale).clip(-127, 127).astype(np.int8).tobytes()
             scales[name] = [scale, list(tensor.shape)]
         epoch = int(path.stem.split("_")[1])
