@@ -592,7 +592,7 @@ def test_on_a_phone_image_and_result_stay_in_sight(phone, language):
     assert (
         0 <= image["y"] < image["y"] + image["height"] <= page.locator("#pad").bounding_box()["y"]
     )
-    assert strip.bounding_box()["y"] == 0
+    assert 0 <= strip.bounding_box()["y"] < 10
     assert phone.wrong == []
 
 
