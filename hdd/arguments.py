@@ -104,7 +104,8 @@ def _fits(value: Any, hint: Any) -> bool:
     if kind in (tuple, list, Sequence):
         return _is_sequence(value) and _items_fit(value, kind, inner)
     if kind is Iterable and isinstance(value, Collection):
-        return not isinstance(value, str | bytes) and _items_fit(value, kind, inner)
+        plain = isinstance(value, str | bytes) or getattr(value, "ndim", 1) == 0
+        return not plain and _items_fit(value, kind, inner)
     return kind is Any or not isinstance(kind, type) or _is_one(value, kind)
 
 
@@ -188,7 +189,7 @@ def check_dropout(dropout: float) -> None:
     """Raise ValueError unless `dropout` is a probability below 1."""
     if isinstance(dropout, bool) or not isinstance(dropout, Real) or not 0 <= dropout < 1:
         raise ValueError(
-            f"dropout={dropout!r} is outside [0, 1). Fix: 0.0 drops nothing, 0.1 a tenth."
+            f"dropout={shown(dropout)} is outside [0, 1). Fix: 0.0 drops nothing, 0.1 a tenth."
         )
 
 
@@ -229,7 +230,8 @@ def hidden_width(part: str, explicit: int | None, features: int, factor: float) 
     name = f"expansion_factor_{part}"
     if isinstance(factor, bool) or not isinstance(factor, Real) or not math.isfinite(factor):
         raise ValueError(
-            f"{name}={factor!r} must be a finite number. Fix: {name}=0.5, or {part}_dim=1 or more."
+            f"{name}={shown(factor)} must be a finite number. "
+            f"Fix: {name}=0.5, or {part}_dim=1 or more."
         )
     if int(features * factor) < 1:
         least = math.ceil(10_000 / features) / 10_000

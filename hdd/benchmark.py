@@ -119,10 +119,10 @@ def time_steps(amp_dtype: torch.dtype, rounds: int) -> dict[str, dict[str, float
     return interleaved(calls | {FLOOR: matrix_products(amp_dtype, BATCH)}, rounds)
 
 
-def time_proof(rounds: int) -> float:
+def time_proof(amp_dtype: torch.dtype, rounds: int) -> float:
     """Return the seconds that the fused step's proof takes before each epoch."""
     net, images = build("plain"), torch.randn(PROOF_IMAGES, 3, 32, 32)
-    calls = {"proof": lambda: choose_step(net, images, torch.float32)}
+    calls = {"proof": lambda: choose_step(net, images, amp_dtype)}
     return interleaved(calls, rounds)["proof"]["median"]
 
 
@@ -319,7 +319,7 @@ def _measure(rounds: int) -> dict:
         "precision": str(amp_dtype).removeprefix("torch."),
         "rounds": rounds,
         "training_step_seconds": time_steps(amp_dtype, rounds),
-        "proof_seconds": time_proof(rounds),
+        "proof_seconds": time_proof(amp_dtype, rounds),
         "muon_step_seconds": time_muon(rounds),
         "growth": time_growth(amp_dtype, rounds),
         "augmentation_images_per_second": time_augmentation(rounds),

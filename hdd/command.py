@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 # What goes wrong for reasons outside the package has a message, but not what to do about it.
@@ -51,6 +52,25 @@ class OneLineParser(argparse.ArgumentParser):
 
         text = re.sub(rf"\b({names})=('[^']*'|[-+\w.]*\w)", option, text)
         return re.sub(rf"`({names})`", lambda match: self.flags[match[1]][0], text)
+
+
+def described() -> OneLineParser:
+    """Return the parser of the script that runs: --help shows its first lines."""
+    document, layout = sys.modules["__main__"].__doc__, argparse.RawDescriptionHelpFormatter
+    return OneLineParser(description=document, formatter_class=layout)
+
+
+def run(main: Callable[..., object], parser: OneLineParser) -> int:
+    """Call a script's `main` with what the command line says; return the exit code."""
+    options = vars(parser.parse_args())
+    try:
+        main(**options)
+    except Exception as error:
+        return fail(parser, error)
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted.", file=sys.stderr)
+        return 130
+    return 0
 
 
 def fail(parser: OneLineParser, error: Exception) -> int:

@@ -1,6 +1,6 @@
 """Draw mlp_mixer.svg in Chinese and in English: mlp_mixer.zh.png, mlp_mixer.en.png.
 
-    python3 draw_mlp_mixer.py chromium
+    python resources/draw_mlp_mixer.py chromium
 
 Needs a Chromium or Chrome and the font Noto Sans CJK SC; readers need neither.
 """
@@ -12,6 +12,8 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image
+
+from hdd.command import described, run
 
 SOURCE = Path(__file__).with_name("mlp_mixer.svg")
 SIZE = (2400, 1340)
@@ -35,6 +37,13 @@ def draw(browser: str, language: str) -> Path:
     return target
 
 
+def main(browser: str) -> None:
+    """Draw in both languages."""
+    for language in SHOWN:
+        print(draw(browser, language))
+
+
 if __name__ == "__main__":
-    for chosen in SHOWN:
-        print(draw(sys.argv[1], chosen))
+    command = described()
+    command.add_argument("browser", help="the name or path of Chromium or Chrome")
+    sys.exit(run(main, command))

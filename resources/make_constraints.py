@@ -8,6 +8,8 @@ import re
 from importlib import metadata
 from pathlib import Path
 
+from hdd.command import described
+
 TARGET = Path(__file__).parents[1] / "constraints.txt"
 OURS = {"hdd-mlp-mixer", "pip", "setuptools"}
 HEAD = """\
@@ -27,6 +29,7 @@ def line(distribution: metadata.Distribution) -> str:
 
 
 if __name__ == "__main__":
+    described().parse_args()
     lines = {line(found) for found in metadata.distributions()}
     kept = sorted(text for text in lines if text.partition("==")[0] not in OURS)
     TARGET.write_text(HEAD + "\n".join(kept) + "\n", encoding="utf-8", newline="\n")

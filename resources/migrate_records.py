@@ -13,6 +13,7 @@ import shlex
 import sys
 from typing import Any
 
+from hdd.command import described
 from hdd.files import write_atomically
 from hdd.train.recipe import BASELINES, SIZES, Recipe
 from hdd.train.records import RUNS, to_json
@@ -74,6 +75,7 @@ def migrated(record: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> int:
     """Rewrite the records that need it; print their names."""
+    described().parse_args()
     for path in sorted(RUNS.glob("*.json")):
         record = json.loads(path.read_text(encoding="utf-8"))
         if "recipe" in record and (new := migrated(record)) != record:

@@ -24,8 +24,7 @@ BATCH, HELD_OUT, SMOOTHING, CUTMIX = 128, 1000, 0.1, 0.25
 MUON, DECAY, ADAMW, AVERAGE = 2e-3, 0.1, 1e-3, 0.999  # rates, and what averaged weights keep
 
 
-def load(path: Path) -> list[Tensor]:
-    """Return training images uint8 (N, 3, 32, 32), their labels (N,), and the test's."""
+def load(path: Path) -> list[Tensor]:  # images uint8 (N, 3, 32, 32), labels (N,); the test's
     if path.suffix == ".pt":
         return [part for split in torch.load(path)["splits"] for part in split]
     if not path.exists():
@@ -49,12 +48,11 @@ color .7 0; solar .4 5 stretch .9 0; down .9 9 down .7 9; stretch .9 0 solar .8 
 POLICY = [policy.split() for policy in POLICY.split(";")]
 
 
-def moved(x: Tensor, row=(1, 0, 0), column=(0, 1, 0)) -> Tensor:
-    """Fetch pixel (r, c) from (r, c, 1) times `row` and `column`; outside it is black."""
+def moved(x: Tensor, row=(1, 0, 0), column=(0, 1, 0)) -> Tensor:  # from (r, c, 1) times each
     c = torch.arange(32) + 0.5
     places = [(c[:, None] * a + c * b + d).floor().long() for a, b, d in (row, column)]
     r, c = torch.broadcast_tensors(*places, torch.zeros(len(x), 1, 32, 32))[:2]
-    inside = (r >= 0) & (r < 32) & (c >= 0) & (c < 32)  # (N, 1, 32, 32)
+    inside = (r >= 0) & (r < 32) & (c >= 0) & (c < 32)  # (N, 1, 32, 32); else black
     pixels = (r * 32 + c).clamp(0, 1023).flatten(2).expand(-1, 3, -1)
     return x.flatten(2).gather(2, pixels).view_as(x) * inside
 
@@ -74,8 +72,7 @@ def grey(x: Tensor) -> Tensor:
 
 def equalized(x: Tensor) -> Tensor:
     rows = x.long().flatten(2).flatten(0, 1)  # (3 N, 1024)
-    counts = torch.zeros(len(rows), 256, dtype=torch.long)
-    counts.scatter_add_(1, rows, torch.ones_like(rows))
+    counts = torch.zeros(len(rows), 256, dtype=int).scatter_add_(1, rows, torch.ones_like(rows))
     step = (rows.shape[1] - counts.gather(1, rows.amax(1, keepdim=True))) // 255  # (3 N, 1)
     table = ((counts.cumsum(1) - counts + step // 2) // step.clamp(min=1)).clamp(max=255)
     return torch.where(step == 0, rows, table.gather(1, rows)).view_as(x).float()
@@ -165,16 +162,14 @@ def train(net: Mixer, images: Tensor, labels: Tensor, epochs: int) -> Iterator[M
     native = kind == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
     for _ in range(epochs):
         for part in torch.randperm(len(images)).split(16 * BATCH):
-            for x, targets in map(
-                cutmix, augment(images[part]).split(BATCH), labels[part].split(BATCH)
-            ):
+            batches = augment(images[part]).split(BATCH), labels[part].split(BATCH)
+            for x, targets in map(cutmix, *batches):
                 with torch.autocast(kind, torch.bfloat16, enabled=native):
                     logits = net(x).float()
                 F.cross_entropy(logits, targets, label_smoothing=SMOOTHING).backward()
                 step += 1
                 done = step * BATCH / len(images)  # epochs: one of warm-up, then a cosine
-                angle = math.pi * (done - 1) / max(1, epochs - 1)
-                share = min(done, (1 + math.cos(angle)) / 2)
+                share = min(done, (1 + math.cos(math.pi * (done - 1) / max(1, epochs - 1))) / 2)
                 for optimizer, rate in ((muon, MUON), (adamw, ADAMW)):
                     optimizer.param_groups[0]["lr"] = rate * share
                     optimizer.step()
@@ -191,7 +186,12 @@ if __name__ == "__main__":
     options, start = parser.parse_args(), time.perf_counter()
     torch.set_default_device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(options.seed)
-    images, labels, *test = (torch.as_tensor(part) for part in load(options.data))
+    if options.epochs < 1:
+        parser.error(f"--epochs {options.epochs} must be 1 or more. Fix: --epochs 60")
+    try:
+        images, labels, *test = map(torch.as_tensor, load(options.data))
+    except Exception as error:  # no file, no network, or a file of another kind
+        parser.error(f"{options.data} cannot be read ({error}). Fix: delete it, or another DATA")
     held_out, chosen = torch.randperm(len(images)).tensor_split([HELD_OUT])
     for net in train(Mixer(), images[chosen], labels[chosen], options.epochs):
         validation = accuracy(net, images[held_out], labels[held_out])

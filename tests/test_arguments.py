@@ -1,4 +1,6 @@
+import importlib
 import inspect
+import pkgutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,33 +9,42 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import hdd
 from hdd.arguments import check_choice, check_integers, check_range, check_shape, checked
-from hdd.data_util.batch_augmentation import BatchAugmentation, CutMix
-from hdd.dataset.image_tensors import BatchLoader, ImageTensors, split_validation
+from hdd.data_util.batch_augmentation import BatchAugmentation, CutMix, random_crop_and_flip
+from hdd.dataset.image_tensors import (
+    BatchLoader,
+    ImageTensors,
+    channel_statistics,
+    split_validation,
+)
 from hdd.dataset.loading import load
 from hdd.device.utils import get_amp_dtype, seed_everything
 from hdd.models.baselines import build_baseline, build_network
 from hdd.models.cnn.mlp_mixer import MixerBlock, Mlp
-from hdd.models.learned_weights import smoothness, stem_filters, structure
+from hdd.models.learned_weights import cosines, smoothness, stem_filters, structure
 from hdd.models.nn_utils import count_macs, count_trainable_parameter
-from hdd.models.resize_and_permute import patch_order, reorder_pixels, stretched
-from hdd.models.token_mixers import build_mixer
+from hdd.models.resize_and_permute import patch_order, permuted_twin, reorder_pixels, stretched
+from hdd.models.token_mixers import Block, Pooling, SelfAttention, build_mixer
 from hdd.tasks.look_up import look_up
 from hdd.tasks.recursive_mixer import RecursiveNet, Training, solved, train
 from hdd.tasks.routing import TokenMixingOnly, routing, train_routing
 from hdd.tasks.sudoku import Puzzles, generate
+from hdd.tasks.token_net import TokenNet
 from hdd.teaching.conclusions import holds
 from hdd.teaching.exercises import check
 from hdd.teaching.show import show_drawing, show_frames, show_table
 from hdd.timing import interleaved
-from hdd.train.classification_utils import evaluate
-from hdd.train.intervals import difference, half_width
+from hdd.train.classification_utils import evaluate, predict
+from hdd.train.intervals import difference, half_width, summary
 from hdd.train.muon import MuonAdamW
 from hdd.train.records import load_net, load_run, load_runs
 from hdd.train.run import average_of
 from hdd.train.schedule import warmup_cosine
 from hdd.train.short_runs import fit, random_batches
 from hdd.train.warmup_scheduler import GradualWarmupScheduler
+from hdd.visualization.look_up_drawings import plot_task
+from hdd.visualization.patch_drawings import plot_windows
 
 IMAGES = torch.zeros(6, 3, 8, 8, dtype=torch.uint8)
 DATA = ImageTensors(IMAGES, torch.arange(6) % 2, ("a", "b"), (0.5,) * 3, (0.2,) * 3)
@@ -133,6 +144,21 @@ WRONG = [
     (lambda: show_drawing("no.png", "no.png", "图 | picture"), "chinese"),
     (lambda: show_frames([], [1], "图 | picture"), "labels"),
     (lambda: average_of(LINEAR, 3), "decay"),
+    (lambda: random_crop_and_flip(IMAGES[0]), "images"),
+    (lambda: random_crop_and_flip(IMAGES, "4"), "padding"),
+    (lambda: channel_statistics(IMAGES.float()), "images"),
+    (lambda: Pooling((0, 4), 8), "grid"),
+    (lambda: SelfAttention((2, 2), -4), "dim"),
+    (lambda: Block(LINEAR, 8, 0), "channel_dim"),
+    (lambda: TokenNet(2, 2, 4, ["block"]), "blocks"),
+    (lambda: cosines(torch.zeros(3)), "maps"),
+    (lambda: permuted_twin(LINEAR, torch.arange(4), torch.arange(4)), "net"),
+    (lambda: predict(LINEAR, torch.tensor(3), "cpu"), "loader"),
+    (lambda: summary([]), "values"),
+    (lambda: holds("a | b", torch.ones(2) > 0), "condition"),
+    (lambda: Mlp(4, 4, dropout=torch.zeros(40)), "dropout"),
+    (lambda: plot_windows(8, [3]), "kernels"),
+    (lambda: plot_task("x", torch.zeros(4, 4)), "x"),
 ]
 
 
@@ -144,6 +170,46 @@ def test_a_wrong_argument_is_named_with_a_fix(call, name):
     assert name in message.partition("Fix:")[0]
     assert "Fix: " in message
     assert "\n" not in message
+
+
+# Parts of others, which have checked already, and what is only kept.
+INTERNAL = {
+    *("as_device", "channel_width", "check_classes", "damaged", "draw_grid", "draw_slopes"),
+    *("files_below", "keep", "kind_of", "mosaic", "orthogonal", "read_checkpoint"),
+    *("reevaluate", "save_checkpoint", "show_maps", "to_json", "draw_table", "main", "write"),
+    *("arrow", "conclusions_in", "paper"),
+    *("Chance", "Mixing", "Puzzles", "Rules", "TokenMixing", "Training"),
+}
+ROOMS = (
+    *("data_util", "dataset", "device", "models", "tasks", "timing", "visualization"),
+    *("teaching.conclusions", "teaching.show", "train.checkpoint", "train.intervals"),
+    *("train.classification_utils", "train.muon", "train.recipe", "train.records", "train.run"),
+    *("train.schedule", "train.short_runs", "train.warmup_scheduler"),
+)
+
+
+def what_readers_call():
+    """Yield every function and class of the rooms that takes something, and what it takes."""
+    for found in pkgutil.walk_packages(hdd.__path__, "hdd."):
+        if not found.name.removeprefix("hdd.").startswith(ROOMS):
+            continue
+        module = importlib.import_module(found.name)
+        for name, one in vars(module).items():
+            ours = callable(one) and getattr(one, "__module__", "") == found.name
+            if not ours or name[0] == "_" or name in INTERNAL:
+                continue
+            taken = [
+                n for n, p in inspect.signature(one).parameters.items() if p.kind not in (2, 4)
+            ]
+            if taken:
+                yield pytest.param(one, taken, id=f"{found.name}.{name}")
+
+
+@pytest.mark.parametrize(("one", "taken"), list(what_readers_call()))
+def test_nothing_that_readers_call_takes_just_anything(one, taken):
+    with pytest.raises(ValueError, match="Fix: ") as error:
+        one(**{name: object() for name in taken})
+    assert any(name in str(error.value).partition("Fix:")[0] for name in taken)
 
 
 @checked

@@ -1,6 +1,10 @@
 """What the package's commands say when something goes wrong."""
 
 import argparse
+import ast
+import runpy
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +15,8 @@ from hdd.teaching.site import __main__ as site
 from hdd.teaching.site import slides
 from hdd.train import __main__ as train
 from hdd.train import records
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -84,6 +90,39 @@ def test_every_command_refuses_what_it_does_not_know_in_one_line(command, words,
     assert "error: " in line
     assert line.endswith("Fix: see --help.")
     assert not printed.out
+
+
+SCRIPTS = [
+    path
+    for path in sorted((ROOT / "resources").rglob("*.py"))
+    if path.name not in ("jobs.py", "mixer_cifar10.py")  # no command; its own test
+]
+
+
+def run_script(path, words, monkeypatch):
+    monkeypatch.syspath_prepend(path.parent)
+    monkeypatch.setattr(sys, "argv", [path.name, *words])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(path), run_name="__main__")
+    return end.value.code
+
+
+@pytest.mark.parametrize("words", [["--bogus"], ["a", "b", "c"], ["--share", "4/3"]])
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_read_their_command_line_before_they_compute(path, words, monkeypatch, capsys):
+    assert run_script(path, words, monkeypatch) == 2
+    printed = capsys.readouterr()
+    (line,) = printed.err.splitlines()
+    assert "error: " in line
+    assert line.endswith("Fix: see --help.")
+    assert not printed.out
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_say_what_they_do(path, monkeypatch, capsys):
+    assert run_script(path, ["--help"], monkeypatch) == 0
+    first = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).split()[:3]
+    assert " ".join(first) in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("command", [execute, copies, colab, explorer, site, slides])

@@ -131,3 +131,21 @@ def test_it_runs_and_learns(tmp_path, monkeypatch, capsys):
     assert len(epochs) == 2
     assert float(test.split()[1]) > 0.9
     assert (tmp_path / "mixer_cifar10_seed0.pt").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["none.tar.gz", "--epochs", "0"], "--epochs 0 must be 1 or more. Fix: "),
+        (["other.tar.gz"], "other.tar.gz cannot be read"),
+        (["none.pt"], "none.pt cannot be read"),
+        (["--seed", "x"], "argument --seed: invalid int value: 'x'"),
+    ],
+)
+def test_a_wrong_command_line_or_file_is_told_in_words(tmp_path, monkeypatch, capsys, words, says):
+    monkeypatch.chdir(tmp_path)
+    Path("other.tar.gz").write_text("<html>", encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", [str(FILE), *words])
+    with pytest.raises(SystemExit, match="2"):
+        runpy.run_path(str(FILE), run_name="__main__")
+    assert says in capsys.readouterr().err

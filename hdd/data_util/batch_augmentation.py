@@ -10,16 +10,25 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms.autoaugment import _apply_op
 
-from hdd.arguments import check_integers, check_positive_integers, check_range, checked
+from hdd.arguments import (
+    check_integers,
+    check_positive_integers,
+    check_range,
+    check_shape,
+    checked,
+)
 from hdd.data_util.auto_augmentation import CIFAR10Policy
 
 
+@checked
 def random_crop_and_flip(images: Tensor, padding: int = 4) -> Tensor:
     """Pad (B, C, H, W) with zeros, cut an H x W window at a random place, mirror every second one.
 
     Each image draws its own place and its own mirroring (left to right, probability 1/2). All
     three steps are one look-up by pixel number.
     """
+    check_shape("(B, C, H, W)", images=images)
+    check_integers(0, padding=padding)
     b, c, h, w = images.shape
     padded = functional.pad(images, (padding,) * 4)  # (B, C, H + 2p, W + 2p)
     top = torch.randint(2 * padding + 1, (b, 1, 1))
@@ -33,11 +42,13 @@ def random_crop_and_flip(images: Tensor, padding: int = 4) -> Tensor:
     return padded.flatten(2).gather(2, pixels).view(b, c, h, w)
 
 
+@checked
 def equalize(images: Tensor) -> Tensor:
     """Spread the grey levels of each channel of (B, C, H, W) evenly, as Pillow does.
 
     The same result as torchvision's `equalize`, whose histograms are made one at a time.
     """
+    check_shape("(B, C, H, W)", images=images)
     b, c, h, w = images.shape
     rows = images.reshape(b * c, h * w).long()
     counts = torch.zeros(b * c, 256, dtype=torch.long, device=images.device)
@@ -50,12 +61,14 @@ def equalize(images: Tensor) -> Tensor:
     return table.gather(1, rows).view(b, c, h, w)
 
 
+@checked
 def sharpen(images: Tensor, factor: float) -> Tensor:
     """Blend (B, C, H, W) with its blurred self: factor 1 keeps it, 0 blurs, 2 sharpens.
 
     The same result as torchvision's `adjust_sharpness`, whose blur is a slow convolution; here the
     3x3 mean with a fivefold centre is a sum of shifted copies.
     """
+    check_shape("(B, C, H, W)", images=images)
     pixels = images.float()
     rows = pixels[..., :-2, :] + pixels[..., 1:-1, :] + pixels[..., 2:, :]  # (B, C, H - 2, W)
     box = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]  # (B, C, H - 2, W - 2)

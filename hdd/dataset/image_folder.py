@@ -13,6 +13,11 @@ from hdd.dataset.image_tensors import ImageTensors, channel_statistics
 from hdd.progress import progress
 
 CLUTTER = ("__MACOSX", "Thumbs.db", "desktop.ini")  # what systems leave, beside hidden files
+# Pictures that Pillow may lack a decoder for: of telephones, cameras and drawing programs.
+OTHER_PICTURES = {
+    *(".heic", ".heif", ".avif", ".jxl", ".svg", ".psd", ".raw"),
+    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2"),
+}
 OPAQUE, WITH_ALPHA = ("1", "L", "P", "RGB"), ("LA", "PA", "RGBA")  # Pillow's modes
 
 
@@ -26,8 +31,9 @@ def load_image_folder(
 ) -> ImageTensors:
     """Read `folder/<class>/*.png`, or other formats that Pillow opens, as RGB.
 
-    Hidden files and what operating systems leave behind are passed over. An image that 8-bit RGB
-    cannot hold (16 bits, transparency, several frames) is an error; a camera's rotation is applied.
+    Hidden files, what operating systems leave behind, and what is no picture are passed over. An
+    image that 8-bit RGB cannot hold (16 bits, transparency, several frames), that Pillow cannot
+    open (HEIC) or that belongs to no class is an error; a camera's rotation is applied.
 
     Args:
         folder: one sub-folder a class; classes are numbered in alphabetical order.
@@ -38,8 +44,8 @@ def load_image_folder(
 
     Raises:
         FileNotFoundError: no such folder, no class folder in it, or an empty class.
-        ValueError: an unreadable image, one of another size, other classes than `like`, a link
-            that leads back; the message names the file.
+        ValueError: an unreadable image, one of another size or of no class, other classes than
+            `like`, a link that leads back or nowhere; the message names the file.
     """
     folder = Path(folder).expanduser()
     classes = _list_classes(folder)
@@ -71,7 +77,7 @@ def files_below(folder: str, above: tuple[str, ...] = ()) -> Iterator[os.DirEntr
     """Yield the files below `folder` and behind its links, without hidden ones and clutter.
 
     Raises:
-        ValueError: a link that leads back into a folder around it.
+        ValueError: a link that leads back into a folder around it, or nowhere.
     """
     here = os.path.realpath(folder)
     if here in above:
@@ -79,10 +85,20 @@ def files_below(folder: str, above: tuple[str, ...] = ()) -> Iterator[os.DirEntr
     with os.scandir(folder) as entries:
         entries = sorted(entries, key=lambda entry: entry.name)
     entries = [e for e in entries if not e.name.startswith(".") and e.name not in CLUTTER]
-    yield from (entry for entry in entries if entry.is_file())  # no link to nowhere is one
+    for entry in entries:
+        _check_link(entry)
+    yield from (entry for entry in entries if entry.is_file())
     for entry in entries:
         if entry.is_dir():
             yield from files_below(entry.path, (*above, here))
+
+
+def _check_link(path: os.DirEntry | Path) -> None:
+    if path.is_symlink() and not os.path.exists(path):
+        raise ValueError(
+            f"{os.fspath(path)} is a link to {os.readlink(path)}, where nothing is. "
+            "Fix: remove it, or bring back what it leads to."
+        )
 
 
 def _list_classes(folder: Path) -> dict[str, list[str]]:
@@ -90,10 +106,16 @@ def _list_classes(folder: Path) -> dict[str, list[str]]:
     if not folder.is_dir():
         raise FileNotFoundError(f"No image folder {folder}. Fix: put <class>/*.png files there.")
     Image.init()
-    formats = {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    known = {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    formats = known | OTHER_PICTURES
     classes: dict[str, list[str]] = {}
     for path in sorted(folder.iterdir(), key=lambda path: path.name):
-        if path.is_dir() and not path.name.startswith(".") and path.name not in CLUTTER:
+        if path.name.startswith(".") or path.name in CLUTTER:
+            continue
+        _check_link(path)
+        if path.suffix.lower() in formats and path.is_file():
+            raise ValueError(f"Image {path} is in no class. Fix: put it into a class's folder.")
+        if path.is_dir():
             files = [entry.path for entry in files_below(str(path), (os.path.realpath(folder),))]
             classes[path.name] = [f for f in files if os.path.splitext(f)[1].lower() in formats]
     empty = [name for name, files in classes.items() if not files]
@@ -112,8 +134,12 @@ def _read_image(path: str, image_size: tuple[int, int] | None, fit: bool) -> np.
             changed = _what_rgb_would_lose(file)
             upright = ImageOps.exif_transpose(file).convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(  # that is what Pillow raises for a broken file
-            f"Cannot read image {path}: {error}. Fix: unpack or download this file again."
+        # That is what Pillow raises for a broken file, and for one that it has no decoder for.
+        foreign = os.path.splitext(path)[1].lower() in OTHER_PICTURES
+        huge = isinstance(error, Image.DecompressionBombError)
+        fix = "save it as JPEG or PNG" if foreign else "unpack or download this file again"
+        raise ValueError(
+            f"Cannot read image {path}: {error}. Fix: {'make it smaller' if huge else fix}."
         ) from error
     if changed:
         raise ValueError(f"Image {path} {changed}. Fix: save it as 8-bit RGB or grey.")

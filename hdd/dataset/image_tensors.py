@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from hdd.arguments import MOST, check_positive_integers, check_types, checked, shown
+from hdd.arguments import (
+    MOST,
+    check_positive_integers,
+    check_shape,
+    check_types,
+    checked,
+    shown,
+)
 
 # Images that are augmented together: enough to share the calls out, few enough for a CPU's cache.
 AUGMENT_AT_ONCE = 2048
@@ -75,12 +82,16 @@ def _per_channel(values: tuple[float, ...], device: torch.device) -> Tensor:
     return torch.tensor(values, device=device).view(-1, 1, 1)
 
 
+@checked
 def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return the mean and the standard deviation of each channel of uint8 images (N, C, H, W).
 
     Pixels are scaled to [0, 1]. A channel of one value gets deviation 1, not 0, so that one can
     divide by it.
     """
+    check_shape("(N, C, H, W)", images=images)
+    if images.dtype != torch.uint8:
+        raise ValueError(f"images are {images.dtype}. Fix: images of torch.uint8, 0 ... 255.")
     # Counting the 256 grey levels is exact and far faster than a float copy of the images.
     levels = torch.arange(256, dtype=torch.float64) / 255
     mean, std = [], []

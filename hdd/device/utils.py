@@ -119,20 +119,17 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def keep_freed_memory(keep: bool = True) -> None:
+def keep_freed_memory() -> None:
     """Let glibc keep the memory of freed tensors, so that the next step need not ask for it anew.
 
     By default a large activation goes back to Linux when it is freed, and every page of the next
     one costs a page fault: a tenth of a training step on a CPU, and far more with float32's larger
-    activations. `keep=False` gives back what is free and restores the limits that glibc's own
-    adjustment ends at. Elsewhere than on Linux with glibc it does nothing.
+    activations. Elsewhere than on Linux with glibc it does nothing.
     """
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if libc is None or not hasattr(libc, "malloc_trim"):
         return
     mmap_threshold, trim_threshold = -3, -1  # names of malloc.h
-    if not (keep and libc.mallopt(mmap_threshold, 2**30)):
+    if not libc.mallopt(mmap_threshold, 2**30):
         libc.mallopt(mmap_threshold, 2**25)  # the most that older versions of glibc take
-    libc.mallopt(trim_threshold, 2**31 - 1 if keep else 2**26)
-    if not keep:
-        libc.malloc_trim(0)
+    libc.mallopt(trim_threshold, 2**31 - 1)

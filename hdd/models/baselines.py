@@ -67,6 +67,7 @@ def build_baseline(
     return net
 
 
+@checked
 def equal_baseline(
     kind: str,
     net: nn.Module,

@@ -51,6 +51,7 @@ def _grid(net: nn.Module) -> tuple[int, int]:
     return tuple(net.grid if hasattr(net, "grid") else net.stem.grid_size)
 
 
+@checked
 def effective_mixing(net: nn.Module, layer: int) -> Tensor:
     """Return W2 W1 (S, S), row "out", column "in": token mixing if the GELU were the identity."""
     first, second, _ = token_mixing(net, layer)
@@ -68,8 +69,10 @@ def stem_filters(net: nn.Module) -> Tensor:
     return stem.weight.detach().float().cpu()
 
 
+@checked
 def cosines(maps: Tensor) -> Tensor:
     """Return the cosine of every two maps: (D, h, w) -> (D, D)."""
+    check_shape("(D, h, w)", maps=maps)
     rows = functional.normalize(maps.flatten(1).float(), dim=1)  # (D, S)
     return rows @ rows.T
 
@@ -111,6 +114,7 @@ def morans_i(maps: Tensor) -> Tensor:
     return torch.where(flat, torch.zeros(()), value / variance)
 
 
+@checked
 @cache
 def morans_range(grid: tuple[int, int]) -> tuple[float, float]:
     """Return the smallest and the largest Moran's I that a map on an h x w grid can have.
@@ -243,8 +247,11 @@ class Chance(NamedTuple):
         return f"{self.value:+.3f} (chance {self.null_mean:+.3f} ± {self.null_sd:.3f}): {verdict}"
 
 
+@checked
 def combined_z(values: Sequence[float]) -> float:
     """Return the z of several independent z together (Stouffer): their sum over sqrt(n)."""
+    if not len(values):
+        raise ValueError("values is empty. Fix: one z or more.")
     return sum(values) / math.sqrt(len(values))
 
 
@@ -257,7 +264,7 @@ STATISTICS = (
 
 
 @checked
-def structure(net: nn.Module, layer: int, draws: int = 100, seed: int = 0) -> dict[str, Chance]:
+def structure(net: nn.Module, layer: int, draws: int = 100) -> dict[str, Chance]:
     """Return statistics of a layer's token mixing, each beside chance.
 
     * "autocorrelation": mean `smoothness` of the units' maps (Moran's I on its grid's own scale).
@@ -277,10 +284,9 @@ def structure(net: nn.Module, layer: int, draws: int = 100, seed: int = 0) -> di
         net: an hdd or timm Mixer.
         layer: its block.
         draws: how many shuffles the null's mean and standard deviation come from.
-        seed: of the shuffles.
     """
     check_integers(2, 10**6, draws=draws)  # one has no deviation
-    mixing, generator = token_mixing(net, layer), torch.Generator().manual_seed(seed)
+    mixing, generator = token_mixing(net, layer), torch.Generator().manual_seed(0)
     maps = mixing.first.unflatten(1, mixing.grid)
     moved = torch.tensor([_spatial(relabelled(mixing, generator)) for _ in range(draws)]).T
     mixed = [shuffled(mixing, generator).first.unflatten(1, mixing.grid) for _ in range(draws)]
@@ -305,12 +311,14 @@ def _opposite(maps: Tensor) -> float:
     return float(smallest_cosines(maps).mean())
 
 
+@checked
 def relabelled(mixing: TokenMixing, generator: torch.Generator) -> TokenMixing:
     """Return the null of the grid: all tokens change places, for reading and writing alike."""
     order = torch.randperm(mixing.first.shape[1], generator=generator)
     return TokenMixing(mixing.first[:, order], mixing.second[order], mixing.grid)
 
 
+@checked
 def shuffled(mixing: TokenMixing, generator: torch.Generator) -> TokenMixing:
     """Return units without patterns: what each reads, and what it writes, shuffled by itself."""
     first, written = (_shuffle_rows(m, generator) for m in (mixing.first, mixing.second.T))

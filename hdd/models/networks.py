@@ -5,17 +5,20 @@ from typing import Any
 
 from torch import nn
 
+from hdd.arguments import checked
 from hdd.models.baselines import build_baseline
 from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.models.token_mixers import MIXER_KINDS, build_mixer
 
 
+@checked
 def describe(net: nn.Module) -> dict[str, str]:
     """Return the metadata of saved weights: the network's `arguments` as JSON, if it has any."""
     arguments = getattr(net, "arguments", None)
     return {} if arguments is None else {"arguments": json.dumps(arguments, default=int)}
 
 
+@checked
 def build_again(metadata: dict[str, str] | None) -> nn.Module:
     """Return a network with random weights, built as the one that `describe` described.
 

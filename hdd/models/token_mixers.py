@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hdd.arguments import check_choice, checked
+from hdd.arguments import check_choice, check_positive_integers, checked
 from hdd.models.cnn.mlp_mixer import Mlp, MLPMixer
 from hdd.models.nn_utils import count_trainable_parameter
 
@@ -22,8 +22,10 @@ HEADS = 4  # of self-attention
 class Identity(nn.Module):
     """No token mixing, a bag of patches: the "identity mapping" of arXiv 2111.11418."""
 
+    @checked
     def __init__(self, grid: Grid, dim: int) -> None:
         super().__init__()
+        _check(grid, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         return x
@@ -32,8 +34,10 @@ class Identity(nn.Module):
 class Pooling(nn.Module):
     """PoolFormer's mixer (Yu et al., 2021, arXiv 2111.11418): the 3x3 mean minus the token."""
 
+    @checked
     def __init__(self, grid: Grid, dim: int) -> None:
         super().__init__()
+        _check(grid, dim)
         self.grid = grid
 
     def forward(self, x: Tensor) -> Tensor:
@@ -45,8 +49,10 @@ class Pooling(nn.Module):
 class DepthwiseConv(nn.Module):
     """A 3x3 convolution of each channel by itself, as in ConvMixer (arXiv 2201.09792)."""
 
+    @checked
     def __init__(self, grid: Grid, dim: int) -> None:
         super().__init__()
+        _check(grid, dim)
         self.grid = grid
         self.conv = nn.Conv2d(dim, dim, 3, padding="same", groups=dim)
 
@@ -57,9 +63,10 @@ class DepthwiseConv(nn.Module):
 class TokenMlp(nn.Module):
     """Mixer's own: one MLP over the tokens, shared by all channels."""
 
+    @checked
     def __init__(self, grid: Grid, dim: int, hidden: int | None = None) -> None:
         super().__init__()
-        tokens = grid[0] * grid[1]
+        tokens = _check(grid, dim)
         self.mlp = Mlp(tokens, hidden or max(1, tokens // 2))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -69,9 +76,11 @@ class TokenMlp(nn.Module):
 class TokenLinear(nn.Module):
     """ResMLP's mixer (Touvron et al., 2021, arXiv 2105.03404): one matrix over the tokens."""
 
+    @checked
     def __init__(self, grid: Grid, dim: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(grid[0] * grid[1], grid[0] * grid[1])
+        tokens = _check(grid, dim)
+        self.linear = nn.Linear(tokens, tokens)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.linear(x.transpose(1, 2)).transpose(1, 2)
@@ -80,9 +89,10 @@ class TokenLinear(nn.Module):
 class SpatialGate(nn.Module):
     """gMLP (Liu et al., 2021, arXiv 2105.08050): half of the channels, mixed, gate the others."""
 
+    @checked
     def __init__(self, grid: Grid, dim: int) -> None:
         super().__init__()
-        tokens = grid[0] * grid[1]
+        tokens = _check(grid, dim)
         self.fc1 = nn.Linear(dim, 2 * dim)
         self.fc2 = nn.Linear(dim, dim)
         self.norm = nn.LayerNorm(dim)
@@ -102,8 +112,10 @@ class Attention(nn.Module):
     It does not know places: tokens in another order give the same answers in that order.
     """
 
+    @checked
     def __init__(self, dim: int) -> None:
         super().__init__()
+        check_positive_integers(dim=dim)
         if dim % HEADS:
             raise ValueError(
                 f"dim={dim} does not divide among {HEADS} attention heads. "
@@ -128,9 +140,10 @@ class SelfAttention(Attention):
     does before its first.
     """
 
+    @checked
     def __init__(self, grid: Grid, dim: int) -> None:
         super().__init__(dim)
-        self.position = nn.Parameter(0.02 * torch.randn(grid[0] * grid[1], dim))
+        self.position = nn.Parameter(0.02 * torch.randn(_check(grid, dim), dim))
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x + self.position)
@@ -139,8 +152,10 @@ class SelfAttention(Attention):
 class Affine(nn.Module):
     """ResMLP's stand-in for LayerNorm: a gain and a shift for each channel, no statistics."""
 
+    @checked
     def __init__(self, dim: int) -> None:
         super().__init__()
+        check_positive_integers(dim=dim)
         self.gain = nn.Parameter(torch.ones(dim))
         self.shift = nn.Parameter(torch.zeros(dim))
 
@@ -151,6 +166,7 @@ class Affine(nn.Module):
 class Block(nn.Module):
     """x + mixer(norm(x)), then x + mlp(norm(x)): (B, S, C) -> (B, S, C)."""
 
+    @checked
     def __init__(
         self,
         mixer: nn.Module,
@@ -159,6 +175,7 @@ class Block(nn.Module):
         norm: Callable[[int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
+        check_positive_integers(dim=dim, channel_dim=channel_dim)
         norm = norm or (lambda width: nn.LayerNorm(width, eps=1e-6))
         self.token_norm = norm(dim)
         self.mixer = mixer
@@ -232,6 +249,12 @@ def channel_width(mixer: nn.Module, dim: int, budget: int) -> int:
     """Return the hidden width with which a block has about `budget` parameters."""
     left = budget - count_trainable_parameter(mixer) - 4 * dim - dim  # two norms, one bias
     return max(1, round(left / (2 * dim + 1)))
+
+
+def _check(grid: Grid, dim: int) -> int:
+    """Return the number of tokens, if there are some."""
+    check_positive_integers(grid=min(grid), dim=dim)
+    return grid[0] * grid[1]
 
 
 def _to_image(x: Tensor, grid: Grid) -> Tensor:

@@ -27,6 +27,7 @@ def equal_along_diagonal(n: int, generator: torch.Generator) -> Examples:
     return functional.one_hot(board, 2).float().flatten(1, 2), answers.flatten(1, 2)
 
 
+@checked
 def diagonal_loss(outputs: Tensor, answers: Tensor) -> Tensor:
     """Return the binary cross-entropy (B, S, D), each question d with the same weight."""
     asked = answers != IGNORED  # (B, S, D)

@@ -42,6 +42,7 @@ def _check_places(places: Tensor) -> None:
         )
 
 
+@checked
 def look_up_loss(outputs: Tensor, answers: Tensor) -> Tensor:
     """Return the cross-entropy of token 0's outputs (B, S, VALUES) with the answers (B,)."""
     return functional.cross_entropy(outputs[:, 0], answers)
@@ -49,12 +50,11 @@ def look_up_loss(outputs: Tensor, answers: Tensor) -> Tensor:
 
 @checked
 @torch.no_grad()
-def look_up_accuracy(net: nn.Module, places: Tensor, n: int = 300, seed: int = 0) -> list[float]:
-    """Return the share of right answers for the match at each of `places`, n look-ups each."""
-    check_positive_integers(n=n)
+def look_up_accuracy(net: nn.Module, places: Tensor, seed: int = 0) -> list[float]:
+    """Return the share of right answers for the match at each of `places`, of 300 each."""
     _check_places(places)
     generator, shares = torch.Generator().manual_seed(10_000 + seed), []
     for place in places:
-        tokens, answers = look_up(n, place[None], generator)
+        tokens, answers = look_up(300, place[None], generator)
         shares.append((net(tokens)[:, 0].argmax(1) == answers).double().mean().item())
     return shares

@@ -34,8 +34,10 @@ KINDS = ("token-mlp", "attention-1d", "attention-2d", "attention-learned", "axia
 class AxialMean(nn.Module):
     """Each token sees itself and the means of its row and its column: nothing to learn in space."""
 
+    @checked
     def __init__(self, dim: int) -> None:
         super().__init__()
+        check_positive_integers(dim=dim)
         self.linear = nn.Linear(3 * dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:

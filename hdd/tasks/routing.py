@@ -51,6 +51,7 @@ def routing(kind: str, grid: tuple[int, int], seed: int = 0) -> Tensor:
 class TokenMixingOnly(nn.Module):
     """The token-mixing MLP by itself, without norm, residual and channel mixing: (B, S, C)."""
 
+    @checked
     def __init__(self, tokens: int, hidden: int) -> None:
         super().__init__()
         check_positive_integers(tokens=tokens, hidden=hidden)
@@ -60,8 +61,10 @@ class TokenMixingOnly(nn.Module):
         return self.token_mixing(x.transpose(1, 2)).transpose(1, 2)  # (B, S, C)
 
 
+@checked
 def mixer_block(grid: tuple[int, int]) -> MixerBlock:
     """Return one block for CHANNELS channels with D_S = 2 S, twice what any routing needs."""
+    check_positive_integers(grid=min(grid))
     tokens = grid[0] * grid[1]
     return MixerBlock(tokens, CHANNELS, 2 * tokens, 4 * CHANNELS)
 

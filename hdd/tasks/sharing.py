@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hdd.arguments import check_choice, checked
+from hdd.arguments import check_choice, check_positive_integers, checked
 from hdd.models.token_mixers import Block, SelfAttention, TokenMlp, channel_width
 from hdd.tasks.look_up import KEYS, VALUES
 from hdd.tasks.token_net import TokenNet
@@ -25,8 +25,10 @@ class Toeplitz(nn.Module):
     and for all channels, counted from where they stand.
     """
 
+    @checked
     def __init__(self, tokens: int, maps: int = 4) -> None:
         super().__init__()
+        check_positive_integers(tokens=tokens, maps=maps)
         reach = 2 * tokens - 1  # from the first token to the last, both ways
         self.read = nn.Parameter(torch.randn(maps, reach) / tokens**0.5)
         self.write = nn.Parameter(torch.randn(maps, reach) / (maps * tokens) ** 0.5)
@@ -51,8 +53,10 @@ class SharedMlp(nn.Module):
     with `question=False` it is not: it sees the token and the mean, and writes its mean to all.
     """
 
+    @checked
     def __init__(self, hidden: int = 8, *, question: bool = True) -> None:
         super().__init__()
+        check_positive_integers(hidden=hidden)
         self.question = question
         self.fc1, self.fc2 = nn.Linear(2 + question, hidden), nn.Linear(hidden, 2)
 
@@ -70,6 +74,7 @@ class SharedMlp(nn.Module):
 class Attention(SelfAttention):
     """The attention of `token_mixers` without its position embedding: the content alone counts."""
 
+    @checked
     def __init__(self, dim: int) -> None:
         super().__init__((1, 1), dim)
         del self.position

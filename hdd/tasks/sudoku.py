@@ -146,6 +146,7 @@ def _keys(some: Tensor) -> Tensor:
     return (some[:, SIDE : 5 * SIDE].long() * powers).sum(dim=1)
 
 
+@checked
 def split_of_classes(split: str) -> Tensor:
     """Return which of the 49 classes belong to "training", "validation" or "test": (n,).
 
@@ -244,6 +245,7 @@ def candidates(puzzles: Tensor) -> Tensor:
     return one_hot | (puzzles == EMPTY)[..., None]
 
 
+@checked
 def eliminate(possible: Tensor, hidden: bool = True) -> Tensor:
     """Return (N, 36, 6) after one round of singles.
 
@@ -259,6 +261,7 @@ def eliminate(possible: Tensor, hidden: bool = True) -> Tensor:
     return torch.where(forced.any(dim=2, keepdim=True), forced, possible)
 
 
+@checked
 def rounds_of_singles(puzzles: Tensor, hidden: bool = True) -> Tensor:
     """Return after how many rounds of singles each puzzle (N, 36) is solved: (N,).
 
@@ -278,12 +281,14 @@ def rounds_of_singles(puzzles: Tensor, hidden: bool = True) -> Tensor:
     return rounds.where(~wrong, STUCK)
 
 
+@checked
 def difficulty(puzzles: Tensor) -> Tensor:
     """Return each puzzle's level (N,): the index in LEVELS of what a person needs to solve it."""
     naked, hidden = (rounds_of_singles(puzzles, hidden=kind) != STUCK for kind in (False, True))
     return 2 - hidden.long() - naked.long()
 
 
+@checked
 def count_solutions(puzzle: Tensor, limit: int = 2) -> int:
     """Return how many solutions a puzzle (36,) has, counting no further than `limit`.
 

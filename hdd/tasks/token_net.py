@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from hdd.arguments import check_integers, check_positive_integers, checked
 from hdd.train.short_runs import FreshBatches, fit
 
 Examples = tuple[Tensor, Tensor]  # tokens (B, S, features) and their answers
@@ -21,10 +22,13 @@ class TokenNet(nn.Module):
         positions: S, if each place gets a learned vector added; by default it gets none.
     """
 
+    @checked
     def __init__(
         self, inputs: int, outputs: int, dim: int, blocks: list[nn.Module], positions: int = 0
     ) -> None:
         super().__init__()
+        check_positive_integers(inputs=inputs, outputs=outputs, dim=dim)
+        check_integers(0, positions=positions)
         self.embed, self.blocks = nn.Linear(inputs, dim), nn.Sequential(*blocks)
         self.position = nn.Parameter(0.02 * torch.randn(positions, dim)) if positions else None
         self.norm, self.head = nn.LayerNorm(dim), nn.Linear(dim, outputs)
@@ -36,6 +40,7 @@ class TokenNet(nn.Module):
         return self.head(self.norm(self.blocks(x)))  # (B, S, outputs)
 
 
+@checked
 def learn(
     net: nn.Module,
     draw: Callable[[], Examples],
@@ -52,5 +57,6 @@ def learn(
         steps: of the optimizer.
         lr: the highest rate, see `hdd.train.short_runs`.
     """
+    check_positive_integers(steps=steps)
     fit(net, FreshBatches(draw, steps), lr, criteria=loss)
     net.eval()

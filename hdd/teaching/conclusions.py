@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from hdd.arguments import checked
+from hdd.arguments import checked, shown
 from hdd.teaching.language import split, tell
 
 _YES, _NO = ("成立", "holds"), ("这次不成立", "does not hold in this run")
@@ -29,9 +29,15 @@ def holds(name: str, condition: Any) -> None:
         raise ValueError(
             f"name={name!r} must be one line. Fix: 'Mixer 高于 ResNet | Mixer above ResNet', say."
         )
+    try:
+        held = bool(condition)
+    except (RuntimeError, ValueError) as error:  # of tensors and arrays with several values
+        raise ValueError(
+            f"condition={shown(condition)} has several truth values. Fix: its .all() or .any()."
+        ) from error
     chinese, english = split(name)
-    words = _YES if condition else _NO
-    tell("✓" if condition else "✗", f"{words[0]}：{chinese}", f"{words[1]}: {english}")
+    words = _YES if held else _NO
+    tell("✓" if held else "✗", f"{words[0]}：{chinese}", f"{words[1]}: {english}")
 
 
 def conclusions_in(texts: Iterable[str]) -> dict[str, bool]:

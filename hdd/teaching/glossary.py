@@ -3,7 +3,7 @@
 `python -m hdd.teaching.glossary` writes and runs `notebooks/glossary.ipynb`, the page made from it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
@@ -22,7 +22,10 @@ HEADS = {
 
 @dataclass(frozen=True)
 class Term:
-    """A term: its names, a sentence in each language, and the notebook that defines it ("02")."""
+    """A term: its names, a sentence in each language, and the notebook that defines it ("02").
+
+    `other_sense` lists, for a language, the notebooks in which the word does not mean the term.
+    """
 
     zh: str
     en: str
@@ -30,6 +33,7 @@ class Term:
     sentence_zh: str
     sentence_en: str
     symbol: str = ""
+    other_sense: dict[str, list[str]] = field(default_factory=dict)
 
 
 def load_glossary(file: Path = FILE) -> list[Term]:

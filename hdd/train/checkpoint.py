@@ -8,6 +8,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from hdd.arguments import checked
 from hdd.files import write_atomically
 from hdd.models.networks import describe
 from hdd.train.recipe import Recipe
@@ -15,6 +16,7 @@ from hdd.train.recipe import Recipe
 CHECKPOINT, WEIGHTS, HISTORY = "checkpoint.pt", "weights.safetensors", "history.json"
 
 
+@checked
 def save_weights(path: Path, net: nn.Module, names: list[str] | None = None) -> None:
     """Write the network's weights, or those called `names`, as safetensors.
 

@@ -22,11 +22,14 @@ def half_width(values: Sequence[float]) -> float:
     return _two_sided(0.05, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
 
 
+@checked
 def summary(values: Sequence[float], digits: int = 2) -> dict[str, Any]:
     """Return what a record holds of several seeds: n, mean, 95 % interval, and the values.
 
     One value has no interval: it is None, so that whoever quotes the mean has to say n = 1.
     """
+    if not len(values):
+        raise ValueError("values is empty. Fix: the result of one seed or more.")
     mean, interval = statistics.mean(values), None
     if len(values) > 1:
         half = half_width(values)
@@ -47,10 +50,13 @@ def difference(first: Sequence[float], second: Sequence[float]) -> dict[str, Any
     Raises:
         ValueError: fewer than two values on a side, or no spread on either.
     """
+    for name, values in {"first": first, "second": second}.items():
+        if len(values) < 2:
+            raise ValueError(f"{name}={list(values)} has no spread. Fix: two seeds or more.")
     first, second = (list(map(float, values)) for values in (first, second))
     spreads = [(half_width(v) and statistics.variance(v) / len(v)) for v in (first, second)]
     if not sum(spreads):
-        raise ValueError("All values are equal: no spread to compare with. Fix: other seeds.")
+        raise ValueError("first and second do not vary: no spread. Fix: other seeds.")
     freedom = sum(spreads) ** 2 / sum(
         s**2 / (len(v) - 1) for s, v in zip(spreads, (first, second), strict=True)
     )
@@ -89,10 +95,10 @@ def _tails(t: float, freedom: float) -> float:
     return 1 - inner / (inner + _integral(angle, math.pi / 2, freedom - 1))
 
 
-def _integral(low: float, high: float, power: float, steps: int = 500) -> float:
+def _integral(low: float, high: float, power: float) -> float:
     """Return the integral of cos(a) ** power, by the midpoint rule."""
-    width = (high - low) / steps
-    return width * sum(math.cos(low + (i + 0.5) * width) ** power for i in range(steps))
+    width = (high - low) / 500
+    return width * sum(math.cos(low + (i + 0.5) * width) ** power for i in range(500))
 
 
 @functools.lru_cache  # several means are of equally many values

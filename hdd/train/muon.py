@@ -91,7 +91,9 @@ class Muon(torch.optim.Muon):
     emulated: see the table of `python -m hdd.benchmark`.
     """
 
+    @checked
     def __init__(self, matrices: list[nn.Parameter], lr: float, weight_decay: float) -> None:
+        check_range(0, math.inf, lr=lr, weight_decay=weight_decay)
         super().__init__(matrices, lr, weight_decay, adjust_lr_fn="match_rms_adamw")
         self.__setstate__({})
 

@@ -35,6 +35,7 @@ RUNS = ROOT / "resources" / "runs"
 CHECKPOINTS = RUNS.parent / "checkpoints"
 
 
+@checked
 def provenance(device: str | torch.device) -> dict[str, Any]:
     """Return where, when and by which code a figure was made."""
     kind = torch.device(device).type
@@ -87,6 +88,7 @@ def _output(*command: str) -> str | None:
     return done.stdout.strip()
 
 
+@checked
 def save_run(name: str, content: dict[str, Any], device: str | torch.device) -> Path:
     """Write `resources/runs/<name>.json`: `content` plus its `provenance`.
 
@@ -199,6 +201,7 @@ def _existing(folder: Path, name: str, suffix: str) -> Path:
     return path
 
 
+@checked
 def keep_run(
     folder: Path,
     name: str,

@@ -33,6 +33,7 @@ class Run:
         data_root: folder of the data sets.
     """
 
+    @checked
     def __init__(self, recipe: Recipe, device: torch.device, data_root: str | Path) -> None:
         self.recipe, self.device = recipe, device
         self.epoch, self.history = 0, {}
@@ -106,16 +107,21 @@ class Run:
         return evaluate(self.result, BatchLoader(data, 500), self.device, self.amp_dtype)
 
     def test_metrics(self) -> dict[str, Any]:
-        """Return loss and accuracy on the test images, over all and by class, in float32."""
+        """Return loss and accuracy on the test images, over all and by class, in float32.
+
+        A class of which there is no test image is left out.
+        """
         logits, labels = predict(self.result, BatchLoader(self.test, 500), self.device)
         _check_finite("test loss", functional.cross_entropy(logits, labels).item(), self.epoch)
         right = logits.argmax(1) == labels
-        by_class = [right[labels == k].double().mean().item() for k in range(logits.shape[1])]
+        by_class = {n: right[labels == k].double() for k, n in enumerate(self.test.class_names)}
         return {
             "test_images": len(labels),
             "test_loss": functional.cross_entropy(logits, labels).item(),
             "test_accuracy": right.double().mean().item(),
-            "test_accuracy_by_class": dict(zip(self.test.class_names, by_class, strict=True)),
+            "test_accuracy_by_class": {
+                name: answers.mean().item() for name, answers in by_class.items() if len(answers)
+            },
         }
 
     def state_dict(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ def warmup_cosine(step: int, total: int, warm: int = 0) -> float:
     return 0.5 * (1 + math.cos(math.pi * done))
 
 
+@checked
 def cosine_by_epoch(epoch: int, epochs: int) -> float:
     """Return the share of the peak in `epoch`, counted from 0, as the source document has it.
 

@@ -19,7 +19,9 @@ Batch = tuple[Tensor, Tensor]
 class FreshBatches:
     """An epoch of `steps` batches, each made by `draw()` when its turn comes."""
 
+    @checked
     def __init__(self, draw: Callable[[], Batch], steps: int) -> None:
+        check_positive_integers(steps=steps)
         self.draw, self.steps = draw, steps
 
     def __len__(self) -> int:
@@ -52,6 +54,7 @@ def random_batches(
     return BatchLoader(data, batch_size, augment=augment, mix=mix, draws=draws, seed=seed)
 
 
+@checked
 def one_cycle(optimizer: torch.optim.Optimizer, steps: int) -> LambdaLR:
     """Return a schedule that rises for a tenth of the steps and falls to 0 in half a cosine.
 

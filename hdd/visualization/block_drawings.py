@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 from torch import Tensor
 
+from hdd.arguments import checked
 from hdd.visualization.style import ACCENT, CHANNEL, OTHER, TOKEN
 
 EMPTY, EDGE = "#F2F2F2", "#999999"
@@ -14,6 +15,7 @@ S, C = 3, 5  # the tables of the block's drawing
 CELL, GAP, WIDE, MIDDLE = 0.27, 1.35, 1.75, 1.1
 
 
+@checked
 def plot_layer_norm(token: Tensor, gain: Tensor, shift: Tensor) -> Figure:
     """Draw a token (C,) in the four stages of LayerNorm."""
     centred = token - token.mean()

@@ -6,6 +6,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from hdd.arguments import checked
 from hdd.visualization.paper import arrow
 from hdd.visualization.style import ACCENT, OTHER, TOKEN
 
@@ -13,6 +14,7 @@ EDGE = "#999999"
 Product = tuple[str, tuple[int, int], str, tuple[int, int], str]  # name, shape, name, shape, result
 
 
+@checked
 def plot_products(rows: dict[str, Sequence[Product]], colors: Sequence[str]) -> Figure:
     """Draw matrix products as tables of squares, each with its number of multiply-adds.
 
@@ -58,6 +60,7 @@ def _draw_product(axes, product: Product, left: float, color: str) -> float:
     return left
 
 
+@checked
 def plot_trips(steps: Sequence[str], fused: str) -> Figure:
     """Draw how often a table travels between memory and processor: step by step, and fused.
 

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from hdd.arguments import checked
 from hdd.visualization.mixing_drawings import draw_table
 from hdd.visualization.paper import arrow, paper
 from hdd.visualization.style import ACCENT, CHANNEL, OTHER, STEM, TOKEN
@@ -17,6 +18,7 @@ NAMES = "ABC"  # of the three keys in the example of four tokens
 _KEY, _SUM = r"$r(x_{jc}+x_{0c}-1)$", r"$\sum_j$"
 
 
+@checked
 def plot_task(x: Tensor, moved: Tensor) -> Figure:
     """Draw a look-up of four tokens and its table, and the same with the match at another place.
 
@@ -26,7 +28,7 @@ def plot_task(x: Tensor, moved: Tensor) -> Figure:
     """
     figure, (strips, table) = plt.subplots(1, 2, figsize=(9, 4.3), width_ratios=[1.55, 1])
     figure.suptitle(
-        "找到键相同的词元，回答它的值 | Find the token with the same key, answer its value"
+        "找到键相同的词元，回答它的值 | Find the token with the same key, answer with its value"
     )
     labels = ["训练：答案在位置 1 或 2 | training: answer at position 1 or 2"]
     labels.append("测试：答案在位置 3 | test: answer at position 3")
@@ -71,6 +73,7 @@ def _strip(axes, x: Tensor, top: float, label: str) -> None:
     axes.text(match + 0.85, top + 2.45, text, ha="center", va="center", color=STEM, fontsize=SIZE)
 
 
+@checked
 def plot_static_solution(x: Tensor, stages: list[Tensor]) -> Figure:
     """Draw the three steps by which fixed weights, the same at all places, look a value up.
 
@@ -81,7 +84,7 @@ def plot_static_solution(x: Tensor, stages: list[Tensor]) -> Figure:
     """
     both, match, passed, answer = stages
     figure, axes = plt.subplots(figsize=(9, 3.4))
-    axes.set_title("静态权重也能按内容查表 | Static weights can look up by content")
+    axes.set_title("静态权重也能按内容查找 | Static weights can look up by content")
     tables = [
         (x, 0.0, 0, "$X$", "", OTHER),
         (both, 6.9, 1, "① 词元混合\n键相同？ | ① token mixing\nsame key?", _KEY, TOKEN),
@@ -105,8 +108,9 @@ def plot_static_solution(x: Tensor, stages: list[Tensor]) -> Figure:
 
 
 # --------------------------------------------------------------------------------- sharing
-def plot_sharing(tokens: int = 4) -> Figure:
+def plot_sharing() -> Figure:
     """Draw which weights between tokens are one and the same, for four token mixings."""
+    tokens = 4
     place = torch.arange(tokens)
     one_each = torch.arange(tokens**2).reshape(tokens, tokens)
     offset = place[None, :] - place[:, None] + tokens - 1
@@ -129,8 +133,8 @@ def plot_sharing(tokens: int = 4) -> Figure:
         axes.text(tokens / 2, tokens + 0.75, text, ha="center", va="center", fontsize=SIZE - 0.5)
         axes.text(tokens / 2, -0.3, "输入 | input", ha="center", va="center", color=OTHER)
         paper(axes, (-0.75, tokens + 0.4), (-0.6, tokens + 2.0))
-    meaning = "a 词元自己　b 来自词元 0\nc 写到词元 0　d 经过平均"
-    meaning += " | a: itself, b: from token 0\nc: to it, d: by the mean"
+    meaning = "a 读自自己　b 读自词元 0\nc 写到词元 0　d 经由平均"
+    meaning += " | a: itself, b: from token 0\nc: to it, d: through the mean"
     look = {"ha": "center", "va": "top", "fontsize": 9.5}
     row[2].text(tokens / 2, tokens + 1.15, meaning, **look)
     row[0].text(
@@ -153,6 +157,7 @@ def _weights(axes, numbers: Tensor | None, tokens: int) -> None:
 
 
 # ------------------------------------------------------------------------------- far apart
+@checked
 def plot_far(layers: Tensor, runs: dict[str, list[list[float]]]) -> Figure:
     """Draw a board with the layers that each square needs, and accuracy against distance.
 
@@ -172,7 +177,7 @@ def plot_far(layers: Tensor, runs: dict[str, list[list[float]]]) -> Figure:
         right.fill_between(distances, low, high, color=color, alpha=0.25)
     right.axhline(50, color="black", linestyle=":", linewidth=1)
     right.text(1, 52, "随机猜测 | chance", fontsize=SIZE)
-    right.set(xlabel="距离 $d$（5：对角的两个角） | distance $d$ (5: opposite corners)")
+    right.set(xlabel="距离 $d$（5：左上角与右下角） | distance $d$ (5: opposite corners)")
     n = len(next(iter(runs.values()))[0])
     right.set(ylabel=f"答对的百分比（n = {n}） | % right (n = {n})", ylim=(40, 104))
     right.set_xticks(list(distances))

@@ -7,6 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 
+from hdd.arguments import checked
 from hdd.visualization.paper import arrow
 from hdd.visualization.style import ACCENT, OTHER, STEM, TOKEN
 
@@ -39,6 +40,7 @@ class Mixing:
     from_content: bool = False
 
 
+@checked
 def plot_mixers(tokens: Sequence[float], mixings: Sequence[Mixing]) -> Figure:
     """Draw several ways to mix the same four tokens, one panel each, side by side.
 

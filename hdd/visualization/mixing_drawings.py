@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 from torch import Tensor
 
+from hdd.arguments import checked
 from hdd.visualization.paper import arrow, paper
 from hdd.visualization.style import ACCENT, CHANNEL, OTHER, SIGNED, STEM, TOKEN
 
@@ -49,6 +50,7 @@ def _indices(axes, left: float, top: float, shape, down: str, across: str, name:
     axes.text(left + columns / 2, top - 0.95, name, ha="center", va="center", fontsize=SIZE + 1)
 
 
+@checked
 def plot_einsum(x: Tensor, w_token: Tensor, w_channel: Tensor) -> Figure:
     """Draw how one entry of each mixing comes about.
 
@@ -103,6 +105,7 @@ def _products(axes, parts, color: str, terms, total: Tensor) -> None:
     paper(axes, (-0.8, 16.2), (-1.3, 3.1))
 
 
+@checked
 def plot_kernel(row: Tensor, side: int) -> Figure:
     """Draw a row of W1 (side², ), the kernel that it folds into, and how far kernels can slide."""
     figure = plt.figure(figsize=(8.8, 4.6))
@@ -148,6 +151,7 @@ def _slide(axes, side: int, size: int) -> None:
     axes.set_title(f"{size} × {size} 的核：\n{count} 个位置 | {english}")
 
 
+@checked
 def plot_ring(matrix: Tensor, projected: Tensor) -> Figure:
     """Draw three tokens on a ring, a matrix between them and its projection, coloured by offset."""
     figure, (ring, left, right) = plt.subplots(1, 3, figsize=(8.8, 3.4))
@@ -172,6 +176,7 @@ def plot_ring(matrix: Tensor, projected: Tensor) -> Figure:
     return figure
 
 
+@checked
 def plot_kronecker(x: Tensor, w: Tensor, v: Tensor) -> Figure:
     """Draw vec(X) and the matrices of W X, X V and W X V that act on it, for X (3, 2)."""
     figure, panels = plt.subplots(1, 4, figsize=(9, 2.9), width_ratios=[1.4, 2, 2, 2])

@@ -6,6 +6,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from hdd.arguments import checked
 from hdd.visualization.mixing_drawings import draw_table
 from hdd.visualization.style import CHANNEL, OTHER, STEM, TOKEN
 
@@ -13,6 +14,7 @@ LIGHT = {STEM: "#BFE3D5", CHANNEL: "#F6CDB2", TOKEN: "#BBD9EC"}
 STEP = 4.6  # from one table to the next, in cells
 
 
+@checked
 def plot_one_change(
     table: Tensor,
     changed: Tensor,
@@ -59,6 +61,7 @@ def _name_rows(axes: plt.Axes, tokens: int, below: float) -> None:
             axes.text(-0.2, top + row + 0.5, label, ha="right", va="center", color=OTHER)
 
 
+@checked
 def plot_spread(changes: dict[str, Tensor], shades: str) -> Figure:
     """Draw how much each entry of several tables (S, C) changed, with the number of changed rows.
 
@@ -81,6 +84,7 @@ def plot_spread(changes: dict[str, Tensor], shades: str) -> Figure:
     return figure
 
 
+@checked
 def predictions(logits: Tensor, labels: Tensor, names: list[str]) -> list[tuple[str, bool]]:
     """Return for each image what the network says, as "中文 | English", and whether it is right.
 

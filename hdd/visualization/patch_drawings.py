@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from hdd.arguments import checked
 from hdd.visualization.mixing_drawings import EMPTY, draw_table
 from hdd.visualization.paper import arrow
 from hdd.visualization.patches import show_image
@@ -22,6 +23,7 @@ BAR, SIZE = 0.74, 10.5
 
 
 # -------------------------------------------------------------------------- reshape and permute
+@checked
 def plot_cutting(image: Tensor, patch: int) -> Figure:
     """Draw how reshape and permute turn a small image (H, W) of four patches into their table."""
     h, w = image.shape[0] // patch, image.shape[1] // patch
@@ -95,6 +97,7 @@ def _arrow(axes, start, end, text: str = "") -> None:
 
 
 # ------------------------------------------------------------------------------- a real image
+@checked
 def plot_table(image: Tensor, patches: Tensor, chosen: int) -> Figure:
     """Draw an image (C, H, W), its patches (S, C, P, P), and their table (S, C·P·P).
 
@@ -144,6 +147,7 @@ def _draw_apart(axes, patches: Tensor, columns: int, chosen: int) -> None:
     show_image(axes, canvas)
 
 
+@checked
 def plot_two_cuts(image: Tensor, right: Tensor, wrong: Tensor, chosen: int) -> Figure:
     """Draw where the pixels of one row come from, and all rows folded into squares, in two ways.
 
@@ -173,6 +177,7 @@ def plot_two_cuts(image: Tensor, right: Tensor, wrong: Tensor, chosen: int) -> F
 
 
 # ------------------------------------------------------------------------------------- the stem
+@checked
 def plot_windows(side: int, kernels: Mapping[int, int]) -> Figure:
     """Draw the windows of convolutions on a map (side, side): {kernel size: stride}."""
     figure, panels = plt.subplots(1, len(kernels), figsize=(7.4, 3.9), squeeze=False)
@@ -198,6 +203,7 @@ def plot_windows(side: int, kernels: Mapping[int, int]) -> Figure:
     return figure
 
 
+@checked
 def plot_filters(before: Tensor, after: Tensor) -> Figure:
     """Draw the same stem filters (N, 3, P, P) before and after training, each on its own scale."""
     figure, panels = plt.subplots(2, len(before), figsize=(9, 2.5))

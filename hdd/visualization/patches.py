@@ -10,6 +10,7 @@ from torch import Tensor
 from hdd.arguments import check_positive_integers, checked
 
 
+@checked
 def show_image(axes: plt.Axes, image: Tensor, title: str = "") -> None:
     """Draw one uint8 or float image (C, H, W), grey or RGB, without ticks."""
     picture = image.permute(1, 2, 0).squeeze(-1).numpy()  # (H, W, 3) or (H, W)

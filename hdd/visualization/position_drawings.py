@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from hdd.arguments import checked
 from hdd.visualization.mixing_drawings import EDGE, EMPTY, draw_table
 from hdd.visualization.paper import arrow, paper
 from hdd.visualization.style import ACCENT, SIGNED, STEM
@@ -25,6 +26,7 @@ WINDOW = {divmod(index, 3): to_hex(shade) for index, shade in enumerate(SHADES)}
 
 
 # ------------------------------------------------------------------------------------ strides
+@checked
 def plot_strides(signal: Tensor) -> Figure:
     """Draw means of neighbouring pairs, with stride 1 and 2, of a signal moved by 0, 1 and 2.
 
@@ -74,6 +76,7 @@ def _wide_row(axes, values: Tensor, left: float, top: float, width: int, same: b
         axes.text(place[0] + width / 2, top + 0.5, f"{value:g}", ha="center", va="center")
 
 
+@checked
 def plot_moved(images: Sequence[Tensor], names: Sequence[str], patch_size: int) -> Figure:
     """Show images (C, H, W) side by side, each below the same grid of patches."""
     figure, panels = plt.subplots(1, len(images), figsize=(9, 2.5))
@@ -87,6 +90,7 @@ def plot_moved(images: Sequence[Tensor], names: Sequence[str], patch_size: int) 
     return figure
 
 
+@checked
 def plot_shift_curves(record: dict[str, Any], looks: dict[str, tuple[str, str, str]]) -> Figure:
     """Plot accuracy and consistency against the shift; a band spans all seeds.
 
@@ -113,6 +117,7 @@ def plot_shift_curves(record: dict[str, Any], looks: dict[str, tuple[str, str, s
 
 
 # -------------------------------------------------------------------------------- permutation
+@checked
 def plot_permuted_mixing(x: Tensor, w1: Tensor, w2: Tensor, order: Tensor) -> Figure:
     """Draw W2 (W1 x) and the same with permuted tokens and weights; a colour follows a token.
 
@@ -163,6 +168,7 @@ def _mixing(axes, x: Tensor, w1: Tensor, w2: Tensor, colors: list[str], marks) -
     paper(axes, (-0.3, left - 1.6), (-0.8, 3.2))
 
 
+@checked
 def plot_permuted_bars(
     panels: dict[str, dict[str, list[list[float]]]],
     colors: dict[str, str],
@@ -270,8 +276,9 @@ def _strip(axes, colors: list[str]) -> None:
     paper(axes, (-0.4, SIDE + 0.4), (-0.2, SIDE + 2.3))
 
 
-def _window_in_each_channel(axes, channels: int = 12) -> None:
+def _window_in_each_channel(axes) -> None:
     """Draw the window's tokens, small, in each channel of the strip: all of them are mixed."""
+    channels = 12
     width, height = 0.84 * SIDE / channels / 3, 0.8 / 3
     for channel in range(channels):
         left = (channel + 0.08) * SIDE / channels
@@ -281,6 +288,7 @@ def _window_in_each_channel(axes, channels: int = 12) -> None:
 
 
 # ------------------------------------------------------------------------- another resolution
+@checked
 def plot_weights_that_fit(side: int = 2) -> Figure:
     """Draw W1 beside a grid of tokens, and beside one twice as large: which columns are missing.
 
@@ -331,6 +339,7 @@ def _matrix(axes, left: float, top: float, columns: int, known: int) -> None:
     axes.text(left - 0.15, top + 1, "$W_1$", ha="right", va="center", fontsize=13)
 
 
+@checked
 def plot_moved_unit(old: Tensor, tiles: Tensor, wide: Tensor) -> Figure:
     """Draw what one hidden unit reads: before, in four tiled units, and stretched.
 

@@ -6,13 +6,16 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from hdd.arguments import checked
 from hdd.visualization.patches import show_image
 from hdd.visualization.style import ACCENT, CHANNEL, OTHER, STEM, TOKEN
 
 SIZE = 11
 CURVATURE = torch.tensor([0.3, 1.0])  # of the valley, along it and across
+DESCENT = {"rate": 0.6, "noise": 0.7, "seed": 4}  # both paths meet the same noise
 
 
+@checked
 def plot_cutmix(
     images: Tensor, box: tuple[int, int, int, int], names: tuple[str, str], share: float
 ) -> Figure:
@@ -37,6 +40,7 @@ def plot_cutmix(
     return figure
 
 
+@checked
 def noisy_path(shares: Tensor, rate: float, noise: float, seed: int) -> Tensor:
     """Return the (T + 1, 2) places of a descent in the valley with noise on every gradient.
 
@@ -50,6 +54,7 @@ def noisy_path(shares: Tensor, rate: float, noise: float, seed: int) -> Tensor:
     return torch.stack(places)
 
 
+@checked
 def averaged(path: Tensor, decay: float) -> Tensor:
     """Return the moving averages (T, 2) of a path (T, 2)."""
     averages = [path[0]]
@@ -58,18 +63,16 @@ def averaged(path: Tensor, decay: float) -> Tensor:
     return torch.stack(averages)
 
 
-def plot_paths(shares: Tensor, rate: float = 0.6, noise: float = 0.7, seed: int = 4) -> Figure:
+@checked
+def plot_paths(shares: Tensor) -> Figure:
     """Draw a noisy descent with a constant rate and its average, and one whose rate falls.
 
     Args:
-        shares: the falling rates as a share of `rate`, (T,).
-        rate: the largest learning rate.
-        noise: standard deviation of what is added to each gradient.
-        seed: of the noise, the same for both.
+        shares: the falling rates as a share of the constant one, (T,).
     """
     figure, panels = plt.subplots(1, 2, figsize=(9, 4), sharex=True, sharey=True)
-    constant = noisy_path(torch.ones(len(shares)), rate, noise, seed)
-    falling = noisy_path(shares, rate, noise, seed)
+    constant = noisy_path(torch.ones(len(shares)), **DESCENT)
+    falling = noisy_path(shares, **DESCENT)
     lines = [
         (panels[0], constant, OTHER, "权重 | weights"),
         (panels[0], averaged(constant, 0.9), STEM, "滑动平均 | moving average"),

@@ -9,6 +9,7 @@ from matplotlib.patches import Circle, Rectangle
 from torch import Tensor
 from torch.nn import functional
 
+from hdd.arguments import checked
 from hdd.visualization.mixing_drawings import draw_table
 from hdd.visualization.paper import arrow, paper
 from hdd.visualization.style import ACCENT, OTHER, SIGNED, STEM, TOKEN
@@ -32,6 +33,7 @@ def _tokens(axes, x: float, tokens: int, name: str) -> None:
     axes.text(x, -0.45, name, ha="center", va="center")
 
 
+@checked
 def plot_routing(source: Tensor, x: Tensor) -> Figure:
     """Draw a routing of a few tokens as arrows, as a matrix P, and what P does to values x (S,)."""
     tokens = len(source)
@@ -59,6 +61,7 @@ def plot_routing(source: Tensor, x: Tensor) -> Figure:
     return figure
 
 
+@checked
 def plot_gelu_pair(at: float) -> Figure:
     """Draw GELU(z), −GELU(−z) and their sum z, and the three values at one place."""
     z = torch.linspace(-3, 3, 301)
@@ -94,6 +97,7 @@ def _frames(axes, left: float, top: float, width: float, height: float, down: bo
         axes.add_patch(Rectangle(place, *size, fill=False, ec=PAIR_COLORS[k], lw=2.6, zorder=3))
 
 
+@checked
 def plot_by_hand(first: Tensor, second: Tensor, x: Tensor) -> Figure:
     """Draw values x (S,) on their way through W1, GELU and W2, opposite units framed as pairs.
 
@@ -134,6 +138,7 @@ def plot_by_hand(first: Tensor, second: Tensor, x: Tensor) -> Figure:
     return figure
 
 
+@checked
 def plot_hand_and_trained(rows: Sequence[tuple[str, Tensor, Tensor]]) -> Figure:
     """Draw W1, W2 and their product for two solutions, with the numbers of the product.
 
@@ -178,6 +183,7 @@ def _entries(axes, values: Tensor) -> None:
             axes.text(j, i, text, ha="center", va="center", color=color)
 
 
+@checked
 def plot_bottleneck(axes: plt.Axes, tokens: int, hidden: int) -> None:
     """Draw tokens → fewer hidden units → tokens: every output is made of the units' numbers."""
     middle = [(tokens - hidden) / 2 + k + 0.5 for k in range(hidden)]
@@ -194,6 +200,7 @@ def plot_bottleneck(axes: plt.Axes, tokens: int, hidden: int) -> None:
     paper(axes, (-0.7, 4.7), (-0.9, tokens + 0.7))
 
 
+@checked
 def plot_pairs(maps: Tensor, pairs: Sequence[tuple[int, int]], cosine: Tensor) -> Figure:
     """Draw pairs of units as two maps in one frame, their cosine below.
 
@@ -215,11 +222,12 @@ def plot_pairs(maps: Tensor, pairs: Sequence[tuple[int, int]], cosine: Tensor) -
             spine.set(visible=True, color=PAIR_COLORS[0], linewidth=2.5)
         value = f"{cosine[i, j]:.2f}".replace("-0.00", "0.00").replace("-", "−")
         axes.set_xlabel(f"余弦 {value} | cosine {value}")
-    title = "同框的两个单元：前几对正好相反 | Two units a frame: the first pairs are opposite"
+    title = "同框的两个单元：前几对正好相反 | Two units per frame: the first pairs are opposite"
     figure.suptitle(title)
     return figure
 
 
+@checked
 def plot_grid_routing(axes: plt.Axes, source: Tensor, grid: tuple[int, int]) -> None:
     """Draw a routing on a grid of tokens as arrows from each source to its output token.
 

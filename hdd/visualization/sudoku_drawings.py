@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from torch import Tensor
 
+from hdd.arguments import checked
 from hdd.visualization.mixing_drawings import draw_table
 from hdd.visualization.paper import arrow
 from hdd.visualization.style import ACCENT, CHANNEL, OTHER, SIGNED, STEM, TOKEN
@@ -37,12 +38,13 @@ def draw_grid(axes: Axes, shades: dict[int, str] | None = None) -> None:
     axes.axis("off")
 
 
-def write(axes: Axes, cell: int, digit: int, color: str = "black", size: float = 15) -> None:
+def write(axes: Axes, cell: int, digit: int) -> None:
     """Write digit + 1 into a cell."""
     place = (cell % SIDE + 0.5, cell // SIDE + 0.52)
-    axes.text(*place, digit + 1, ha="center", va="center", color=color, fontsize=size)
+    axes.text(*place, digit + 1, ha="center", va="center", fontsize=15)
 
 
+@checked
 def plot_elimination(givens: Tensor, peers: Tensor, cell: int) -> Figure:
     """Draw a puzzle with one cell's peers, and the same step for a row of four cells as a product.
 
@@ -106,6 +108,7 @@ def plot_loop() -> Figure:
     return figure
 
 
+@checked
 def plot_course(
     givens: Tensor, solution: Tensor, digits: Tensor, certainty: Tensor, after: Sequence[int]
 ) -> Figure:
@@ -119,7 +122,7 @@ def plot_course(
         after: which recursions to draw, counted from 1.
     """
     figure, panels = plt.subplots(1, len(after), figsize=(9, 3.1))
-    figure.suptitle("递归次数越多，答对的空格越多 | More recursions, more right cells")
+    figure.suptitle("递归次数越多，答对的空格越多 | More recursions, more correct cells")
     for axes, number in zip(panels, after, strict=True):
         draw_grid(axes)
         right = 0
@@ -142,6 +145,7 @@ def plot_course(
     return figure
 
 
+@checked
 def plot_transition(curves: dict[int, list], live: list, limit: float) -> Figure:
     """Draw the share of validation puzzles solved, by step: recorded seeds thin, this run thick.
 
@@ -168,6 +172,7 @@ def plot_transition(curves: dict[int, list], live: list, limit: float) -> Figure
     return figure
 
 
+@checked
 def plot_rules(matrix: Tensor, peers: Tensor, cell: int) -> Figure:
     """Draw from where one cell takes, and the weights of all pairs, peers apart from others.
 

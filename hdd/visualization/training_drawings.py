@@ -5,6 +5,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from hdd.arguments import checked
 from hdd.visualization.style import ACCENT, CHANNEL, OTHER, STEM, TOKEN
 
 SIZE = 11
@@ -15,6 +16,7 @@ PARTS = [  # name, what it is for, colour
 ]
 
 
+@checked
 def plot_parts(sizes: tuple[int, int, int]) -> Figure:
     """Draw what the training, validation and test images are for; `sizes` are their numbers.
 
@@ -36,6 +38,7 @@ def plot_parts(sizes: tuple[int, int, int]) -> Figure:
     return figure
 
 
+@checked
 def plot_targets(classes: int, epsilon: float) -> Figure:
     """Draw the target of an image of class 3, without and with label smoothing."""
     figure, panels = plt.subplots(1, 2, figsize=(9, 2.7), sharey=True)
@@ -52,6 +55,7 @@ def plot_targets(classes: int, epsilon: float) -> Figure:
     return figure
 
 
+@checked
 def plot_ellipses(gradient: Tensor) -> Figure:
     """Draw where the unit circle goes under a 2 x 2 gradient, and under its orthogonal version.
 

@@ -8,20 +8,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from hdd.arguments import checked
 from hdd.visualization.paper import arrow
 from hdd.visualization.style import CHANNEL, OTHER, STEM, TOKEN
 
 NETWORK_COLORS = {"Mixer": TOKEN, "ResNet": CHANNEL, "ViT": STEM, "flat MLP": OTHER}
 NAMES = {"flat MLP": "全连接 | flat MLP"}
+NEAR = 2.0  # points below its best mean that a rate of the plateau may be
 Sweep = Mapping[float, Sequence[float]]  # learning rate -> what each seed gave, in %
 
 
-def plot_sweeps(panels: Mapping[str, Mapping[str, Sweep]], near: float = 2.0) -> Figure:
+@checked
+def plot_sweeps(panels: Mapping[str, Mapping[str, Sweep]]) -> Figure:
     """Draw sweeps side by side; a thick bar marks each network's plateau.
 
     Args:
         panels: title -> network -> sweep.
-        near: how many points below its best mean a rate of the plateau may be.
     """
     figure, rows = plt.subplots(
         2, len(panels), figsize=(9, 4.8), height_ratios=[3, 1.1], sharex="col", squeeze=False
@@ -29,7 +31,7 @@ def plot_sweeps(panels: Mapping[str, Mapping[str, Sweep]], near: float = 2.0) ->
     for (above, below), (title, sweeps) in zip(rows.T, panels.items(), strict=True):
         for row, (name, sweep) in enumerate(sweeps.items()):
             _curve(above, sweep, NETWORK_COLORS[name], NAMES.get(name, name))
-            kept = _plateau(sweep, near)
+            kept = _plateau(sweep)
             ends = [kept[0] / 1.25, kept[-1] * 1.25]  # so that a single rate can be seen
             below.plot(ends, [row, row], color=NETWORK_COLORS[name], lw=7, solid_capstyle="butt")
         below.set_yticks(range(len(sweeps)), [NAMES.get(name, name) for name in sweeps])
@@ -52,14 +54,14 @@ def _curve(axes: Axes, sweep: Sweep, color: str, label: str) -> None:
     axes.fill_between(rates, low, high, color=color, alpha=0.2, lw=0)
 
 
-def _plateau(sweep: Sweep, near: float) -> list[float]:
-    """Return the rates around the best one whose means are all less than `near` below it."""
+def _plateau(sweep: Sweep) -> list[float]:
+    """Return the rates around the best one whose means are all less than NEAR below it."""
     rates = sorted(sweep)
     means = [statistics.mean(sweep[rate]) for rate in rates]
     low = high = means.index(max(means))
-    while low and means[low - 1] > max(means) - near:
+    while low and means[low - 1] > max(means) - NEAR:
         low -= 1
-    while high + 1 < len(means) and means[high + 1] > max(means) - near:
+    while high + 1 < len(means) and means[high + 1] > max(means) - NEAR:
         high += 1
     return rates[low : high + 1]
 

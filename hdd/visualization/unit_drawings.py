@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from hdd.arguments import checked
 from hdd.visualization.mixing_drawings import draw_table
 from hdd.visualization.style import ACCENT, AMOUNT, OTHER, SIGNED, TOKEN
 from hdd.visualization.token_figures import show_maps
@@ -41,6 +42,7 @@ def _map(axes: plt.Axes, values: Tensor, limit: float | None = None) -> None:
     axes.spines[:].set_color(OTHER)
 
 
+@checked
 def plot_unit_at_work(
     picture: Tensor, channel: Tensor, read: Tensor, write: Tensor, z: float, a: float
 ) -> Figure:
@@ -71,6 +73,7 @@ def plot_unit_at_work(
     return figure
 
 
+@checked
 def plot_captioned_units(maps: Tensor, captions: Sequence[str], others: Tensor) -> Figure:
     """Draw eight maps with captions, and the same numbers in other places beside them.
 
@@ -87,10 +90,11 @@ def plot_captioned_units(maps: Tensor, captions: Sequence[str], others: Tensor) 
             _map(axis, one)
             axis.set_xlabel(name, fontsize=10.5)
     left.suptitle("训练之后：看得出图案 | after training: patterns", color=TOKEN)
-    right.suptitle("同样的数换了位置：看不出 | same numbers, moved: no patterns", color=OTHER)
+    right.suptitle("同样的数换了位置：看不出 | tokens rearranged: no patterns", color=OTHER)
     return figure
 
 
+@checked
 def plot_scale(maps: Sequence[Tensor], values: Sequence[float], names: Sequence[str]) -> Figure:
     """Draw maps (h, w) above the line of numbers from -1 to 1, each at its value."""
     figure, axes = plt.subplots(figsize=(9, 3.2))
@@ -107,6 +111,7 @@ def plot_scale(maps: Sequence[Tensor], values: Sequence[float], names: Sequence[
     return figure
 
 
+@checked
 def plot_borders(token: int) -> Figure:
     """Draw three units that each part four tokens in two, and their sum as seen by one token.
 
@@ -150,6 +155,7 @@ def _number_borders(axes: plt.Axes, token: int) -> None:
         axes.text(left + 0.5, -0.35, f"词元 {other + 1} | token\n{other + 1}", **look)
 
 
+@checked
 def plot_growing_sum(
     rows: Sequence[Tensor], names: Sequence[str], place: tuple[int, int]
 ) -> Figure:
@@ -164,6 +170,7 @@ def plot_growing_sum(
     return figure
 
 
+@checked
 def plot_dependence_grids(
     matrices: Sequence[Tensor], names: Sequence[str], grid: tuple[int, int]
 ) -> Figure:
@@ -182,6 +189,7 @@ def plot_dependence_grids(
     return figure
 
 
+@checked
 def plot_unit_frame(
     maps: Tensor, limit: float, curves: Mapping[str, tuple[Sequence[float], str]], now: int
 ) -> tuple[Figure, plt.Axes]:

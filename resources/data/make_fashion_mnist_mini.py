@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from hdd.command import described, run
+
 SEED = 0
 PER_CLASS = {"train": 1000, "t10k": 200}
 
@@ -40,6 +42,6 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    main(Path(sys.argv[1]))
+    command = described()
+    command.add_argument("folder", metavar="FOLDER", type=Path, help="of the original files")
+    sys.exit(run(main, command))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from hdd.command import described, run
 from hdd.dataset.image_tensors import BatchLoader, ImageTensors, split_validation
 from hdd.dataset.loading import load
 from hdd.train.classification_utils import predict
@@ -84,4 +85,6 @@ def main(data_root: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    command = described()
+    command.add_argument("data_root", metavar="DATA_ROOT", help="the folder that holds cifar10")
+    sys.exit(run(main, command))

@@ -15,9 +15,10 @@ DROP times smaller, and goes on likewise until that gains nothing more.
 import copy
 import math
 import statistics
+import sys
 
 import torch
-from jobs import finished
+from jobs import finished, start
 from torch import nn
 
 from hdd.data_util.batch_augmentation import BatchAugmentation
@@ -194,4 +195,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(start(main))

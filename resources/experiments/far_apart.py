@@ -5,8 +5,10 @@
 Writes resources/runs/far_apart.json: accuracy in % at distances 1 to 5, for each network and seed.
 """
 
+import sys
+
 import torch
-from jobs import finished
+from jobs import finished, start
 from timm.models.vision_transformer import Block as AttentionBlock
 from torch import Tensor, nn
 from torch.nn import functional
@@ -70,4 +72,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(start(main))

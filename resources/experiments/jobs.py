@@ -8,13 +8,38 @@ record says how many each figure rests on.
 
 import argparse
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from hdd.command import OneLineParser, described, run
+
 FOLDER = Path(__file__).parents[2] / "runs" / "experiments"
+
+
+def start(main: Callable[[], object]) -> int:
+    """Read the options for `finished` before anything is computed; return the exit code."""
+    return run(lambda **_: main(), shares())
+
+
+def shares() -> OneLineParser:
+    """Return the parser of the options for `finished`."""
+    parser = described()
+    parser.add_argument(
+        "--share", type=_share, default=(1, 1), help="which part of the jobs, such as 1/3"
+    )
+    parser.add_argument("--so-far", action="store_true", help="do nothing, take what is there")
+    return parser
+
+
+def _share(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise argparse.ArgumentTypeError(f"{text!r} must be a part of all, from 1/3 to 3/3")
+    return int(match[1]), int(match[2])
 
 
 def finished(name: str, jobs: Sequence[tuple], work: Callable[..., Any]) -> dict[tuple, Any] | None:
@@ -25,11 +50,8 @@ def finished(name: str, jobs: Sequence[tuple], work: Callable[..., Any]) -> dict
         jobs: the arguments of `work`, numbers and strings.
         work: returns what JSON can hold.
     """
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--share", default="1/1", help="which part of the jobs, such as 1/3")
-    parser.add_argument("--so-far", action="store_true", help="do nothing, take what is there")
-    options = parser.parse_args()
-    part, parts = map(int, options.share.split("/"))
+    options = shares().parse_args()
+    part, parts = options.share
     torch.set_num_threads(1)  # so that a record does not depend on the machine's cores
     FOLDER.mkdir(parents=True, exist_ok=True)
     for job in [] if options.so_far else jobs[part - 1 :: parts]:

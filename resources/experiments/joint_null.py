@@ -8,10 +8,12 @@ common to reading and writing, and the part of the share that is identity and co
 """
 
 import statistics
+import sys
 from typing import Any
 
 import torch
 
+from hdd.command import described, run
 from hdd.models import learned_weights as tm
 from hdd.train.intervals import summary
 from hdd.train.records import load_net, save_run
@@ -96,4 +98,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(main, described()))

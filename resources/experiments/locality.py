@@ -11,9 +11,10 @@ and the small set is part of the large one.
 
 import os
 import statistics
+import sys
 
 import torch
-from jobs import finished
+from jobs import finished, start
 
 from hdd.data_util.batch_augmentation import BatchAugmentation
 from hdd.dataset.image_tensors import BatchLoader
@@ -100,4 +101,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(start(main))

@@ -7,9 +7,10 @@ each token mixing of `hdd.tasks.sharing`, with and without position embedding.
 """
 
 import statistics
+import sys
 
 import torch
-from jobs import finished
+from jobs import finished, start
 
 from hdd.models.nn_utils import count_trainable_parameter
 from hdd.tasks.look_up import look_up, look_up_accuracy, look_up_loss
@@ -63,4 +64,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(start(main))

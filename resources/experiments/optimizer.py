@@ -9,9 +9,10 @@ seeds train with the choice, and only these are tested.
 
 import itertools
 import statistics
+import sys
 
 import torch
-from jobs import finished
+from jobs import finished, start
 
 from hdd.train.intervals import summary
 from hdd.train.recipe import Recipe
@@ -108,4 +109,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(start(main))

@@ -12,10 +12,11 @@ networks see ten permutations of patches.
 """
 
 import statistics
+import sys
 from dataclasses import replace
 
 import torch
-from jobs import finished
+from jobs import finished, start
 from torch import Tensor, nn
 
 from hdd.dataset.image_tensors import BatchLoader, ImageTensors
@@ -197,4 +198,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(start(main))

@@ -11,10 +11,10 @@ over the weights of a seed of the chosen recipe. Choices are made on validation 
 puzzles are seen once a run, at its end.
 """
 
-import argparse
 import json
 import math
 import statistics
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from hdd import command
 from hdd.models.learned_weights import effective_mixing
 from hdd.models.nn_utils import count_trainable_parameter
 from hdd.tasks.recursive_mixer import KINDS, RecursiveNet, Training, rules, solved, train
@@ -291,9 +292,9 @@ def time_course(net: RecursiveNet) -> dict[str, Any]:
     }
 
 
-def parse() -> argparse.Namespace:
-    """Return the command line's options."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def parser() -> command.OneLineParser:
+    """Return the command line's parser."""
+    parser = command.described()
     actions = parser.add_subparsers(dest="action", required=True)
     training = actions.add_parser("train")
     training.add_argument("kind", choices=KINDS)
@@ -306,27 +307,27 @@ def parse() -> argparse.Namespace:
         actions.add_parser(name)
     keeping = actions.add_parser("keep")
     keeping.add_argument("seed", type=int)
-    return parser.parse_args()
+    return parser
 
 
-def main() -> None:
+def main(action: str, **given: Any) -> None:
     """Train, record or keep, as asked."""
-    options = parse()
-    if options.action in WHOLE:
-        WHOLE[options.action]()
-    elif options.action == "keep":
-        keep(options.seed)
+    if action in WHOLE:
+        WHOLE[action]()
+    elif action == "keep":
+        keep(given["seed"])
     else:
-        how = Training(**{name: getattr(options, name) for name in Training._fields})
+        how = Training(**{name: given[name] for name in Training._fields})
+        kind, recursions = given["kind"], given["recursions"]
         FOLDER.mkdir(parents=True, exist_ok=True)
         sets = puzzle_sets()
-        for seed in options.seeds:
-            path = FOLDER / f"{name_of(options.kind, how, options.recursions, seed)}.json"
+        for seed in given["seeds"]:
+            path = FOLDER / f"{name_of(kind, how, recursions, seed)}.json"
             if not path.exists():
-                run = one_run(options.kind, how, options.recursions, seed, sets)
+                run = one_run(kind, how, recursions, seed, sets)
                 path.write_text(json.dumps(run, indent=1), encoding="utf-8")
                 print(path.stem, f"{run['test_puzzles']:.3f}", run.get("rules"), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(command.run(main, parser()))

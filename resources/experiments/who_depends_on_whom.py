@@ -9,11 +9,13 @@ on the test images as they are, and with the patches of each in an order of its 
 """
 
 import os
+import sys
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from hdd.command import described, run
 from hdd.dataset.image_tensors import BatchLoader
 from hdd.dataset.loading import load
 from hdd.models import learned_weights as tm
@@ -71,4 +73,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(main, described()))

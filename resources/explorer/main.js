@@ -41,12 +41,21 @@ function setLanguage(language) {
   render();
 }
 
+/** Speak the language that was clicked; a ?lang= in the address follows, or it would win again
+    when the page is loaded anew. */
+function chooseLanguage(language) {
+  remember(REMEMBERED, language);
+  const address = new URL(location.href);
+  if (address.searchParams.has("lang")) {
+    address.searchParams.set("lang", language);
+    history.replaceState(null, "", address);
+  }
+  setLanguage(language);
+}
+
 function listenToHeader() {
   for (const button of document.querySelectorAll("[data-language]"))
-    button.addEventListener("click", () => {
-      remember(REMEMBERED, button.dataset.language);
-      setLanguage(button.dataset.language);
-    });
+    button.addEventListener("click", () => chooseLanguage(button.dataset.language));
   document.getElementById("theme").addEventListener("click", () => {
     document.documentElement.dataset.theme = isDark() ? "light" : "dark";
     render();

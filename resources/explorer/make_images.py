@@ -19,6 +19,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hdd.command import described, run
 from hdd.dataset.image_tensors import ImageTensors
 from hdd.dataset.loading import load
 from hdd.models.cnn.mlp_mixer import MLPMixer
@@ -258,4 +259,6 @@ def main(root: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    command = described()
+    command.add_argument("root", metavar="DATA_ROOT", help="the folder that holds cifar10")
+    sys.exit(run(main, command))

@@ -21,7 +21,8 @@ function openPad() {
     h("button", { class: "primary", onclick: () => dialog.close() }, t("padDone")),
   );
   dialog.showModal();
-  canvas.focus();
+  canvas.focus({ preventScroll: true });
+  if (narrow()) bringIntoView("image"); // above the pad, so that each stroke is seen in patches
 }
 
 function padControls(context, pen, show) {

@@ -140,6 +140,7 @@ function buildShifts() {
 }
 
 function chooseSupplied(index) {
+  opened += 1; // a file that is still being read comes too late
   set({ supplied: index, original: suppliedImage(index), changes: noChanges(), held: null });
 }
 
@@ -156,13 +157,16 @@ function buildGallery() {
   return gallery;
 }
 
+let opened = 0; // files and supplied images chosen so far: of several the last counts
+
 async function useFile(file) {
   if (!file) return;
-  try {
-    useOwn(await readImageFile(file));
-  } catch {
-    set({ unreadable: file.name });
-  }
+  opened += 1;
+  const turn = opened;
+  const rgb = await readImageFile(file).catch(() => null);
+  if (turn !== opened) return;
+  if (rgb) useOwn(rgb);
+  else set({ unreadable: file.name });
 }
 
 function useOwn(rgb) {
@@ -388,7 +392,8 @@ function buildResult() {
     reset.disabled = isUntouched();
     const live = answers.ms === null ? t("fromCache") : t("live", { ms: answers.ms.toFixed(0) });
     time.textContent = answers.failure ?? live;
-    document.getElementById("strip").textContent = `${headline.textContent} · ${before.textContent}`;
+    const brief = [h("b", {}, headline.textContent), h("span", {}, before.textContent)];
+    document.getElementById("strip").replaceChildren(...brief);
     announceResult(headline.textContent + " " + before.textContent);
   };
 }
@@ -427,9 +432,10 @@ function offText(off, some, all) {
   return t(some, { blocks: blocks.join(t("comma")) });
 }
 
-/** Return what a change alone does to the test accuracy, if that has been measured. */
+/** Return what a change alone does to the test accuracy, if that has been measured. The tour asks
+    for it before it says it itself. */
 function accuracyText(accuracy) {
-  return accuracy === undefined ? "" : t("changedAlone", { p: percent(accuracy), before: percent(DATA.measured.untouched) });
+  return accuracy === undefined || tour.step !== null ? "" : t("changedAlone", { p: percent(accuracy), before: percent(DATA.measured.untouched) });
 }
 
 function resetAll() {

@@ -139,6 +139,7 @@ function endTour() {
   document.getElementById("tour").hidden = true;
   document.body.classList.remove("touring");
   document.getElementById("start-tour").focus();
+  render(); // what the tour kept back
 }
 
 function goToStep(step) {
@@ -163,15 +164,19 @@ async function guess(choice) {
   tour.right = typeof current.right === "function" ? current.right(values) : current.right;
   tour.guessed[step] = choice === tour.right;
   drawTour();
+  bringIntoView(current.show); // lines above it may have come or gone
   document.querySelector("#tour .answer").focus({ preventScroll: true });
 }
 
-/** Scroll what a step is about to the top: the tour's own card stands at the bottom. */
+/** Scroll what a step is about to the top: the tour's own card stands at the bottom. On a phone
+    the inspector's tabs would take the room that its figures need. */
 function bringIntoView(id) {
-  if (id) document.getElementById(id).scrollIntoView({ block: "start", behavior: calm() ? "auto" : "smooth" });
+  const part = id === "inspector" && narrow() ? "tab-panel" : id;
+  if (part) document.getElementById(part).scrollIntoView({ block: "start", behavior: calm() ? "auto" : "smooth" });
 }
 
 const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+const narrow = () => matchMedia("(max-width: 760px)").matches;
 
 function drawTour() {
   if (tour.step === null) return;

@@ -1,6 +1,6 @@
 """Make the Chinese font of the figures from Noto Sans CJK SC; needs fontTools and the full font.
 
-    python3 make_font.py /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc
+    python resources/fonts/make_font.py FONT
 
 The subset has the 3,755 characters of GB 2312's first level, every character that the project uses
 beyond them, Chinese punctuation, and Latin and Greek letters, arrows and signs: a label that mixes
@@ -12,6 +12,8 @@ from pathlib import Path
 
 from fontTools import subset
 from fontTools.ttLib import TTCollection
+
+from hdd.command import described, run
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -62,4 +64,6 @@ def main(source):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    command = described()
+    command.add_argument("source", metavar="FONT", help="the full font")
+    sys.exit(run(main, command))

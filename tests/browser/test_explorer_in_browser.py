@@ -115,7 +115,8 @@ def move(page, to, a, b):
     press(page, "Move")
     at_place(page, a)
     at_place(page, b)
-    to.places[b], to.dark[b], to.dark[a] = to.places[a], to.dark[a], True
+    if a != b:
+        to.places[b], to.dark[b], to.dark[a] = to.places[a], to.dark[a], True
 
 
 def black_out(page, to, *places):
@@ -135,7 +136,7 @@ def shift(page, to, right, down):
     for axis, pixels, names in ((0, right, ("left", "right")), (1, down, ("up", "down"))):
         for _ in range(abs(pixels)):
             press(page, f"Shift {names[pixels > 0]} by 1 pixel")
-        to.shift[axis] += pixels
+        to.shift[axis] = max(-16, min(16, to.shift[axis] + pixels))  # farther it does not go
 
 
 def switch(page, to, kind, *blocks):
@@ -164,6 +165,14 @@ def silence(page, to, kind, block, unit):
         page.keyboard.press("Enter")
     press(page, "Silence this unit")
     to.settings["silenced"].append({"kind": kind, "block": block - 1, "unit": unit - 1})
+
+
+def silence_block(page, to, block):
+    """Silence all units of both mixings of a block."""
+    for kind, count in (("token", 32), ("channel", 512)):
+        silent = [{"kind": kind, "block": block - 1, "unit": unit} for unit in range(count)]
+        to.settings["silenced"] += silent
+    page.evaluate("(silenced) => setSettings({ silenced })", to.settings["silenced"])
 
 
 # image (a supplied one, "drawn" or "dropped"), then what is done: (function, arguments) ...
@@ -205,6 +214,21 @@ SCENES = {
     "moved onto a black place": (16, (black_out, 9), (move, 30, 9)),
     "fewer blocks, one half off": (7, (use_blocks, 6), (switch, "channel", 2)),
     "a silent unit in a half that is off": (7, (silence, "token", 4, 26), (switch, "token", 4)),
+    "shifted as far as it goes": (7, (shift, 18, -17)),
+    "every patch black": (11, (black_out, *range(64))),
+    "every patch black but one, moved": (3, (black_out, *range(1, 64)), (move, 0, 36)),
+    "a patch swapped with itself": (7, (swap, 27, 27)),
+    "a patch moved onto itself": (12, (move, 27, 27), (move, 27, 28)),
+    "all units of a block silent": (7, (silence_block, 1)),
+    "all units of the last block silent": (18, (silence_block, 8), (shift, -1, 0)),
+    "no block, shuffled and dark": ("drawn", (shuffle,), (black_out, 3), (use_blocks, 0)),
+    "one block with one half": ("dropped", (use_blocks, 1), (switch, "token", 1)),
+    "shifted, shuffled, a half off": (17, (shift, -7, 5), (shuffle,), (switch, "channel", 6)),
+    "black, moved, then shuffled": (19, (black_out, 0, 63), (move, 1, 62), (shuffle,)),
+    "all but one half of each kind off": (
+        *(2, (switch, "token"), (switch, "channel")),
+        *((switch, "token", 8), (switch, "channel", 1)),
+    ),
     "all at once": (
         *(14, (shift, 1, 1), (swap, 3, 4), (black_out, 40), (switch, "token", 6)),
         *((switch, "channel", 2), (use_blocks, 7), (silence, "token", 1, 6)),
@@ -367,6 +391,63 @@ def test_a_picture_of_a_few_pixels_is_scaled_up(page):
     assert (np.abs(seen - [10, 120, 230]) <= 1).all()
 
 
+def moving(kind):
+    """Return a picture of two frames, red and then blue."""
+    file = io.BytesIO()
+    red, blue = (Image.new("RGB", (33, 47), colour) for colour in ((200, 0, 0), (0, 0, 200)))
+    red.save(file, kind, save_all=True, append_images=[blue], duration=50, loop=0, lossless=True)
+    return file.getvalue()
+
+
+FILES = {
+    "grey": (png(Image.new("L", (37, 91), 130)), (130, 130, 130)),
+    "grey and clear": (png(Image.new("LA", (5, 301), (0, 0))), (255, 255, 255)),
+    "sixteen bits": (png(Image.fromarray(np.full((40, 40), 32896, np.uint16))), (128, 128, 128)),
+    "palette": (png(Image.new("RGB", (64, 33), (12, 200, 90)).quantize(4)), (12, 200, 90)),
+    "one pixel": (png(Image.new("RGB", (1, 1), (250, 10, 60))), (250, 10, 60)),
+    "one row": (png(Image.new("RGB", (900, 1), (7, 70, 170))), (7, 70, 170)),
+    "moving gif": (moving("gif"), (200, 0, 0)),
+    "moving png": (moving("png"), (200, 0, 0)),
+    "moving webp": (moving("webp"), (200, 0, 0)),
+}
+NO_IMAGES = {
+    "an empty file": b"",
+    "a text": "这不是图像".encode(),
+    "the head of a picture alone": FILES["grey"][0][:30],
+    "a document": b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n",
+    "a drawing in text": b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>',
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_picture_of_any_kind_is_read(page, kind):
+    content, colour = FILES[kind]
+    seen = drop_and_read(page, "picture.png", content)
+    assert (np.abs(seen - colour) <= 2).all()
+
+
+@pytest.mark.parametrize("kind", NO_IMAGES)
+def test_what_is_no_picture_is_named(page, kind):
+    before = page.evaluate("[...state.original]")
+    drop(page, "strange.png", NO_IMAGES[kind], "image/png" if "text" not in kind else "")
+    page.wait_for_function("/strange.png/.test(document.querySelector('#image .hint').textContent)")
+    assert page.evaluate("[...state.original]") == before
+
+
+def test_a_click_during_the_reading_of_a_file_counts(page):
+    huge = png(Image.fromarray(np.zeros((4000, 4000), np.uint8)))
+    page.evaluate(
+        """async ([bytes]) => {
+          useFile(new File([Uint8Array.from(bytes)], "huge.png"));
+          chooseSupplied(5);
+          await readImageFile(new File([Uint8Array.from(bytes)], "huge.png"));
+        }""",
+        [list(huge)],
+    )
+    page.evaluate(SETTLED)
+    assert page.evaluate("state.supplied") == 5
+
+
 def test_of_many_quick_clicks_the_last_counts(page, net, supplied):
     page.evaluate(
         """() => {
@@ -462,6 +543,70 @@ def test_the_tour_asks_before_it_shows(window, language):
     page.locator("#tour .primary").click()
     assert page.locator("#tour").is_hidden()
     assert window.wrong == []
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_on_a_phone_the_tour_gives_nothing_away_and_hides_nothing(phone, language):
+    page = started(phone, language)
+    page.emulate_media(reduced_motion="reduce")
+    page.locator("#start-tour").click()
+    top = "e => e.getBoundingClientRect().top"
+    bottoms = "all => all.map((e) => e.getBoundingClientRect().bottom)"
+    asked = page.evaluate("percent(DATA.measured.no_token_mixing)")
+    spoken_of = {
+        2: "#tab-panel figure:first-child canvas",
+        9: ".figures canvas",
+        10: ".figures canvas",
+    }
+    for step in range(1, 11):
+        page.evaluate(SETTLED)
+        page.locator("#tour .options button").first.click()
+        page.wait_for_function("tour.values !== null", timeout=60_000)
+        page.evaluate(SETTLED)
+        if step < 5:
+            assert asked not in page.locator("body").inner_text()
+        if step in spoken_of:
+            shown = page.locator(spoken_of[step]).evaluate_all(bottoms)
+            assert max(shown) <= page.locator("#tour").evaluate(top) + 1, step
+        page.locator("#tour .primary").click()
+    page.locator("#tour .primary").click()
+    page.evaluate("setSettings({ tokenOff: everyBlock(true) })")
+    page.evaluate(SETTLED)
+    assert asked in page.locator("#result").inner_text()
+    assert phone.wrong == []
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_on_a_phone_image_and_result_stay_in_sight(phone, language):
+    page = started(phone, language)
+    page.emulate_media(reduced_motion="reduce")
+    for k in range(len(CLASSES)):  # the surest answers are the longest
+        page.evaluate(f"answers.logits = answers.baseLogits = Array(10).fill(0).with({k}, 99)")
+        page.evaluate("views.forEach((view) => view())")
+        strip = page.locator("#strip")
+        assert strip.bounding_box()["height"] < 34
+        whole = "e => [...e.children].every((c) => c.scrollWidth <= c.clientWidth + 1)"
+        assert strip.evaluate(whole)
+    page.get_by_role("button", name={"zh": "自己画", "en": "Draw one"}[language]).tap()
+    image = page.locator("#image-body canvas").first.bounding_box()
+    assert (
+        0 <= image["y"] < image["y"] + image["height"] <= page.locator("#pad").bounding_box()["y"]
+    )
+    assert strip.bounding_box()["y"] == 0
+    assert phone.wrong == []
+
+
+def test_a_language_that_was_clicked_survives_a_reload(light_window):
+    page = started(light_window, "zh")
+    page.locator("#start-tour").click()
+    page.locator("#tour .options button").first.click()
+    page.locator("[data-language=en]").click()
+    page.reload()  # in the middle of the tour
+    page.wait_for_function("answers.trace !== null", timeout=60_000)
+    assert page.locator("h1").inner_text() == "MLP-Mixer Explorer"
+    assert page.locator("#tour").is_hidden()
+    assert page.evaluate("isUntouched()")
+    assert light_window.wrong == []
 
 
 # ---- the look

@@ -61,7 +61,6 @@ def test_what_systems_leave_behind_is_passed_over(folder):
         Image.new("RGB", (8, 6)).save(folder / path)
     for path in ("cats/._0.png", ".DS_Store", "cats/.DS_Store", "dogs/Thumbs.db", "dogs/notes.txt"):
         (folder / path).write_bytes(b"\0\5\26\7 not an image")
-    (folder / "dogs" / "gone.png").symlink_to("nowhere")
     data = load_image_folder(folder)
     assert data.class_names == ("cats", "dogs")
     assert len(data) == 6
@@ -194,4 +193,30 @@ def test_a_class_without_images_is_named(folder):
 def test_a_broken_image_is_named(folder, content):
     (folder / "dogs" / "broken.png").write_bytes(content)
     with pytest.raises(ValueError, match=r"broken\.png.*Fix: unpack or download"):
+        load_image_folder(folder)
+
+
+@pytest.mark.parametrize("name", ["IMG_0001.HEIC", "drawing.svg", "raw.dng"])
+def test_a_picture_that_pillow_cannot_open_is_not_left_out(folder, name):
+    (folder / "cats" / name).write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(ValueError, match=rf"Cannot read image .*{name}.*Fix: save it as JPEG or"):
+        load_image_folder(folder)
+
+
+@pytest.mark.parametrize("place", ["cats/gone.png", "birds", "cats/more"])
+def test_a_link_to_nowhere_is_not_left_out(folder, place):
+    (folder / place).symlink_to("nowhere")
+    with pytest.raises(ValueError, match=rf"{place} is a link to nowhere.*Fix: remove it"):
+        load_image_folder(folder)
+
+
+def test_an_image_beside_the_classes_is_not_left_out(folder):
+    Image.new("RGB", (8, 6)).save(folder / "lost.png")
+    with pytest.raises(ValueError, match=r"lost\.png is in no class.*Fix: put it into"):
+        load_image_folder(folder)
+
+
+def test_a_picture_that_is_too_large_is_to_become_smaller(folder, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4)
+    with pytest.raises(ValueError, match=r"Cannot read image .*Fix: make it smaller"):
         load_image_folder(folder)

@@ -13,23 +13,25 @@ from hdd.models.token_mixers import build_mixer
 SIZES = {"patch_size": 8, "dim": 32, "depth": 2}
 
 
-def chosen(net):
+def chosen(net, dtype=torch.float32):
     images = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    return choose_step(net, images, torch.float32)
+    return choose_step(net, images, dtype)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(
     "sizes",
     [SIZES, {"patch_size": 4}, {"patch_size": 16, "dim": 20}, SIZES | {"token_dim": 40}],
     ids=str,
 )
-def test_a_mixer_as_it_is(sizes):
+def test_a_mixer_as_it_is(sizes, dtype):
     torch.manual_seed(0)
     net = MLPMixer(**sizes)
     nn.init.zeros_(net.head.weight)  # as in the paper: no gradient reaches the blocks at first
-    step, reason = chosen(net)
+    step, reason = chosen(net, dtype)
     assert isinstance(step, FusedMixer)
     assert reason == ""
+    assert step.dtype == dtype
 
 
 def swapped(self, x):
@@ -74,6 +76,29 @@ class Noisy(MLPMixer):
         return logits * (torch.rand(()) > 0.001) if self.training else logits
 
 
+class Counting(MLPMixer):
+    seen = 0
+
+    def forward(self, images):  # stronger from its hundredth step on
+        self.seen += 1
+        return super().forward(images) * (1 + self.seen // 100)
+
+
+class Growing(MLPMixer):
+    def __init__(self, **sizes):
+        super().__init__(**sizes)
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, images):
+        self.seen += 1
+        return super().forward(images) * (1 + self.seen // 100)
+
+
+class TwoOutputs(MLPMixer):
+    def forward(self, images):
+        return super().forward(images), images.mean()
+
+
 def edited(change):
     def make():
         net = MLPMixer(**SIZES)
@@ -94,6 +119,11 @@ def pruned(net):
 OTHERS = {
     "subclass": (lambda: Louder(**SIZES), "differs"),
     "random": (lambda: Noisy(**SIZES), "random"),
+    "counter": (lambda: Counting(**SIZES), "keeps"),
+    "buffer": (lambda: Growing(**SIZES), "keeps"),
+    "two outputs": (lambda: TwoOutputs(**SIZES), "row of logits"),
+    "double": (lambda: MLPMixer(**SIZES).double(), "not float32"),
+    "compiled": (lambda: torch.compile(MLPMixer(**SIZES)), "compiled"),
     "dropout": (lambda: MLPMixer(**SIZES, dropout=0.1), "random"),
     "relu": (replace(nn.ReLU(), "activation"), "differs"),
     "tanh": (replace(nn.GELU(approximate="tanh"), "activation"), "differs"),
@@ -128,6 +158,21 @@ def test_another_activation_function(monkeypatch):
 
     monkeypatch.setattr(Mlp, "forward", forward)
     assert "differs" in chosen(MLPMixer(**SIZES))[1]
+
+
+def test_another_activation_in_lower_precision_only(monkeypatch):
+    def forward(self, x):
+        low = torch.is_autocast_enabled("cpu")
+        x = self.fc1(x)
+        return self.fc2(nn.functional.relu(x) if low else nn.functional.gelu(x))
+
+    monkeypatch.setattr(Mlp, "forward", forward)
+    torch.manual_seed(0)
+    net = MLPMixer(**SIZES)
+    assert isinstance(chosen(net, torch.float32)[0], FusedMixer)
+    step, reason = chosen(net, torch.bfloat16)
+    assert step is net
+    assert "under autocast" in reason
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,15 @@ def test_each_language_has_its_page():
         assert f"| {term.en} | {term.zh} | {term.symbol} | {term.sentence_en} |" in english
 
 
+def test_another_sense_names_languages_and_later_lessons():
+    lessons = {term.first for term in TERMS}
+    for term in TERMS:
+        assert term.other_sense.keys() <= {"zh", "en"}
+        for places in term.other_sense.values():
+            assert set(places) <= lessons
+            assert min(places) > term.first
+
+
 def test_an_entry_with_a_wrong_field_is_named(tmp_path):
     file = tmp_path / FILE.name
     file.write_text('- {zh: "甲", en: "a", frist: "00"}', encoding="utf-8")

@@ -150,7 +150,7 @@ def test_a_place_that_is_no_folder_is_said(tmp_path, monkeypatch, capsys):
 
 def test_words_that_only_look_like_terms_are_left_alone():
     terms = [Term("轮", "epoch", "00", "。", "."), Term("参数", "compute", "05", "。", ".")]
-    verb = "<p>compute the sum; this computes it</p>"
+    verb = "<p>compute the sum; this computes it; that can compute it</p>"
     assert Terms(terms, "en", "05")(verb) == verb
     noun = '<a class="term" href="glossary.html#term-1">compute</a>'
     assert Terms(terms, "en", "05")("<p>the compute</p>") == f"<p>the {noun}</p>"
@@ -158,6 +158,21 @@ def test_words_that_only_look_like_terms_are_left_alone():
     other = "<p>轮流；轮廓；超参数</p>"
     assert Terms(terms, "zh", "05")(other) == other
     assert "term-0" in Terms(terms, "zh", "05")("<p>训练 6 轮。</p>")
+
+
+def test_a_word_of_another_sense_has_no_pop_up():
+    terms = [
+        Term("偏置", "bias", "01", "。", ".", other_sense={"en": ["04"]}),
+        Term("选择偏差", "selection bias", "04", "。", "."),
+    ]
+    enters = "<p>Now bias enters the report; selection bias</p>"
+    assert Terms(terms, "en", "04")(enters).count("term-0") == 0
+    assert Terms(terms, "en", "04")(enters).count("term-1") == 1
+    assert Terms(terms, "en", "05")(enters).count("term-0") == 1
+    assert Terms(terms, "zh", "04")("<p>偏置</p>").count("term-0") == 1
+    hint = "<details><summary>Hint</summary><p>the bias</p></details><p>a "
+    page = Terms(terms, "en", "05")(hint + "bias</p>")
+    assert page.startswith(hint + '<a class="term"')
 
 
 def test_sessions_fit_into_90_minutes():

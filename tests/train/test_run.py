@@ -182,6 +182,14 @@ class TestRun:
         with pytest.raises(FloatingPointError, match=r"test loss is nan.*Fix: "):
             one.test_metrics()
 
+    def test_a_class_without_test_images_has_no_accuracy(self, run):
+        one = run()
+        one.test = one.test.subset((one.test.labels != 3).nonzero().flatten())
+        assert 3 in one.train_data.labels
+        by_class = one.test_metrics()["test_accuracy_by_class"]
+        assert list(by_class) == [n for n in one.test.class_names if n != one.test.class_names[3]]
+        assert all(map(math.isfinite, by_class.values()))
+
 
 def test_shards_are_the_whole_batches():
     generator = torch.Generator().manual_seed(0)

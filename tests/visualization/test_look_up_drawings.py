@@ -39,7 +39,7 @@ def test_the_solution_shows_the_numbers_of_every_step():
 
 
 def test_as_many_letters_as_different_weights():
-    panels = drawings.plot_sharing(tokens=4).axes
+    panels = drawings.plot_sharing().axes
     assert [len(set(letters(axes))) for axes in panels] == [16, 7, 4, 1]
     colors = [
         {patch.get_facecolor() for patch in axes.patches if isinstance(patch, Rectangle)}

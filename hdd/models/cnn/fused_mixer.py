@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hdd.arguments import checked
 from hdd.models.cnn.mlp_mixer import Mlp, MLPMixer
 
 _gelu_backward = torch.ops.aten.gelu_backward.grad_input
@@ -119,6 +120,7 @@ class FusedMixer(nn.Module):
         dtype: of activations and products: torch.bfloat16, or torch.float32 (as exact as without).
     """
 
+    @checked
     def __init__(self, net: MLPMixer, dtype: torch.dtype) -> None:
         super().__init__()
         self.net, self.dtype = net, dtype

@@ -10,6 +10,8 @@ Two widths are in use for the token-mixing MLP, and this class offers both:
   cost then grows linearly, not quadratically, with the number of tokens.
 """
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from hdd.arguments import (
@@ -93,6 +95,10 @@ class MLPMixer(nn.Module):
     Raises:
         ValueError: for a value that breaks one of these rules.
     """
+
+    arguments: dict[str, Any]
+    grid: tuple[int, int]  # (h, w)
+    input_shape: tuple[int, int, int]  # (channels, H, W)
 
     def __init__(
         self,

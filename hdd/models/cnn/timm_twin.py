@@ -15,6 +15,7 @@ TIMM_NAMES = {
 }
 
 
+@checked
 def to_timm(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Rename an MLPMixer's state_dict for timm's MlpMixer; the tensors are shared, not copied."""
     return {_rename(key): tensor for key, tensor in state.items()}

@@ -5,7 +5,6 @@ hints("02.1")
 """
 
 import html
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,11 +14,9 @@ from hdd.teaching.exercises.diagnosis import Unanswered, Wrong
 from hdd.teaching.exercises.exercise import Exercise, find
 from hdd.teaching.language import by_language, display_html, split, tell, to_html
 
-_NOTHING = object()
-
 
 @checked
-def check(number: str, answer: Any, expected: Any = _NOTHING, tolerance: float = 1e-5) -> None:
+def check(number: str, answer: Any) -> None:
     """Say whether an answer is right and, if not, what is wrong; never the answer itself.
 
     Whatever the student's code does, nothing is raised: the checks after this one run, too.
@@ -27,13 +24,7 @@ def check(number: str, answer: Any, expected: Any = _NOTHING, tolerance: float =
     Args:
         number: of the exercise, such as "02.1".
         answer: what the student gave: a number, a tensor, a function or a class.
-        expected: for an exercise outside the collection: a number or tensor, or a function without
-            arguments that computes it; `answer` may then be such a function, too.
-        tolerance: with `expected`: largest absolute difference that counts as equal.
     """
-    if expected is not _NOTHING:
-        _check_value(number, answer, expected, tolerance)
-        return
     exercise = find(number)
     mark, message = verdict(exercise, answer)
     title = split(exercise.title)
@@ -104,25 +95,3 @@ def hints_html(number: str, solution: bool) -> str:
             page = f"<details><summary>{name}</summary><p>{text}</p>{page}</details>"
         pages.append(page)
     return by_language(*pages)
-
-
-def _check_value(name: str, answer: Any, expected: Any, tolerance: float) -> None:
-    """Check a value of a notebook that is not in the collection yet."""
-    target = torch.as_tensor(expected() if isinstance(expected, Callable) else expected)
-    try:
-        value = answer() if isinstance(answer, Callable) else answer
-        if value is None:
-            print(f"{name}: 还没有作答 / not answered yet")
-            return
-        value = torch.as_tensor(value, device="cpu").to(torch.complex128)
-    except Exception as error:  # whatever the student's code does
-        said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        print(f"{name}: ✗ 需要数字或张量 / a number or a tensor is needed ({said})")
-        return
-    if value.shape != target.shape:
-        shapes = f"{tuple(value.shape)}, {tuple(target.shape)}"
-        print(f"{name}: ✗ 形状不对 / wrong shape (yours, wanted): {shapes}")
-    elif ((value - target.cpu()).abs() <= tolerance).all():
-        print(f"{name}: ✓ 正确 / correct")
-    else:
-        print(f"{name}: ✗ 再想想 / not yet, think again")

@@ -115,9 +115,9 @@ def _test_opposite_units(answer):
     )
 
 
-def _below(similar: Tensor, limit: float = -0.9) -> set[tuple[int, int]]:
-    """Return the pairs i < j of a symmetric matrix whose entry is below the limit."""
-    return {(i, j) for i, j in (similar < limit).nonzero().tolist() if i < j}
+def _below(similar: Tensor) -> set[tuple[int, int]]:
+    """Return the pairs i < j of a symmetric matrix whose entry is below -0.9."""
+    return {(i, j) for i, j in (similar < -0.9).nonzero().tolist() if i < j}
 
 
 def _as_pairs(result) -> list[tuple[int, int]]:

@@ -359,7 +359,7 @@ def by_offset(r):
         test=_test_weights,
         hints=(
             "先数图中 4 个词元的情形：16、7、4。 | First count the drawing with 4 tokens: 16, 7 and 4.",
-            "每个位置一套：每对（输出，输入）一个。每个位移一套：位移从 −15 到 15。 | Per place: one for"
+            "每个位置一套：每对（输出，输入）一个。每个位移一套：位移从 −15 到 15。 | Per position: one for"
             " each pair of output and input. Per offset: offsets from −15 to 15.",
             "共用的权重不随词元数增加。 | Shared weights do not grow with the number of tokens.",
         ),

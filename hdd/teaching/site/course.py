@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -65,10 +64,10 @@ class Lesson:
         return re.sub(r"^\*\*[^*]*\*\*[\s:：]*", "", (paragraphs or [""])[0]).strip()
 
 
-def load_course(folder: Path = NOTEBOOKS) -> list[Lesson]:
-    """Return the lessons 00, 01, … of a folder, in order."""
+def load_course() -> list[Lesson]:
+    """Return the lessons 00, 01, … in order."""
     lessons = []
-    for path in sorted(folder.glob("[0-9][0-9]_*.ipynb")):
+    for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         lessons.append(Lesson(path.stem, notebook, load_plan(path.stem, notebook)))
     return lessons

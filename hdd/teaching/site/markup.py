@@ -127,13 +127,14 @@ class Foreign(Rewriter):
 class Terms(Rewriter):
     """Makes the first use of each term of the glossary a link that a script turns into a pop-up.
 
-    Only from the lesson on that defines it: before, the word is an everyday one. Words that are
-    verbs, too, are the term after an article or the like; a Chinese term of one letter is none
-    inside another word.
+    Only from the lesson on that defines it (before, the word is an everyday one), and not where
+    the glossary says that it has another sense. Words that are verbs, too, are the term after an
+    article or the like; a Chinese term of one letter is none inside another word. What opens
+    after a click has no links: a reader may never see a first use there.
     """
 
     AVOID = (
-        *("a", "h1", "h2", "h3", "h4", "code", "pre", "script", "style", "button", "summary"),
+        *("a", "h1", "h2", "h3", "h4", "code", "pre", "script", "style", "button", "details"),
         *("th", "caption", "output", "label"),
     )
     VERBS = ("compute", "index", "match", "norm", "rank", "reach")
@@ -143,8 +144,11 @@ class Terms(Rewriter):
 
     def __init__(self, terms: list[Term], language: str, lesson: str) -> None:
         super().__init__()
-        known = ((number, term) for number, term in enumerate(terms) if term.first <= lesson)
-        self.left = {spelling(term, language): number for number, term in known}
+        self.left = {
+            spelling(term, language): number
+            for number, term in enumerate(terms)
+            if term.first <= lesson and lesson not in term.other_sense.get(language, ())
+        }
         before, after = (r"(?<![\w-])", r"(?=s?(?![\w-]))")
         if language == "zh":
             before, after = self.CHINESE_EDGES
@@ -153,7 +157,7 @@ class Terms(Rewriter):
         self.pattern = re.compile(f"{before}({choice}){after}", re.I)
 
     def _name(self, name: str) -> str:
-        words = "|".join(f"(?<={word} )" for word in self.BEFORE_NOUNS)
+        words = "|".join(rf"(?<=\b{word} )" for word in self.BEFORE_NOUNS)
         return f"(?:{words}){name}" if name in self.VERBS else re.escape(name)
 
     def text(self, data):
