@@ -67,7 +67,14 @@ def project(tmp_path_factory):
 def interrupt(folder):
     """Start a set-up and press Ctrl-C; return its exit code and what it said."""
     command = [sys.executable, str(folder / "run.py"), "--mirror=wheels", "setup"]
-    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Where pytest runs in the background the shell ignores Ctrl-C for it and its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     while not (folder / ".venv" / "unfinished").exists() and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
