@@ -18,7 +18,8 @@ from PIL import Image
 from torch import nn
 from torchvision import transforms
 
-from hdd.command import OneLineParser, fail
+from hdd.arguments import check_positive_integers
+from hdd.command import OneLineParser, run
 from hdd.data_util.auto_augmentation import CIFAR10Policy
 from hdd.data_util.batch_augmentation import BatchAugmentation
 from hdd.dataset.image_tensors import AUGMENT_AT_ONCE
@@ -292,24 +293,20 @@ def main(argv: list[str] | None = None) -> int:
     parser = OneLineParser(prog="python -m hdd.benchmark", description=__doc__)
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument("--rounds", type=int, default=9, help="rounds a table (default 9)")
-    options = parser.parse_args(argv)
-    if options.rounds < 1:
-        parser.error(f"argument --rounds: {options.rounds} must be at least 1")
-    try:
-        for kind in KINDS.values():
-            build(kind)
-        if options.json is not None:
-            check_writable(options.json)
-        result = _measure(options.rounds)
-        print(_report(result))
-        if options.json is not None:
-            write_atomically(options.json, to_json(result))
-    except Exception as error:
-        return fail(parser, error)
-    except KeyboardInterrupt:
-        print(f"{parser.prog}: interrupted, nothing was written.", file=sys.stderr)
-        return 130
-    return 0
+    return run(_table, parser, argv)
+
+
+def _table(json: Path | None, rounds: int) -> None:
+    """Measure all, print the table and write it."""
+    check_positive_integers(rounds=rounds)
+    for kind in KINDS.values():
+        build(kind)
+    if json is not None:
+        check_writable(json)
+    result = _measure(rounds)
+    print(_report(result))
+    if json is not None:
+        write_atomically(json, to_json(result))
 
 
 def _measure(rounds: int) -> dict:

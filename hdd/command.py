@@ -60,9 +60,9 @@ def described() -> OneLineParser:
     return OneLineParser(description=document, formatter_class=layout)
 
 
-def run(main: Callable[..., object], parser: OneLineParser) -> int:
-    """Call a script's `main` with what the command line says; return the exit code."""
-    options = vars(parser.parse_args())
+def run(main: Callable[..., object], parser: OneLineParser, argv: list[str] | None = None) -> int:
+    """Call a command's `main` with what its command line says; return the exit code."""
+    options = vars(parser.parse_args(argv))
     try:
         main(**options)
     except Exception as error:
