@@ -38,7 +38,7 @@ def plot_routing(source: Tensor, x: Tensor) -> Figure:
     """Draw a routing of a few tokens as arrows, as a matrix P, and what P does to values x (S,)."""
     tokens = len(source)
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.9), width_ratios=[1, 1.75])
-    figure.suptitle("一条箭头，就是 P 中的一个 1 | Every arrow is a 1 in P")
+    figure.suptitle("每个箭头对应 P 中的一个 1 | Every arrow is a 1 in P")
     for t, s in enumerate(source.tolist()):
         arrow(left, (0, s + 0.5), (3, t + 0.5), TOKEN, head=13, gap=14)
     _tokens(left, 0, tokens, "输入 | input")

@@ -665,7 +665,7 @@ def count(p, c, layers, s, d_s, d_c, k):
 ''',
         test=_test_count,
         hints=(
-            "五个部分：主干层、L 个 Mixer 块、最后的层归一化、分类头；每个线性层都有偏置。 | The parts are"
+            "带参数的有四个部分：主干层、L 个 Mixer 块、最后的层归一化、分类头；每个线性层都有偏置。 | Four parts have parameters:"
             " the stem, L blocks, the final LayerNorm and the head; every linear layer has biases.",
             "一个 Mixer 块的公式在第 5 节。主干层是 3P² → C 的线性层，分类头是 C → K 的线性层。 | Section"
             " 5 has the formula of a block. The stem is a linear layer 3P² → C, the head is one C → K.",
