@@ -328,7 +328,7 @@ def naive_train_classification_model(
     net.to(as_device(device))
     dtype = amp_dtype or torch.float32
     chooser = FastStep(net, _first_images(val_loader), dtype) if fast_step else None
-    if scheduler.optimizer is not optimizer:
+    if getattr(scheduler, "optimizer", optimizer) is not optimizer:
         raise ValueError(
             "The scheduler drives another optimizer than `optimizer`. Fix: make the scheduler "
             "again after the optimizer."
