@@ -144,6 +144,9 @@ def _words(hint: Any) -> tuple[str, str]:
         rule, example = _words(inner[0]) if inner else ("any value", "...")
         many = f"{len(inner)} values" if fixed else "a list"
         return f"{many}, each {rule}", f"({', '.join([example] * (len(inner) if fixed else 2))})"
+    if kind is Iterable and inner:
+        rule, example = WORDS[Iterable]
+        return f"{rule}, each item {_words(inner[0])[0]}", example
     name = getattr(kind, "__name__", str(kind))
     return WORDS.get(kind, (f"of the type {name}", f"{name}(...)"))
 

@@ -77,7 +77,7 @@ def as_device(device: str | torch.device) -> torch.device:
     if found.type in ("cuda", "mps"):
         there = str(found) in _devices()
     else:
-        there = found.type == "cpu" or _works(found)
+        there = found.type in ("cpu", "meta") or _works(found)
     if not there:
         raise ValueError(
             f"device={str(found)!r} is not there; this machine has {list(_devices())}. "

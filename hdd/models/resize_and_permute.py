@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hdd.arguments import check_integers, check_positive_integers, check_shape, checked
+from hdd.arguments import check_positive_integers, check_shape, checked
 from hdd.models.cnn.mlp_mixer import MLPMixer
 
 
@@ -136,7 +136,8 @@ def _check_permutation(name: str, order: Tensor, size: int) -> None:
 
 def _enlarged(net: MLPMixer, factor: int, token_dim: int) -> MLPMixer:
     """Return a Mixer for larger images, with all of the old weights but for token mixing."""
-    check_integers(1, 1024, factor=factor)
+    if not 1 <= factor <= 1024:
+        raise ValueError(f"factor={factor} must be a whole number from 1 to 1024. Fix: factor=2.")
     _, height, width = net.input_shape
     size = {"image_size": (factor * height, factor * width), "token_dim": token_dim}
     large = MLPMixer(**net.arguments | size).train(net.training)

@@ -328,11 +328,7 @@ def naive_train_classification_model(
     net.to(as_device(device))
     dtype = amp_dtype or torch.float32
     chooser = FastStep(net, _first_images(val_loader), dtype) if fast_step else None
-    if getattr(scheduler, "optimizer", optimizer) is not optimizer:
-        raise ValueError(
-            "The scheduler drives another optimizer than `optimizer`. Fix: make the scheduler "
-            "again after the optimizer."
-        )
+    _check_scheduler(scheduler, optimizer)
     history: History = {}
     _say_if_it_goes_on(scheduler)
     for epoch in range(1, max_epochs + 1):
@@ -362,6 +358,16 @@ def _say_if_it_goes_on(scheduler: torch.optim.lr_scheduler.LRScheduler | ReduceL
         print(
             f"The scheduler is {done} epochs on: this training continues. Fix, for a new one: run "
             "the cells that make the network, the optimizer and the scheduler again."
+        )
+
+
+def _check_scheduler(
+    scheduler: torch.optim.lr_scheduler.LRScheduler, optimizer: torch.optim.Optimizer
+) -> None:
+    if getattr(scheduler, "optimizer", optimizer) is not optimizer:
+        raise ValueError(
+            "The scheduler drives another optimizer than `optimizer`. Fix: make the scheduler "
+            "again after the optimizer."
         )
 
 

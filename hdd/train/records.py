@@ -5,6 +5,7 @@ has written; `python -m hdd.train.records evaluate NAME` measures its recorded w
 """
 
 import datetime
+import difflib
 import json
 import os
 import platform
@@ -204,6 +205,8 @@ def _existing(folder: Path, name: str, suffix: str) -> Path:
     path = folder / f"{name}{suffix}"
     if not path.exists():
         known = sorted(p.stem for p in path.parent.glob(f"*{suffix}"))
+        if len(known) > 10:
+            known = [*difflib.get_close_matches(name, known, 10, cutoff=0), "..."]
         raise FileNotFoundError(f"name={name!r} is not in {folder.name}. Fix: one of {known}.")
     return path
 

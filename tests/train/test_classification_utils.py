@@ -310,9 +310,16 @@ FLOATS = torch.zeros(2, 1, 8, 8)
     ],
 )
 def test_a_loader_of_other_things_than_pairs_is_refused(batch):
-    for call in (run, lambda net, loader: evaluate(net, loader, "cpu")):
-        with pytest.raises(ValueError, match=r"The loader yields .*Fix: .*loader"):
-            call(make_net(), [batch])
+    good = BatchLoader(make_data(), 8)
+    with pytest.raises(ValueError, match=r"The loader yields .*Fix: .*loader"):
+        run(make_net(), iter([batch]), good)
+    with pytest.raises(ValueError, match=r"The loader yields .*Fix: .*loader"):
+        evaluate(make_net(), iter([batch]), "cpu")
+
+
+def test_a_list_of_batches_says_what_each_must_be():
+    with pytest.raises(ValueError, match=r"loader=.*each item 2 values, each a tensor.*Fix: "):
+        evaluate(make_net(), [(FLOATS, [0, 1])], "cpu")
 
 
 @pytest.mark.parametrize(

@@ -167,8 +167,8 @@ class MLPMixer(nn.Module):
         here = images.device == weight.device
         if here and images.dtype == weight.dtype:
             return
-        cast = images.is_floating_point() and torch.is_autocast_enabled(images.device.type)
-        if not (here and cast):
+        floating = here and images.is_floating_point()
+        if not (floating and torch.is_autocast_enabled(images.device.type)):
             raise ValueError(
                 f"images={images.dtype} on {images.device} do not fit weights that are "
                 f"{weight.dtype} on {weight.device}. Fix: data.normalize(images) makes float32 of "
