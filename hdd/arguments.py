@@ -122,7 +122,7 @@ def _is_one(value: Any, kind: type) -> bool:
 def _is_sequence(value: Any) -> bool:
     """Return whether a value has items to go through; a text, a dict and a set have none here."""
     if isinstance(value, torch.Tensor | np.ndarray):
-        return value.ndim > 0
+        return value.ndim > 0 and not getattr(value, "is_meta", False)
     return isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping | set)
 
 
@@ -144,6 +144,9 @@ def _words(hint: Any) -> tuple[str, str]:
         rule, example = _words(inner[0]) if inner else ("any value", "...")
         many = f"{len(inner)} values" if fixed else "a list"
         return f"{many}, each {rule}", f"({', '.join([example] * (len(inner) if fixed else 2))})"
+    if kind is Iterable and inner:
+        rule, example = WORDS[Iterable]
+        return f"{rule}, each item {_words(inner[0])[0]}", example
     name = getattr(kind, "__name__", str(kind))
     return WORDS.get(kind, (f"of the type {name}", f"{name}(...)"))
 
@@ -176,6 +179,24 @@ def check_choice(choices: Iterable[Any], **values: Any) -> None:
     for name, value in values.items():
         if value not in (known := list(choices)):
             raise ValueError(f"{name}={shown(value)} is unknown. Fix: one of {known}.")
+
+
+def check_indices(count: int, **tensors: torch.Tensor) -> None:
+    """Raise ValueError unless every tensor holds whole numbers (N,) below `count`."""
+    for name, tensor in tensors.items():
+        if tensor.ndim != 1 or tensor.dtype not in (torch.int64, torch.int32):
+            raise ValueError(
+                f"{name}={tensor.dtype} {tuple(tensor.shape)} must be whole numbers (N,). "
+                f"Fix: {name}=torch.arange({count})."
+            )
+        if not len(tensor) or tensor.device.type != "cpu":  # no wait for a GPU
+            continue
+        low, high = (int(value) for value in tensor.aminmax())
+        if low < -count or high >= count:
+            raise ValueError(
+                f"{name} goes from {low} to {high}, but there are {count}. "
+                f"Fix: {name} from 0 to {count - 1}."
+            )
 
 
 def check_shape(shape: str, **tensors: torch.Tensor) -> None:

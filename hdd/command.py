@@ -1,6 +1,7 @@
 """What the package's commands share: options named as one types them, a user's errors in a line."""
 
 import argparse
+import contextlib
 import os
 import re
 import sys
@@ -18,6 +19,8 @@ class OneLineParser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         self.flags: dict[str, list[str]] = {}
         super().__init__(**options, allow_abbrev=False)
+        with contextlib.suppress(AttributeError):  # what an editor puts in stdout's place
+            sys.stdout.reconfigure(errors="replace")  # a console may lack letters of a name
 
     @classmethod
     def of(cls, command: str, description: str, names: str = "") -> "OneLineParser":

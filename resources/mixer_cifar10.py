@@ -179,7 +179,7 @@ def train(net: Mixer, images: Tensor, labels: Tensor, epochs: int) -> Iterator[M
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], usage=argparse.SUPPRESS)
     parser.add_argument("data", nargs="?", default="cifar-10-binary.tar.gz", type=Path)
     parser.add_argument("--seed", default=0, type=int)
     parser.add_argument("--epochs", default=60, type=int)
@@ -191,7 +191,7 @@ if __name__ == "__main__":
     try:
         images, labels, *test = map(torch.as_tensor, load(options.data))
     except Exception as error:  # no file, no network, or a file of another kind
-        parser.error(f"{options.data} cannot be read ({error}). Fix: delete it, or another DATA")
+        parser.error(f"{options.data} cannot be read ({error!r:.200}). Fix: another DATA")
     held_out, chosen = torch.randperm(len(images)).tensor_split([HELD_OUT])
     for net in train(Mixer(), images[chosen], labels[chosen], options.epochs):
         validation = accuracy(net, images[held_out], labels[held_out])

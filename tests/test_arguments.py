@@ -11,7 +11,12 @@ from torch import Tensor, nn
 
 import hdd
 from hdd.arguments import check_choice, check_integers, check_range, check_shape, checked
-from hdd.data_util.batch_augmentation import BatchAugmentation, CutMix, random_crop_and_flip
+from hdd.data_util.batch_augmentation import (
+    BatchAugmentation,
+    BatchAutoAugment,
+    CutMix,
+    random_crop_and_flip,
+)
 from hdd.dataset.image_tensors import (
     BatchLoader,
     ImageTensors,
@@ -21,7 +26,7 @@ from hdd.dataset.image_tensors import (
 from hdd.dataset.loading import load
 from hdd.device.utils import get_amp_dtype, seed_everything
 from hdd.models.baselines import build_baseline, build_network
-from hdd.models.cnn.mlp_mixer import MixerBlock, Mlp
+from hdd.models.cnn.mlp_mixer import MixerBlock, Mlp, MLPMixer
 from hdd.models.learned_weights import cosines, smoothness, stem_filters, structure
 from hdd.models.nn_utils import count_macs, count_trainable_parameter
 from hdd.models.resize_and_permute import patch_order, permuted_twin, reorder_pixels, stretched
@@ -29,7 +34,7 @@ from hdd.models.token_mixers import Block, Pooling, SelfAttention, build_mixer
 from hdd.tasks.look_up import look_up
 from hdd.tasks.recursive_mixer import RecursiveNet, Training, solved, train
 from hdd.tasks.routing import TokenMixingOnly, routing, train_routing
-from hdd.tasks.sudoku import Puzzles, generate
+from hdd.tasks.sudoku import Puzzles, eliminate, generate
 from hdd.tasks.token_net import TokenNet
 from hdd.teaching.conclusions import holds
 from hdd.teaching.exercises import check
@@ -44,11 +49,14 @@ from hdd.train.schedule import warmup_cosine
 from hdd.train.short_runs import fit, random_batches
 from hdd.train.warmup_scheduler import GradualWarmupScheduler
 from hdd.visualization.look_up_drawings import plot_task
+from hdd.visualization.overview_drawings import predictions
 from hdd.visualization.patch_drawings import plot_windows
+from hdd.visualization.position_drawings import plot_weights_that_fit
 
 IMAGES = torch.zeros(6, 3, 8, 8, dtype=torch.uint8)
 DATA = ImageTensors(IMAGES, torch.arange(6) % 2, ("a", "b"), (0.5,) * 3, (0.2,) * 3)
 LINEAR = nn.Linear(2, 2)
+MIXER = MLPMixer(image_size=8, dim=4, depth=1)
 SGD = torch.optim.SGD(LINEAR.parameters(), 0.1)
 PUZZLES = Puzzles(torch.zeros(2, 36).byte(), torch.zeros(2, 36).byte())
 NAN, HUGE = float("nan"), 10**30
@@ -140,7 +148,36 @@ WRONG = [
     (lambda: show_table([], 3), "caption"),
     (lambda: interleaved({}, 0), "rounds"),
     (lambda: list(BatchLoader(DATA, 8, augment=len)), "augment"),
-    (lambda: GradualWarmupScheduler(SGD).step({}), "metrics"),
+    (lambda: GradualWarmupScheduler(SGD).step({}), "epoch"),
+    (lambda: GradualWarmupScheduler(SGD).step(0.5), "epoch"),
+    (lambda: GradualWarmupScheduler(SGD).load_state_dict(SGD.state_dict()), "state_dict"),
+    (lambda: MuonAdamW(LINEAR).load_state_dict(SGD.state_dict()), "state_dict"),
+    (lambda: MuonAdamW(LINEAR).add_param_group({"params": SGD.param_groups}), "param_group"),
+    (lambda: MIXER([1]), "images"),
+    (lambda: MIXER(IMAGES), "images"),
+    (lambda: MIXER(IMAGES.double()), "images"),
+    (lambda: MIXER(IMAGES[:, :, 1:].float()), "images"),
+    (lambda: MIXER(torch.zeros(1, 3, 8, 8, device="meta")), "images"),
+    (lambda: DATA.normalize(IMAGES / 255), "images"),
+    (lambda: DATA.normalize(IMAGES[:, :1]), "images"),
+    (lambda: DATA.subset([0]), "indices"),
+    (lambda: DATA.subset(torch.tensor([6])), "indices"),
+    (lambda: DATA.subset(torch.ones(5) > 0), "indices"),
+    (lambda: DATA.to("cuda:9"), "device"),
+    (lambda: DATA.to("xpu:9"), "device"),
+    (lambda: BatchAutoAugment()([IMAGES]), "images"),
+    (lambda: CutMix(0.5, 2)(IMAGES[0], DATA.labels), "images"),
+    (lambda: CutMix(0.5, 2)(IMAGES, [0] * 6), "labels"),
+    (lambda: CutMix(0.5, 2)(*CutMix(0.5, 2)(IMAGES, DATA.labels)), "labels"),
+    (lambda: fit(nn.Identity(), BatchLoader(DATA, 8), 0.1), "net"),
+    (lambda: count_macs(nn.Identity(), (3, 8, 8)), "net"),
+    (lambda: count_macs(MIXER, (1, 8, 8)), "input_shape"),
+    (lambda: train_routing(LINEAR, torch.tensor([0, 2])), "source"),
+    (lambda: eliminate(torch.ones(36, 6) > 0), "possible"),
+    (lambda: stretched(MIXER, 10**6), "factor"),
+    (lambda: plot_weights_that_fit(0), "side"),
+    (lambda: predictions(torch.zeros(1, 2), torch.zeros(1).long(), ["a"]), "names"),
+    (lambda: Pooling(torch.zeros(2, device="meta"), 8), "grid"),
     (lambda: show_drawing("no.png", "no.png", "图 | picture"), "chinese"),
     (lambda: show_frames([], [1], "图 | picture"), "labels"),
     (lambda: average_of(LINEAR, 3), "decay"),

@@ -2,6 +2,8 @@
 
 import argparse
 import ast
+import importlib
+import io
 import runpy
 import sys
 from pathlib import Path
@@ -116,6 +118,32 @@ def test_scripts_read_their_command_line_before_they_compute(path, words, monkey
     assert "error: " in line
     assert line.endswith("Fix: see --help.")
     assert not printed.out
+
+
+@pytest.mark.parametrize("line", ['[["a", 1], ', "null", "[1]"])
+def test_a_line_cut_by_a_kill_is_named(line, monkeypatch, tmp_path, capsys):
+    """Results are kept line by line; the next one must not be written behind half a line."""
+    monkeypatch.syspath_prepend(ROOT / "resources" / "experiments")
+    jobs = importlib.import_module("jobs")
+    monkeypatch.setattr(jobs, "FOLDER", tmp_path)
+    (tmp_path / "some.1.jsonl").write_text('[["a", 0], 0.5]\n' + line, encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["some.py"])
+    pairs = [("a", 0), ("a", 1)]
+    assert jobs.start(lambda: jobs.finished("some", pairs, lambda *job: pytest.fail("done"))) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "Line 2 of " in said
+    assert "some.1.jsonl is no result" in said
+    assert "Fix: delete this line" in said
+
+
+def test_a_console_that_lacks_letters_stops_no_command(monkeypatch):
+    """As when the output goes into a file on a Western Windows, and a folder has a Chinese name."""
+    console = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", console)
+    OneLineParser(prog="command")
+    print("Wrote history.json to 课程 ✓")
+    console.flush()
+    assert console.buffer.getvalue().startswith(b"Wrote history.json to ?? ?")
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)

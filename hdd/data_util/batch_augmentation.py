@@ -16,6 +16,7 @@ from hdd.arguments import (
     check_range,
     check_shape,
     checked,
+    shown,
 )
 from hdd.data_util.auto_augmentation import CIFAR10Policy
 
@@ -96,9 +97,10 @@ class BatchAutoAugment:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return the batch augmented, in new memory; ValueError if it is no uint8 batch."""
+        _check_tensors(images=images)
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
             raise ValueError(
-                f"AutoAugment takes uint8 (B, 1 or 3, H, W), not {images.dtype} "
+                f"AutoAugment takes uint8 (B, 1 or 3, H, W), not images={images.dtype} "
                 f"{tuple(images.shape)}. Fix: augment before normalising."
             )
         drawn = torch.randint(len(self._number), (len(images),))  # a sub-policy for each
@@ -147,9 +149,16 @@ class CutMix:
         """Return images (B, C, H, W) with boxes pasted in, and targets (B, K) that sum to 1.
 
         Raises:
-            ValueError: labels outside 0 to K - 1. On a GPU, where a look at them would make every
-                batch wait, it is `train_one_epoch` that looks.
+            ValueError: no batch and its labels, or labels outside 0 to K - 1. On a GPU, where a
+                look at them would make every batch wait, it is `train_one_epoch` that looks.
         """
+        _check_tensors(images=images, labels=labels)
+        check_shape("(B, C, H, W)", images=images)
+        if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
+            raise ValueError(
+                f"labels={labels.dtype} {tuple(labels.shape)} must be int64 ({len(images)},), one "
+                "an image. Fix: labels.long(); mix a batch once only."
+            )
         if labels.device.type == "cpu" and len(labels):
             low, high = (int(value) for value in labels.aminmax())
             if low < 0 or high >= self.num_classes:
@@ -175,6 +184,12 @@ class CutMix:
         half = (side * length).int() // 2  # (B, 1)
         place = torch.arange(length)
         return (place >= centre - half) & (place < centre + half)
+
+
+def _check_tensors(**values: Tensor) -> None:
+    for name, value in values.items():
+        if not isinstance(value, Tensor):
+            raise ValueError(f"{name}={shown(value)} must be a tensor. Fix: {name}=data.{name}.")
 
 
 class BatchAugmentation:

@@ -18,6 +18,7 @@ OTHER_PICTURES = {
     *(".heic", ".heif", ".avif", ".jxl", ".svg", ".psd", ".raw"),
     *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2"),
 }
+PARTS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 OPAQUE, WITH_ALPHA = ("1", "L", "P", "RGB"), ("LA", "PA", "RGBA")  # Pillow's modes
 
 
@@ -45,7 +46,8 @@ def load_image_folder(
     Raises:
         FileNotFoundError: no such folder, no class folder in it, or an empty class.
         ValueError: an unreadable image, one of another size or of no class, other classes than
-            `like`, a link that leads back or nowhere; the message names the file.
+            `like`, a folder of parts (train, test) instead of classes, a link that leads back or
+            nowhere; the message names the file.
     """
     folder = Path(folder).expanduser()
     classes = _list_classes(folder)
@@ -124,6 +126,11 @@ def _list_classes(folder: Path) -> dict[str, list[str]]:
         raise FileNotFoundError(
             f"Image folder {folder} has {f'no images for class {empty}' if empty else 'no classes'}"
             ". Fix: one sub-folder a class, each with at least one image."
+        )
+    if len(classes) > 1 and set(map(str.lower, classes)) <= PARTS:
+        raise ValueError(
+            f"Image folder {folder} holds {', '.join(classes)}: parts of a data set, and not its "
+            f"classes. Fix: folder={str(folder / next(iter(classes)))!r}, each part by itself."
         )
     if lost:
         raise ValueError(f"Image {lost[0]} is in no class. Fix: put it into a class's folder.")

@@ -9,12 +9,14 @@ from torch import Tensor
 
 from hdd.arguments import (
     MOST,
+    check_indices,
     check_positive_integers,
     check_shape,
     check_types,
     checked,
     shown,
 )
+from hdd.device.utils import as_device
 
 # Images that are augmented together: enough to share the calls out, few enough for a CPU's cache.
 AUGMENT_AT_ONCE = 2048
@@ -62,17 +64,37 @@ class ImageTensors:
     def __len__(self) -> int:
         return len(self.images)
 
+    @checked
     def to(self, device: str | torch.device) -> "ImageTensors":
         """Return the same on `device`: batches are then cut, augmented and normalised there."""
+        device = as_device(device)
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
+    @checked
     def subset(self, indices: Tensor) -> "ImageTensors":
-        """Return the images at `indices`, with the same classes and statistics."""
+        """Return the images at `indices` (or of a mask), with the same classes and statistics.
+
+        Raises:
+            ValueError: no whole numbers (N,), or one that is no image's.
+        """
+        if indices.dtype == torch.bool and len(indices) == len(self):
+            indices = indices.nonzero().flatten()
+        check_indices(len(self), indices=indices)
         indices = indices.to(self.images.device)
         return replace(self, images=self.images[indices], labels=self.labels[indices])
 
+    @checked
     def normalize(self, images: Tensor) -> Tensor:
-        """Return uint8 `images` (B, C, H, W) as float32 with about zero mean and unit variance."""
+        """Return uint8 `images` (B, C, H, W) as float32 with about zero mean and unit variance.
+
+        Raises:
+            ValueError: images of another kind, such as floats from 0 to 1, or of other channels.
+        """
+        if images.dtype != torch.uint8 or images.ndim < 3 or images.shape[-3] != len(self.mean):
+            raise ValueError(
+                f"images={images.dtype} {tuple(images.shape)} are no pixels of {len(self.mean)} "
+                "channels. Fix: uint8 images (B, C, H, W) with values from 0 to 255."
+            )
         mean, std = (_per_channel(values, images.device) for values in (self.mean, self.std))
         return images.float().div_(255).sub_(mean).div_(std)
 

@@ -10,6 +10,7 @@ images have changed since; without the images and without a network the cache is
 import contextlib
 import hashlib
 import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ CIFAR10_CLASSES = (
     *("airplane", "automobile", "bird", "cat", "deer"),
     *("dog", "frog", "horse", "ship", "truck"),
 )
+NAMES_IN_MINI = ("train_images", "train_labels", "test_images", "test_labels")
 NAMES = ("fashion_mnist_mini", "fashion_mnist", "cifar10")
 Split = tuple[Tensor, Tensor]  # images uint8 (N, C, H, W), labels int64 (N,)
 
@@ -44,7 +46,7 @@ def load(name: str, root: str | Path = "dataset") -> tuple[ImageTensors, ImageTe
         root: folder of the large data sets; the embedded one ignores it.
 
     Raises:
-        ValueError: unknown name, unreadable image, wrong image size or classes.
+        ValueError: unknown name, unreadable or damaged file, wrong image size or classes.
         FileNotFoundError: a missing folder or file.
         ConnectionError: a download that failed; the message names the ways out.
     """
@@ -70,8 +72,14 @@ def _read_mini() -> tuple[Split, Split]:
             f"The embedded data set {MINI_FILE} is missing. Fix: `git checkout resources/data` "
             "and `pip install -e .`, which keeps the package beside its resources."
         )
-    with np.load(MINI_FILE) as file:
-        arrays = {name: torch.from_numpy(file[name]) for name in file.files}
+    try:
+        with np.load(MINI_FILE) as file:
+            arrays = {name: torch.from_numpy(file[name]) for name in NAMES_IN_MINI}
+    except (AttributeError, EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"The embedded data set {MINI_FILE} is damaged ({type(error).__name__}). "
+            "Fix: `git checkout resources/data`; where it is a pointer of Git LFS, `git lfs pull`."
+        ) from error
     images = [arrays[f"{part}_images"].unsqueeze(1) for part in ("train", "test")]  # (N, 1, 28, 28)
     labels = [arrays[f"{part}_labels"].long() for part in ("train", "test")]  # (N,)
     return (images[0], labels[0]), (images[1], labels[1])

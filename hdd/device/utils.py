@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from hdd.arguments import check_integers, checked
+from hdd.arguments import check_integers, checked, shown
 
 
 def _devices() -> dict[str, str]:
@@ -74,7 +74,11 @@ def get_device(preferred: str | torch.device | Sequence = ("cuda", "mps", "cpu")
 def as_device(device: str | torch.device) -> torch.device:
     """Return a device to compute on; ValueError if there is no such, or this machine lacks it."""
     found = _by_name(device)
-    if found.type in ("cuda", "mps") and _devices().get(str(found)) is None:
+    if found.type in ("cuda", "mps"):
+        there = str(found) in _devices()
+    else:
+        there = found.type in ("cpu", "meta") or _works(found)
+    if not there:
         raise ValueError(
             f"device={str(found)!r} is not there; this machine has {list(_devices())}. "
             "Fix: device=get_device(['cuda', 'mps', 'cpu']) takes the first that is."
@@ -82,12 +86,20 @@ def as_device(device: str | torch.device) -> torch.device:
     return found
 
 
+def _works(device: torch.device) -> bool:
+    """Return whether something can be computed on a device of another kind, such as xpu."""
+    try:
+        return torch.ones(1, device=device).item() == 1
+    except (AssertionError, ImportError, NotImplementedError, RuntimeError):
+        return False
+
+
 def _by_name(device: str | torch.device) -> torch.device:
     try:
         return torch.device(device)
     except RuntimeError as error:
         raise ValueError(
-            f"device={device!r} is none. Fix: 'cpu', 'cuda', 'cuda:1', 'mps'."
+            f"device={shown(device)} is none. Fix: 'cpu', 'cuda', 'cuda:1', 'mps'."
         ) from error
 
 

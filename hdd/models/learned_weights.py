@@ -34,7 +34,7 @@ def token_mixing(net: nn.Module, layer: int) -> TokenMixing:
     blocks = getattr(net, "blocks", [])
     if not -len(blocks) <= layer < len(blocks):
         raise ValueError(
-            f"layer={layer}, but {type(net).__name__} has {len(blocks)} blocks. "
+            f"layer={layer}, but net={type(net).__name__} has {len(blocks)} blocks. "
             "Fix: an hdd or timm Mixer, and a layer that it has (-1 is the last)."
         )
     block = blocks[layer]
@@ -186,14 +186,15 @@ def equivariant_share(matrix: Tensor, grid: tuple[int, int]) -> float:
             f"matrix of shape {tuple(matrix.shape)} does not fit grid={grid}, which wants "
             f"{(h * w, h * w)}. Fix: another grid."
         )
+    matrix = matrix.detach().cpu().double()  # Apple's GPUs have no float64
     index = torch.arange(h * w)
     down = (index[:, None] // w - index[None, :] // w) % h  # (S, S)
     right = (index[:, None] % w - index[None, :] % w) % w  # (S, S)
     displacement = (down * w + right).flatten()  # one of S classes, each with S members
     sums = torch.zeros(h * w, dtype=torch.float64)
-    sums.scatter_add_(0, displacement, matrix.detach().double().cpu().flatten())
+    sums.scatter_add_(0, displacement, matrix.flatten())
     projected = sums.square().sum() / (h * w)  # S members at sum / S each
-    return float(projected / matrix.detach().double().square().sum().cpu())
+    return float(projected / matrix.square().sum())
 
 
 @checked
@@ -208,7 +209,7 @@ def trivial_share(matrix: Tensor) -> float:
         matrix: (S, S), S at least 2.
     """
     check_shape("(S, S)", matrix=matrix)
-    matrix = matrix.detach().double().cpu()
+    matrix = matrix.detach().cpu().double()
     size = len(matrix)
     total, trace = matrix.sum(), matrix.trace()
     off = (total - trace).square() / (size * (size - 1))  # the mean of all others, everywhere

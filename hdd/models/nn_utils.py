@@ -1,13 +1,14 @@
 """What a network costs: parameters and multiply-accumulate operations."""
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from hdd.arguments import checked
+from hdd.arguments import checked, shown
 
 
 @checked
@@ -28,8 +29,16 @@ def count_macs(net: nn.Module, input_shape: Sequence[int]) -> int:
     Args:
         net: any network on any device, "meta" included; its mode is left as it was.
         input_shape: (C, H, W) of one image.
+
+    Raises:
+        ValueError: a network without parameters, or a shape that it does not take.
     """
-    parameter = next(net.parameters())
+    parameter = next(net.parameters(), None)
+    if parameter is None or not all(isinstance(n, Integral) and n > 0 for n in input_shape):
+        raise ValueError(
+            f"net={type(net).__name__}, input_shape={shown(input_shape)}: a network with weights "
+            "and sizes from 1 are needed. Fix: net=MLPMixer(), input_shape=(3, 32, 32)."
+        )
     image = torch.zeros(1, *input_shape, device=parameter.device, dtype=parameter.dtype)
     was_training = net.training
     net.eval()
@@ -37,6 +46,11 @@ def count_macs(net: nn.Module, input_shape: Sequence[int]) -> int:
         # The counter does not see inside the CPU's fused attention, so it is taken apart.
         with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
             net(image)
+    except (RuntimeError, ValueError) as error:  # each network has its own words
+        raise ValueError(
+            f"input_shape={tuple(input_shape)} is none that {type(net).__name__} takes "
+            f"({' '.join(str(error).split())[:200]}). Fix: (C, H, W) of its images."
+        ) from error
     finally:
         net.train(was_training)
     return counter.get_total_flops() // 2  # one MAC is two FLOPs

@@ -136,8 +136,8 @@ def _check_permutation(name: str, order: Tensor, size: int) -> None:
 
 def _enlarged(net: MLPMixer, factor: int, token_dim: int) -> MLPMixer:
     """Return a Mixer for larger images, with all of the old weights but for token mixing."""
-    if factor < 1:
-        raise ValueError(f"factor={factor} must be a whole number from 1. Fix: factor=2.")
+    if not 1 <= factor <= 1024:
+        raise ValueError(f"factor={factor} must be a whole number from 1 to 1024. Fix: factor=2.")
     _, height, width = net.input_shape
     size = {"image_size": (factor * height, factor * width), "token_dim": token_dim}
     large = MLPMixer(**net.arguments | size).train(net.training)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hdd.arguments import check_choice, check_positive_integers, check_range, checked
+from hdd.arguments import check_choice, check_indices, check_positive_integers, check_range, checked
 from hdd.models.cnn.mlp_mixer import MixerBlock, Mlp
 from hdd.train.classification_utils import train_one_epoch
 from hdd.train.muon import MuonAdamW
@@ -78,6 +78,7 @@ def train_routing(net: nn.Module, source: Tensor, **options) -> list[float]:
         source: (S,), from `routing`.
         options: those of `train_task`.
     """
+    check_indices(source.numel(), source=source)
     return train_task(net, len(source), lambda x: x[:, source], **options)
 
 

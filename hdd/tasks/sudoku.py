@@ -252,6 +252,7 @@ def eliminate(possible: Tensor, hidden: bool = True) -> Tensor:
     Naked: what a cell holds for certain, its 12 peers do not. Hidden: a digit with one place left
     in a row, column or box stands there.
     """
+    check_shape("(N, 36, 6)", possible=possible)
     certain = possible & (possible.sum(dim=2, keepdim=True) == 1)
     possible = possible & ~(peers().float() @ certain.float() > 0)
     if not hidden:

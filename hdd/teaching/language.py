@@ -46,9 +46,9 @@ body:not([data-course-lang=both]) .course-lang-both, .course-lang-note { display
   style.textContent = RULES;
 
   // JupyterLab draws cells when they come into sight: its notebooks have both languages.
-  const inLab = () => document.querySelector('.jp-NotebookPanel') !== null;
+  const inLab = () => document.querySelector('.jp-NotebookPanel, .notebook_app') !== null;
   const spoken = () => ['zh', 'en'].filter(
-    (language) => inLab() || document.querySelector(`.jp-MarkdownCell span[lang=${language}]`));
+    (language) => inLab() || document.querySelector(`%(text)s span[lang=${language}]`));
 
   function speak(language) {
     document.body.dataset.courseLang = language;
@@ -90,8 +90,8 @@ body:not([data-course-lang=both]) .course-lang-both, .course-lang-note { display
     const single = languages.length === 1;
     document.querySelectorAll('.course-lang').forEach((row) => {
       row.querySelectorAll('button').forEach((button) => button.remove());
-      row.hidden = single;
-      for (const language of single ? [] : ['zh', 'en', 'both']) {
+      row.hidden = languages.length < 2; // none: an editor whose cells no rule here reaches
+      for (const language of row.hidden ? [] : ['zh', 'en', 'both']) {
         const button = document.createElement('button');
         Object.assign(button, { type: 'button', value: language, onclick: choose });
         button.textContent = NAMES[language];
@@ -114,15 +114,18 @@ body:not([data-course-lang=both]) .course-lang-both, .course-lang-note { display
   else start();
 })();
 </script>"""
-_RULE = """body[data-course-lang={shown}] .jp-MarkdownCell:has(span[lang={hidden}]),
+# Cells of text and outputs: in JupyterLab and pages made by it, in the classic Notebook and its.
+_TEXT, _OUTPUT = ":is(.jp-MarkdownCell, .text_cell)", ":is(.jp-OutputArea, .output_area)"
+_RULE = """body[data-course-lang={shown}] {text}:has(span[lang={hidden}]),
 body[data-course-lang={shown}] .highlight [lang={hidden}],
-body[data-course-lang={shown}] .jp-OutputArea [lang={hidden}] {{ display: none !important; }}"""
+body[data-course-lang={shown}] {output} [lang={hidden}] {{ display: none !important; }}"""
 
 
 def language_switch() -> HTML:
     """Return the buttons 中文 / English / both for display at the top of a notebook."""
-    rules = [_RULE.format(shown=a, hidden=b) for a, b in (LANGUAGES, LANGUAGES[::-1])]
-    return HTML(_HTML % {"rules": "\n".join(rules)})
+    cells = {"text": _TEXT, "output": _OUTPUT}
+    rules = [_RULE.format(shown=a, hidden=b, **cells) for a, b in (LANGUAGES, LANGUAGES[::-1])]
+    return HTML(_HTML % {"rules": "\n".join(rules), "text": _TEXT})
 
 
 def split(text: str) -> tuple[str, str]:

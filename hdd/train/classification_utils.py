@@ -4,13 +4,14 @@ import math
 import operator
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from hdd.arguments import check_positive_integers, checked
+from hdd.arguments import check_positive_integers, checked, shown
 from hdd.device.utils import as_device, keep_freed_memory
 from hdd.models.cnn.fast_step import FastStep
 from hdd.progress import progress
@@ -57,21 +58,25 @@ def train_one_epoch(
     Raises:
         FloatingPointError: a loss that is not finite. On a CPU the weights are those before that
             step; on a GPU the message says up to which step they went on.
-        ValueError: an empty loader, or labels that the network has no output for; labels that are
-            on a GPU already are looked at in the first step only.
+        ValueError: an empty loader or one of other things than pairs, an optimizer of another
+            network, nothing to train, or labels that the network has no output for; labels that
+            are on a GPU already are looked at in the first step only.
     """
     device = as_device(device)
+    _check_optimizer(net, optimizer)
     if device.type == "cpu":
         keep_freed_memory()
     net.train()
     tally = _Tally(epoch, optimizer, look_every=1 if device.type == "cpu" else LOOK_EVERY)
-    for images, labels in progress(loader, f"Epoch {epoch}"):
+    for batch in progress(loader, f"Epoch {epoch}"):
+        images, labels = _pair(batch)
         with _autocast(device, amp_dtype):
             logits = net(_moved(images, device))  # (B, K)
             if not tally.steps or labels.device.type == "cpu":
                 _check_labels(logits, labels, criteria)
             labels = _moved(labels, device)
             loss = criteria(logits, labels)
+        _check_loss(loss)
         tally.add(loss, logits, labels)
         if tally.bad_step:
             here = tally.bad_step == tally.steps
@@ -83,6 +88,45 @@ def train_one_epoch(
         if on_step is not None:
             on_step()
     return tally.means()
+
+
+def _pair(batch: Any) -> tuple[Tensor, Tensor]:
+    """Return (images, labels) if a batch is that."""
+    pair = isinstance(batch, tuple | list) and len(batch) == 2
+    if not pair or not all(isinstance(part, Tensor) and part.ndim for part in batch):
+        raise ValueError(
+            f"The loader yields {shown(batch)}, and not a pair of tensors (images, labels). "
+            "Fix: loader=BatchLoader(data, 128), or a DataLoader of such pairs."
+        )
+    if len(batch[0]) != len(batch[1]):
+        raise ValueError(
+            f"The loader yields {len(batch[0])} images with {len(batch[1])} labels. "
+            "Fix: a loader with one label an image."
+        )
+    return tuple(batch)
+
+
+def _check_optimizer(net: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Raise ValueError if the optimizer changes nothing of `net`, as after making `net` anew."""
+    own = {id(parameter) for parameter in net.parameters()}
+    if not any(id(p) in own for group in optimizer.param_groups for p in group["params"]):
+        raise ValueError(
+            f"The optimizer drives none of the parameters of net={type(net).__name__}. Fix: make "
+            "the optimizer (and its scheduler) again after the network."
+        )
+
+
+def _check_loss(loss: Any) -> None:
+    if not isinstance(loss, Tensor) or loss.ndim:
+        raise ValueError(
+            f"criteria returned {shown(loss)}, and not one number. Fix: the loss of the whole "
+            "batch, with reduction='mean'."
+        )
+    if not loss.requires_grad:
+        raise ValueError(
+            "The loss depends on no parameter of net that can be trained. Fix: "
+            "net.requires_grad_(True), and no torch.no_grad() around the training."
+        )
 
 
 class _Tally:
@@ -147,7 +191,11 @@ def _ignored(criteria: Callable) -> int:
 def _check_labels(logits: Tensor, labels: Tensor, criteria: Callable) -> None:
     """Raise ValueError if logits (B, K) have no column for a label; else PyTorch's is a riddle."""
     outputs = logits.shape[-1]
-    if logits.ndim != 2 or labels.shape == logits.shape:
+    if logits.ndim != 2:
+        return
+    if isinstance(criteria, nn.CrossEntropyLoss) or criteria is functional.cross_entropy:
+        _check_kind(logits, labels)
+    if labels.shape == logits.shape:
         return
     if labels.ndim == 2:
         raise ValueError(
@@ -158,11 +206,24 @@ def _check_labels(logits: Tensor, labels: Tensor, criteria: Callable) -> None:
     low, high = (int(value) for value in asked.aminmax()) if len(asked) else (0, 0)
     if low < 0 or high >= outputs:
         where = f"up to {high}" if high >= outputs else f"down to {low}"
-        fix = f"build it with num_classes={high + 1}" if low >= 0 else "number the classes from 0"
+        fix = f"build it with num_classes={high + 1}, or " if low >= 0 else ""
         raise ValueError(
             f"Labels go {where}, but the network has {outputs} outputs, for the classes 0 to "
-            f"{outputs - 1}. Fix: {fix}."
+            f"{outputs - 1}. Fix: {fix}number the classes from 0."
         )
+
+
+def _check_kind(logits: Tensor, labels: Tensor) -> None:
+    """Raise ValueError for labels that cross-entropy does not take, or takes for something else."""
+    numbers = labels.ndim == 1 and labels.dtype == torch.int64
+    column = labels.shape[1:] == (1,) and logits.shape[1] > 1
+    if numbers or (labels.ndim == 2 and labels.is_floating_point() and not column):
+        return
+    fix = "labels.float()" if labels.shape == logits.shape else "labels.flatten().long()"
+    raise ValueError(
+        f"labels={labels.dtype} {tuple(labels.shape)} must be int64 (B,), or floating targets "
+        f"{tuple(logits.shape)}. Fix: {fix}."
+    )
 
 
 def _cause(net: nn.Module, images: Tensor, labels: Tensor, criteria: Callable) -> str:
@@ -190,7 +251,7 @@ def predict(
     device = as_device(device)
     net.eval()
     logits, labels = [], []
-    for images, targets in loader:
+    for images, targets in map(_pair, loader):
         with _autocast(device, amp_dtype):
             logits.append(net(_moved(images, device)).float())
         labels.append(targets)
@@ -258,8 +319,8 @@ def naive_train_classification_model(
         first parameter group) and train_time (seconds).
 
     Raises:
-        ValueError: max_epochs or log_every below 1, an empty loader, or labels that the network
-            has no output for.
+        ValueError: max_epochs or log_every below 1, a scheduler of another optimizer, and what
+            `train_one_epoch` refuses.
         FloatingPointError: the loss is not finite; names epoch, step and learning rate.
     """
     check_positive_integers(max_epochs=max_epochs, log_every=log_every)
@@ -267,6 +328,7 @@ def naive_train_classification_model(
     net.to(as_device(device))
     dtype = amp_dtype or torch.float32
     chooser = FastStep(net, _first_images(val_loader), dtype) if fast_step else None
+    _check_scheduler(scheduler, optimizer)
     history: History = {}
     _say_if_it_goes_on(scheduler)
     for epoch in range(1, max_epochs + 1):
@@ -296,6 +358,16 @@ def _say_if_it_goes_on(scheduler: torch.optim.lr_scheduler.LRScheduler | ReduceL
         print(
             f"The scheduler is {done} epochs on: this training continues. Fix, for a new one: run "
             "the cells that make the network, the optimizer and the scheduler again."
+        )
+
+
+def _check_scheduler(
+    scheduler: torch.optim.lr_scheduler.LRScheduler, optimizer: torch.optim.Optimizer
+) -> None:
+    if getattr(scheduler, "optimizer", optimizer) is not optimizer:
+        raise ValueError(
+            "The scheduler drives another optimizer than `optimizer`. Fix: make the scheduler "
+            "again after the optimizer."
         )
 
 

@@ -59,6 +59,14 @@ class MuonAdamW(torch.optim.Optimizer):
         # A scheduler that changes our groups changes those of the two parts.
         self.param_groups = [group for part in self.parts for group in part.param_groups]
 
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        if hasattr(self, "parts"):  # neither of which would take its steps
+            raise ValueError(
+                "MuonAdamW takes no param_group later on. Fix: a new MuonAdamW(net), once the "
+                "network has all of its layers."
+            )
+        super().add_param_group(param_group)
+
     def step(self, closure: Any = None) -> None:
         """Take one step with each part."""
         if closure is not None:
@@ -70,7 +78,13 @@ class MuonAdamW(torch.optim.Optimizer):
         return {"parts": [part.state_dict() for part in self.parts]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        for part, state in zip(self.parts, state_dict["parts"], strict=True):
+        states = state_dict.get("parts")
+        if not isinstance(states, list) or len(states) != len(self.parts):
+            raise ValueError(
+                "state_dict is none of a MuonAdamW of such a network. Fix: what its own "
+                "state_dict() returned."
+            )
+        for part, state in zip(self.parts, states, strict=True):
             part.load_state_dict(state)
         self.__setstate__({})
 

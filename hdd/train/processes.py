@@ -8,6 +8,7 @@ from datetime import timedelta
 import torch
 from torch import Tensor, distributed
 
+from hdd.arguments import checked
 from hdd.dataset.image_tensors import BatchLoader
 from hdd.device.utils import get_device
 
@@ -108,6 +109,7 @@ class Shard:
     images are left out, so that all parts are equally large.
     """
 
+    @checked
     def __init__(self, loader: BatchLoader, rank: int, processes: int) -> None:
         if loader.batch_size % processes:
             raise ValueError(

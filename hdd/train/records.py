@@ -5,6 +5,7 @@ has written; `python -m hdd.train.records evaluate NAME` measures its recorded w
 """
 
 import datetime
+import difflib
 import json
 import os
 import platform
@@ -115,9 +116,13 @@ def load_run(name: str) -> dict[str, Any]:
         FileNotFoundError: no such record; the message lists those that exist.
         ValueError: the file is damaged.
     """
-    record = _converted(_existing(RUNS, name, ".json"), json.loads)
+    return _converted(_existing(RUNS, name, ".json"), _record_in)
+
+
+def _record_in(text: bytes) -> dict[str, Any]:
+    record = json.loads(text)
     if not isinstance(record, dict):
-        raise ValueError(f"The record {name!r} is damaged. Fix: take it from the repository again.")
+        raise ValueError(f"a {type(record).__name__}, where a record is a dict")
     return record
 
 
@@ -200,6 +205,8 @@ def _existing(folder: Path, name: str, suffix: str) -> Path:
     path = folder / f"{name}{suffix}"
     if not path.exists():
         known = sorted(p.stem for p in path.parent.glob(f"*{suffix}"))
+        if len(known) > 10:
+            known = [*difflib.get_close_matches(name, known, 10, cutoff=0), "..."]
         raise FileNotFoundError(f"name={name!r} is not in {folder.name}. Fix: one of {known}.")
     return path
 
@@ -235,7 +242,7 @@ def keep_run(
     source = folder / "history.json"
     if not source.exists():
         raise FileNotFoundError(f"No finished run in {folder}. Fix: the folder of one.")
-    contents = _converted(source, lambda text: to_json(json.loads(text)))
+    contents = _converted(source, lambda text: to_json(_record_in(text)))
     files = _float16_files(folder, kept, weights, snapshots)
     for path, content in files.items():
         write_atomically(path, content)
@@ -251,7 +258,9 @@ def _float16_files(
     sources = {kept.with_name(f"{kept.name}.safetensors"): folder / "weights.safetensors"}
     sources = sources if weights else {}
     for path in sorted((folder / "snapshots").glob("*.safetensors")):
-        epoch = int(path.stem.removeprefix("epoch_"))
+        if not (number := re.fullmatch(r"epoch_(\d+)", path.stem)):  # such as "epoch_0001 (1)"
+            raise ValueError(f"{path} is no snapshot of an epoch. Fix: move it elsewhere.")
+        epoch = int(number[1])
         if epoch in snapshots if snapshots is not None else weights:
             sources[kept / path.name] = path
     return {target: _converted(source, _as_float16) for target, source in sources.items()}

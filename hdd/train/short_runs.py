@@ -87,7 +87,9 @@ def fit(
     check_range(0, math.inf, lr=lr)
     if not isinstance(batches, Sized):
         raise ValueError(f"batches={shown(batches)} has no length. Fix: random_batches(...).")
-    parameters = net.to(as_device(device)).parameters()
+    parameters = list(net.to(as_device(device)).parameters())
+    if not parameters:
+        raise ValueError(f"net={type(net).__name__} has no weights to train. Fix: net=MLPMixer().")
     optimizer = torch.optim.AdamW(parameters, lr, weight_decay=0.05, fused=True)
     rate = one_cycle(optimizer, len(batches))
     loss, _ = train_one_epoch(

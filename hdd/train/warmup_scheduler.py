@@ -78,14 +78,18 @@ class GradualWarmupScheduler(LRScheduler):
         """Move on by one epoch, or to `epoch`, counted from 0, as the original package's users do.
 
         Args:
-            epoch: where to move on to. What is no whole number is taken for `metrics`, since
-                PyTorch's own plateau scheduler is called as `step(val_loss)`.
+            epoch: where to move on to. Before ReduceLROnPlateau, what is no whole number is taken
+                for `metrics`, since that scheduler itself is called as `step(val_loss)`.
             metrics: what ReduceLROnPlateau looks at, after the warm-up.
 
         Raises:
-            ValueError: an epoch that is over, or no metric for ReduceLROnPlateau.
+            ValueError: an epoch that is over or not whole, or no metric for ReduceLROnPlateau.
         """
         if epoch is not None and not isinstance(epoch, Integral):
+            if not self.needs_metrics:  # a share of an epoch, or a loss that nothing looks at
+                raise ValueError(
+                    f"epoch={shown(epoch)} must be a whole number. Fix: step() after each epoch."
+                )
             epoch, metrics = None, epoch
         if metrics is not None and not isinstance(metrics, Real | Tensor):
             raise ValueError(f"metrics={shown(metrics)} must be a number. Fix: metrics=val_loss.")
@@ -125,6 +129,11 @@ class GradualWarmupScheduler(LRScheduler):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore a state, and the optimizer's learning rates with it."""
+        if missing := {"multiplier", "total_epoch", "peak_lrs"} - set(state_dict):
+            raise ValueError(
+                f"state_dict lacks {sorted(missing)}: it is another scheduler's. Fix: what this "
+                "kind of scheduler's own state_dict() returned."
+            )
         after = state_dict["after_scheduler"]
         if (after is None) != (self.after_scheduler is None):
             raise ValueError(

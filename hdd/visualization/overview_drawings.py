@@ -6,7 +6,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from hdd.arguments import checked
+from hdd.arguments import checked, shown
 from hdd.visualization.mixing_drawings import draw_table
 from hdd.visualization.style import CHANNEL, OTHER, STEM, TOKEN
 
@@ -95,6 +95,11 @@ def predictions(logits: Tensor, labels: Tensor, names: list[str]) -> list[tuple[
         labels: (N,).
         names: K class names, "中文 | English" or one word for both.
     """
+    if len(names) != logits.shape[-1]:
+        raise ValueError(
+            f"names={shown(names)} are {len(names)}, but there are {logits.shape[-1]} logits. "
+            "Fix: a name for each class."
+        )
     found = []
     for guess, truth in zip(logits.argmax(dim=1).tolist(), labels.tolist(), strict=True):
         said, right = ((names[i].split(" | ") * 2)[:2] for i in (guess, truth))

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from hdd.arguments import checked
+from hdd.arguments import check_integers, checked
 from hdd.visualization.mixing_drawings import EDGE, EMPTY, draw_table
 from hdd.visualization.paper import arrow, paper
 from hdd.visualization.style import ACCENT, SIGNED, STEM
@@ -295,6 +295,7 @@ def plot_weights_that_fit(side: int = 2) -> Figure:
     Args:
         side: tokens across the small grid.
     """
+    check_integers(1, 100, side=side)
     figure, panels = plt.subplots(2, 1, figsize=(8.8, 4.8), height_ratios=[1, 1.4])
     figure.suptitle("网格变大，$W_1$ 就缺列 | A larger grid: $W_1$ lacks columns")
     known, titles = side * side, []

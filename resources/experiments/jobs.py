@@ -69,9 +69,15 @@ def finished(name: str, jobs: Sequence[tuple], work: Callable[..., Any]) -> dict
 
 
 def _results(name: str) -> dict[tuple, Any]:
-    lines = [
-        json.loads(line)
-        for path in sorted(FOLDER.glob(f"{name}.*.jsonl"))
-        for line in path.read_text(encoding="utf-8").splitlines()
-    ]
-    return {tuple(job): result for job, result in lines}
+    results = {}
+    for path in sorted(FOLDER.glob(f"{name}.*.jsonl")):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            try:
+                job, result = json.loads(line)
+                results[tuple(job)] = result
+            except (TypeError, ValueError) as error:  # as after a kill in the middle of a line
+                raise ValueError(
+                    f"Line {number} of {path} is no result ({error}). Fix: delete this line; its "
+                    "job is then done again."
+                ) from error
+    return results

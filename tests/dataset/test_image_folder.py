@@ -1,5 +1,6 @@
 import itertools
 import re
+import shutil
 import struct
 import zlib
 from pathlib import Path
@@ -194,6 +195,16 @@ def test_a_broken_image_is_named(folder, content):
     (folder / "dogs" / "broken.png").write_bytes(content)
     with pytest.raises(ValueError, match=r"broken\.png.*Fix: unpack or download"):
         load_image_folder(folder)
+
+
+def test_parts_are_not_taken_for_classes(folder, tmp_path):
+    for part in ("train", "Test"):
+        shutil.copytree(folder, tmp_path / "parts" / part)
+    with pytest.raises(ValueError, match=r"holds Test, train: parts.*Fix: folder=.*Test"):
+        load_image_folder(tmp_path / "parts")
+    (tmp_path / "parts" / "bus").mkdir()  # among vehicles, a train is one
+    shutil.copy(folder / "cats" / "0.png", tmp_path / "parts" / "bus")
+    assert load_image_folder(tmp_path / "parts").class_names == ("Test", "bus", "train")
 
 
 @pytest.mark.parametrize("name", ["IMG_0001.HEIC", "drawing.svg", "raw.dng"])

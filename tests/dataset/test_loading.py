@@ -52,6 +52,16 @@ class TestEmbedded:
         with pytest.raises(FileNotFoundError, match=r"gone\.npz.*Fix:"):
             load("fashion_mnist_mini")
 
+    @pytest.mark.parametrize(
+        "content", [b"", b"PK\x03\x04cut", b"<html>", b"version https://git-lfs"]
+    )
+    def test_a_damaged_file_is_named(self, monkeypatch, tmp_path, content):
+        monkeypatch.setattr(loading, "MINI_FILE", tmp_path / "mini.npz")
+        (tmp_path / "mini.npz").write_bytes(content)
+        with pytest.raises(ValueError, match=r"mini\.npz is damaged.*Fix: .git checkout") as error:
+            load("fashion_mnist_mini")
+        assert "\n" not in str(error.value)
+
 
 PER_CLASS = {"train": 3, "test": 2}
 

@@ -10,7 +10,7 @@ from hdd.models.nn_utils import count_macs
 def test_counting_leaves_the_mode_even_if_the_network_fails(training):
     net = nn.Sequential(nn.Conv2d(3, 2, 1), nn.Dropout()).train(training)
     assert count_macs(net, (3, 4, 4)) == 3 * 2 * 16
-    with pytest.raises(RuntimeError):
+    with pytest.raises(ValueError, match=r"input_shape=\(5, 4, 4\).*Fix: "):
         count_macs(net, (5, 4, 4))
     assert {module.training for module in net.modules()} == {training}
 

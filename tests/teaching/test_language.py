@@ -20,9 +20,12 @@ def test_language_switch_draws_its_buttons_by_script_alone():
 def test_language_switch_hides_texts_and_outputs_of_the_other_language():
     html = language_switch().data
     for shown, hidden in (("zh", "en"), ("en", "zh")):
-        start = rf"body\[data-course-lang={shown}\] "
-        assert re.search(start + rf"\.jp-MarkdownCell:has\(span\[lang={hidden}\]\),\n", html)
-        assert re.search(start + rf"\.jp-OutputArea \[lang={hidden}\] \{{ display: none", html)
+        start = rf"body\[data-course-lang={shown}\] :is\(\.jp-"
+        # As JupyterLab names cells and outputs, and as the classic Notebook does.
+        text = rf"MarkdownCell, \.text_cell\):has\(span\[lang={hidden}\]\),\n"
+        assert re.search(start + text, html)
+        output = rf"OutputArea, \.output_area\) \[lang={hidden}\] \{{ display: none"
+        assert re.search(start + output, html)
 
 
 @pytest.mark.parametrize(

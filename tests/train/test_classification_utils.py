@@ -295,6 +295,74 @@ def test_labels_without_an_output_are_named(classes, wanted):
         evaluate(make_net(), batches, "cpu")
 
 
+FLOATS = torch.zeros(2, 1, 8, 8)
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        FLOATS,
+        (FLOATS,),
+        {"images": FLOATS, "labels": torch.zeros(2).long()},
+        (FLOATS, torch.zeros(2).long(), ["a.png", "b.png"]),
+        (FLOATS, [0, 1]),
+        (FLOATS, torch.zeros(3).long()),
+    ],
+)
+def test_a_loader_of_other_things_than_pairs_is_refused(batch):
+    good = BatchLoader(make_data(), 8)
+    with pytest.raises(ValueError, match=r"The loader yields .*Fix: .*loader"):
+        run(make_net(), iter([batch]), good)
+    with pytest.raises(ValueError, match=r"The loader yields .*Fix: .*loader"):
+        evaluate(make_net(), iter([batch]), "cpu")
+
+
+def test_a_list_of_batches_says_what_each_must_be():
+    with pytest.raises(ValueError, match=r"loader=.*each item 2 values, each a tensor.*Fix: "):
+        evaluate(make_net(), [(FLOATS, [0, 1])], "cpu")
+
+
+@pytest.mark.parametrize(
+    ("labels", "fix"),
+    [
+        (torch.tensor([0.0, 1.0]), r"flatten\(\)\.long"),
+        (torch.tensor([0, 1], dtype=torch.int32), r"flatten\(\)\.long"),
+        (torch.tensor([[0], [1]]), r"flatten\(\)\.long"),
+        (torch.tensor([[0.0], [1.0]]), r"flatten\(\)\.long"),
+        (torch.eye(4)[:2].long(), r"labels\.float"),
+    ],
+)
+def test_labels_that_cross_entropy_does_not_take_are_named(labels, fix):
+    for call in (run, lambda net, loader: evaluate(net, loader, "cpu")):
+        with pytest.raises(ValueError, match=rf"labels=torch\..* must be int64 .*Fix: .*{fix}"):
+            call(make_net(), [(FLOATS, labels)])
+
+
+def test_a_network_made_anew_needs_its_optimizer_anew():
+    """Cells that run out of order would train nothing, and say nothing."""
+    old, net = make_net(), make_net()
+    optimizer = torch.optim.Adam(old.parameters())
+    with pytest.raises(ValueError, match=r"optimizer drives none .*Fix: make the optimizer.*again"):
+        run(net, BatchLoader(make_data(), 8), optimizer=optimizer)
+    scheduler = LambdaLR(optimizer, lambda epoch: 1.0)
+    with pytest.raises(ValueError, match=r"scheduler drives another optimizer.*Fix: "):
+        run(net, BatchLoader(make_data(), 8), scheduler=scheduler)
+
+
+def test_a_network_that_cannot_be_trained_is_named():
+    frozen = make_net().requires_grad_(False)
+    with pytest.raises(ValueError, match=r"no parameter of net.*Fix: net\.requires_grad_\(True\)"):
+        run(frozen, BatchLoader(make_data(), 8))
+
+
+@pytest.mark.parametrize(
+    "criteria", [nn.CrossEntropyLoss(reduction="none"), lambda logits, labels: 0.5]
+)
+def test_a_loss_that_is_no_number_is_named(criteria):
+    with pytest.raises(ValueError, match=r"criteria returned .*Fix: .*reduction='mean'"):
+        run(make_net(), BatchLoader(make_data(), 8), criteria=criteria)
+
+
 def test_targets_of_other_classes_are_named():
     batches = [(torch.zeros(2, 1, 8, 8), torch.eye(12)[:2])]
     with pytest.raises(ValueError, match=r"12 classes.* 4 outputs.*Fix: .*num_classes=12"):

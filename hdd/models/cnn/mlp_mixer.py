@@ -12,6 +12,7 @@ Two widths are in use for the token-mixing MLP, and this class offers both:
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from hdd.arguments import (
@@ -19,6 +20,7 @@ from hdd.arguments import (
     check_image_size,
     check_positive_integers,
     hidden_width,
+    shown,
 )
 
 Intermediates = dict[str, Tensor]
@@ -140,7 +142,7 @@ class MLPMixer(nn.Module):
         `out`, if a dict is given, receives every intermediate (B, S, C) by name: "stem",
         "blocks.0.token_mixing", "blocks.0.channel_mixing", ..., "norm".
         """
-        self._check_shape(images)
+        self._check(images)
         x = self.patch_embedding(images).flatten(2).transpose(1, 2)  # (B, S, C)
         keep(out, "stem", x)
         for i, block in enumerate(self.blocks):
@@ -149,13 +151,28 @@ class MLPMixer(nn.Module):
         keep(out, "norm", x)
         return self.head(x.mean(dim=1))  # (B, num_classes)
 
-    def _check_shape(self, images: Tensor) -> None:
+    def _check(self, images: Tensor) -> None:
+        if not isinstance(images, Tensor):
+            raise ValueError(
+                f"images={shown(images)} must be a tensor. Fix: images=data.normalize(data.images)."
+            )
         if images.ndim != 4 or tuple(images.shape[1:]) != self.input_shape:
             raise ValueError(
                 f"Input of shape {tuple(images.shape)} does not fit: this network was built for "
-                f"(batch, {', '.join(map(str, self.input_shape))}). Its token-mixing weights know "
-                "one number of tokens only. Fix: resize the images, or build another MLPMixer "
-                "with their image_size and channels."
+                f"(batch, {', '.join(map(str, self.input_shape))}). Rule: `images` of this "
+                "shape, since token-mixing weights know one number of tokens only. Fix: resize "
+                "them, or build another MLPMixer with their image_size and channels."
+            )
+        weight = next(self.parameters(), images)
+        here = images.device == weight.device
+        if here and images.dtype == weight.dtype:
+            return
+        floating = here and images.is_floating_point()
+        if not (floating and torch.is_autocast_enabled(images.device.type)):
+            raise ValueError(
+                f"images={images.dtype} on {images.device} do not fit weights that are "
+                f"{weight.dtype} on {weight.device}. Fix: data.normalize(images) makes float32 of "
+                f"pixels; images.to({str(weight.device)!r}, {weight.dtype})."
             )
 
 
