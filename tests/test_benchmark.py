@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from hdd import benchmark, timing
+from hdd import benchmark
 from hdd.device.utils import get_amp_dtype
 from hdd.models.nn_utils import count_trainable_parameter
 
@@ -21,14 +21,6 @@ def test_all_are_the_same_network():
     pytest.importorskip("mlp_mixer_pytorch")
     for kind in benchmark.KINDS.values():
         assert count_trainable_parameter(benchmark.build(kind)) == 1_099_146
-
-
-def test_interleaved_takes_turns():
-    order = []
-    calls = {name: lambda name=name: order.append(name) for name in "abc"}
-    seconds = timing.interleaved(calls, rounds=2)
-    assert "".join(order) == "aaabbbccc" * 2  # only the last of three is timed
-    assert all(t["min"] <= t["median"] <= t["max"] for t in seconds.values())
 
 
 def test_floor_has_the_steps_operations():
