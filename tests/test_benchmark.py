@@ -1,3 +1,4 @@
+import functools
 import json
 
 import pytest
@@ -42,7 +43,9 @@ def test_writes_what_it_prints(tmp_path, capsys, monkeypatch):
     pytest.importorskip("timm")
     pytest.importorskip("mlp_mixer_pytorch")
     file = tmp_path / "speed.json"
-    monkeypatch.setattr(benchmark, "SHAPE", {"patch_size": 8, "dim": 32, "depth": 1})
+    shape = {"patch_size": 8, "dim": 32, "depth": 1}
+    monkeypatch.setattr(benchmark, "SHAPE", shape)
+    monkeypatch.setattr(benchmark, "build", functools.partial(benchmark.build, **shape))
     kinds = {benchmark.FUSED: "fused", benchmark.TIMM: "timm"}
     monkeypatch.setattr(benchmark, "KINDS", kinds)
     monkeypatch.setattr(benchmark, "peak_memory", lambda dtype, kinds: {"timm": 123.0})
