@@ -208,17 +208,9 @@ def build_mixer(
     """Return a Mixer whose blocks mix tokens in another way, with as many parameters.
 
     The channel MLP makes up the difference: it is narrower beside a mixer with many parameters,
-    so that a comparison is one of kinds, not of sizes.
-
-    Args:
-        kind: a key of TOKEN_MIXERS; "hybrid": token MLPs, and attention in every second block; or
-            "resmlp": token-linear with Affine instead of LayerNorm.
-        image_size: as the further sizes, see MLPMixer.
-        channels: of the image.
-        patch_size: side of a patch.
-        dim: C.
-        depth: number of blocks.
-        num_classes: width of the output.
+    so that a comparison is one of kinds, not of sizes. `kind` is a key of TOKEN_MIXERS; "hybrid":
+    token MLPs, and attention in every second block; or "resmlp": token-linear with Affine instead
+    of LayerNorm. The sizes are those of MLPMixer.
 
     Raises:
         ValueError: an unknown kind.
