@@ -1,10 +1,11 @@
+import functools
 import json
 
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from hdd import benchmark, timing
+from hdd import benchmark
 from hdd.device.utils import get_amp_dtype
 from hdd.models.nn_utils import count_trainable_parameter
 
@@ -21,14 +22,6 @@ def test_all_are_the_same_network():
     pytest.importorskip("mlp_mixer_pytorch")
     for kind in benchmark.KINDS.values():
         assert count_trainable_parameter(benchmark.build(kind)) == 1_099_146
-
-
-def test_interleaved_takes_turns():
-    order = []
-    calls = {name: lambda name=name: order.append(name) for name in "abc"}
-    seconds = timing.interleaved(calls, rounds=2)
-    assert "".join(order) == "aaabbbccc" * 2  # only the last of three is timed
-    assert all(t["min"] <= t["median"] <= t["max"] for t in seconds.values())
 
 
 def test_floor_has_the_steps_operations():
@@ -50,7 +43,9 @@ def test_writes_what_it_prints(tmp_path, capsys, monkeypatch):
     pytest.importorskip("timm")
     pytest.importorskip("mlp_mixer_pytorch")
     file = tmp_path / "speed.json"
-    monkeypatch.setattr(benchmark, "SHAPE", {"patch_size": 8, "dim": 32, "depth": 1})
+    shape = {"patch_size": 8, "dim": 32, "depth": 1}
+    monkeypatch.setattr(benchmark, "SHAPE", shape)
+    monkeypatch.setattr(benchmark, "build", functools.partial(benchmark.build, **shape))
     kinds = {benchmark.FUSED: "fused", benchmark.TIMM: "timm"}
     monkeypatch.setattr(benchmark, "KINDS", kinds)
     monkeypatch.setattr(benchmark, "peak_memory", lambda dtype, kinds: {"timm": 123.0})

@@ -8,22 +8,15 @@ at is averaged, and quoted with one decimal.
 import json
 import re
 import statistics
-from pathlib import Path
 
-import nbformat
 import pytest
+from course_notebooks import ROOT, VERDICTS, read
 
 from hdd.train.records import load_run
 
-ROOT = Path(__file__).parents[1]
 CLAIMS = json.loads((ROOT / "resources" / "claims.json").read_text(encoding="utf-8"))
 HEADING = re.compile(r"^#{2,3} (.*)$", flags=re.M)
 QUOTED = re.compile(r"(\d+\.\d) ?%")
-
-
-def markdown(path, language):
-    cells = nbformat.read(path, as_version=nbformat.NO_CONVERT).cells
-    return [cell.source for cell in cells if language in cell.metadata.get("tags", [])]
 
 
 SECTIONS = {
@@ -33,13 +26,17 @@ SECTIONS = {
 }
 
 
+def notebook(stem):
+    return read(ROOT / "notebooks" / f"{stem}.ipynb")
+
+
 def tables(language):
     """Return for each section of notebook 17 with claims the cells of its rows, by claim."""
     found = {}
-    for text in markdown(ROOT / "notebooks" / "17_verdicts.ipynb", language):
-        for sure, names in SECTIONS.items():
-            if re.search(rf"^## \d\. ({'|'.join(names)})$", text, flags=re.M):
-                lines = re.findall(r"^\| (\d+) \|(.*)\|$", text, flags=re.M)
+    for cell in notebook(VERDICTS).cells:
+        for sure, names in SECTIONS.items() if language in cell.metadata.get("tags", []) else ():
+            if re.search(rf"^## \d\. ({'|'.join(names)})$", cell.source, flags=re.M):
+                lines = re.findall(r"^\| (\d+) \|(.*)\|$", cell.source, flags=re.M)
                 found[sure] = {int(n): [c.strip() for c in row.split(" | ")] for n, row in lines}
     return found
 
@@ -71,11 +68,6 @@ def language(request):
     return request.param
 
 
-@pytest.fixture(params=CLAIMS, ids=lambda claim: str(claim["claim"]))
-def claim(request):
-    return request.param
-
-
 def test_every_claim_has_a_row(language):
     assert [claim["claim"] for claim in CLAIMS] == sorted(rows(language)) == list(range(1, 20))
 
@@ -85,22 +77,20 @@ def test_every_claim_stands_where_its_certainty_says(language):
         assert list(table) == [one["claim"] for one in CLAIMS if one["certainty"] == sure]
 
 
-def test_verdict(claim, language):
-    assert rows(language)[claim["claim"]][1][0] == claim["verdict"]
+def test_verdicts_and_figures_are_those_of_the_records(language):
+    for claim in CLAIMS:
+        row = rows(language)[claim["claim"]]
+        assert row[1][0] == claim["verdict"], claim
+        assert QUOTED.findall(row[-1]) == measured(claim), claim
 
 
-def test_links_lead_to_the_very_section(claim, language):
-    row = rows(language)[claim["claim"]][-1]
-    assert claim["sections"], "every claim is tested somewhere"
-    links = re.findall(r"\((\d\d_\w+)\.ipynb#cell-id=([^)]*)\)", row)
-    assert [stem for stem, _ in links] == [stem for stem, _ in claim["sections"]]
-    for (stem, cell_id), (_, number) in zip(links, claim["sections"], strict=True):
-        path = ROOT / "notebooks" / f"{stem}.ipynb"
-        cells = nbformat.read(path, as_version=nbformat.NO_CONVERT).cells
-        (cell,) = (cell for cell in cells if cell.get("id") == cell_id)
-        assert language in cell.metadata.tags
-        assert HEADING.search(cell.source)[1].startswith(f"{number} ")
-
-
-def test_figures_are_those_of_the_records(claim, language):
-    assert QUOTED.findall(rows(language)[claim["claim"]][-1]) == measured(claim)
+def test_links_lead_to_the_very_section(language):
+    for claim in CLAIMS:
+        assert claim["sections"], "every claim is tested somewhere"
+        row = rows(language)[claim["claim"]][-1]
+        links = re.findall(r"\((\d\d_\w+)\.ipynb#cell-id=([^)]*)\)", row)
+        assert [stem for stem, _ in links] == [stem for stem, _ in claim["sections"]]
+        for (stem, cell_id), (_, number) in zip(links, claim["sections"], strict=True):
+            (cell,) = (cell for cell in notebook(stem).cells if cell.get("id") == cell_id)
+            assert language in cell.metadata.tags
+            assert HEADING.search(cell.source)[1].startswith(f"{number} ")

@@ -40,6 +40,7 @@ def parser():
         (ValueError("auto_augment=False. Fix: lr."), "--no-auto-augment. Fix: lr."),
         (FileExistsError("x. Fix: replace=True."), "x. Fix: --replace."),
         (RuntimeError("CUDA out of\n  memory."), "CUDA out of memory. Fix: a smaller batch"),
+        (RuntimeError("can't allocate memory:\n x"), "can't allocate memory: x. Fix: a smaller"),
         (MemoryError(), "MemoryError. Fix: a smaller batch or network"),
         (ModuleNotFoundError("No module", name="timm.models"), "No module. Fix: pip install timm."),
         (OSError("x" * 1000), "x" * 300 + ". Fix: another file or folder"),
@@ -109,17 +110,6 @@ def run_script(path, words, monkeypatch):
     return end.value.code
 
 
-@pytest.mark.parametrize("words", [["--bogus"], ["a", "b", "c"], ["--share", "4/3"]])
-@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
-def test_scripts_read_their_command_line_before_they_compute(path, words, monkeypatch, capsys):
-    assert run_script(path, words, monkeypatch) == 2
-    printed = capsys.readouterr()
-    (line,) = printed.err.splitlines()
-    assert "error: " in line
-    assert line.endswith("Fix: see --help.")
-    assert not printed.out
-
-
 @pytest.mark.parametrize("line", ['[["a", 1], ', "null", "[1]"])
 def test_a_line_cut_by_a_kill_is_named(line, monkeypatch, tmp_path, capsys):
     """Results are kept line by line; the next one must not be written behind half a line."""
@@ -147,7 +137,14 @@ def test_a_console_that_lacks_letters_stops_no_command(monkeypatch):
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
-def test_scripts_say_what_they_do(path, monkeypatch, capsys):
+def test_scripts_read_their_command_line_first_and_say_what_they_do(path, monkeypatch, capsys):
+    for words in (["--bogus"], ["a", "b", "c"], ["--share", "4/3"]):
+        assert run_script(path, words, monkeypatch) == 2
+        printed = capsys.readouterr()
+        (line,) = printed.err.splitlines()
+        assert "error: " in line
+        assert line.endswith("Fix: see --help.")
+        assert not printed.out
     assert run_script(path, ["--help"], monkeypatch) == 0
     first = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).split()[:3]
     assert " ".join(first) in " ".join(capsys.readouterr().out.split())

@@ -2,28 +2,17 @@
 
 import base64
 import re
-from pathlib import Path
 from urllib.parse import unquote
 
 import nbformat
 import pytest
+from course_notebooks import CODE_OR_FORMULA, PATHS, ROOT, VERDICTS, pairs, read
 
 from hdd.teaching.exercises.exercise import exercises
 from hdd.teaching.glossary import load_glossary
 from hdd.teaching.show import PAGE_WIDTH
 from hdd.teaching.site.markup import COMMENT
 
-ROOT = Path(__file__).parents[1]
-PATHS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-FIRST_FIVE = [
-    "00_overview",
-    "01_patches_to_tokens",
-    "02_token_and_channel_mixing",
-    "03_build_mlp_mixer",
-    "04_train_mlp_mixer",
-]
-# The verdicts stand on the other notebooks: they have a table instead of experiments of their own.
-VERDICTS = "17_verdicts"
 # What the glossary calls by another word; a block is a Mixer block, a patch 图像块.
 UNWANTED = {
     "zh": "瞎猜|份额|附带数据|阶梯"
@@ -33,16 +22,10 @@ UNWANTED = {
 CJK = re.compile(r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]")
 HAN = r"[\u3400-\u9fff]"
 OUTSIDE = re.compile(r"https://[\w-]+(\.[\w-]+)+(/[^\s<>\"]*)?")  # a link to another place
-CODE_OR_FORMULA = re.compile(r"```.*?```|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]*\$", flags=re.S)
 ADDRESS = re.compile(r"\]\([^)]*\)|https?://\S+|<[^>]*>")
 ENDINGS = {"zh": ["小结", "练习", "参考"], "en": ["Summary", "Exercises", "References"]}
 # A folder of this or that machine; a path inside an address or after ~ is none.
 MACHINE_PATH = re.compile(r"(?<![\w.~/])/(home|root|work|tmp|Users)/|[A-Z]:\\[A-Z]")
-
-
-def test_the_first_five_notebooks_exist():
-    stems = [path.stem for path in PATHS]
-    assert [stem for stem in FIRST_FIVE if stem not in stems] == []
 
 
 @pytest.fixture(params=PATHS, ids=lambda path: path.stem)
@@ -52,7 +35,13 @@ def path(request):
 
 @pytest.fixture
 def notebook(path):
-    return nbformat.read(path, as_version=nbformat.NO_CONVERT)
+    return read(path)
+
+
+@pytest.fixture
+def texts(path):
+    """Return (Chinese, English) sources."""
+    return [(chinese.source, english.source) for chinese, english in pairs(path)]
 
 
 def code_cells(notebook):
@@ -65,12 +54,6 @@ def markdown_cells(notebook):
 
 def tags(cell):
     return cell.metadata.get("tags", [])
-
-
-def pairs(notebook):
-    """Return (Chinese, English) sources."""
-    sources = [cell.source for cell in markdown_cells(notebook)]
-    return list(zip(sources[::2], sources[1::2], strict=True))
 
 
 def printed(cell):
@@ -96,6 +79,8 @@ def pictures(cell):
 
 def test_valid(notebook):
     nbformat.validate(notebook)
+    ids = [cell.id for cell in notebook.cells]
+    assert len(set(ids)) == len(ids)
 
 
 def test_executed_from_top_to_bottom(notebook):
@@ -152,8 +137,8 @@ OUTLINE = {
 }
 
 
-def test_both_languages_have_the_same_outline(notebook):
-    for chinese, english in pairs(notebook):
+def test_both_languages_have_the_same_outline(texts):
+    for chinese, english in texts:
         for name, pattern in OUTLINE.items():
             counts = [re.findall(pattern, text, flags=re.M) for text in (chinese, english)]
             if name != "headings":  # of those, the levels agree too
@@ -161,24 +146,15 @@ def test_both_languages_have_the_same_outline(notebook):
             assert counts[0] == counts[1], f"{name} in:\n{chinese}\n---\n{english}"
 
 
-def test_links_of_both_languages_lead_to_the_same_places(notebook):
-    for pair in pairs(notebook):
+def test_links_of_both_languages_lead_to_the_same_places(texts):
+    for pair in texts:
         places = [sorted(re.findall(r"\]\(([^)#\s]*)", text)) for text in pair]
         assert places[0] == places[1]
 
 
-def test_at_least_as_much_text_as_code(notebook):
-    # A pair of languages says one thing: it counts once for each.
-    assert len(markdown_cells(notebook)) >= len(code_cells(notebook))
-
-
-def test_code_cells_are_short(notebook):
+def test_code_cells_are_short_and_so_is_what_they_print(notebook):
     for cell in code_cells(notebook):
         assert len(cell.source.splitlines()) <= 25, cell.source
-
-
-def test_no_wall_of_output(notebook):
-    for cell in code_cells(notebook):
         assert len(printed(cell).splitlines()) <= 20, cell.source
 
 
@@ -199,10 +175,14 @@ def test_no_path_of_a_machine(notebook):
             assert found is None, text[max(0, found.start() - 60) :][:200]
 
 
-def test_one_parameters_cell_and_one_cover(notebook):
-    for tag in ("parameters", "cover"):
-        tagged = [cell for cell in notebook.cells if tag in tags(cell)]
-        assert [cell.cell_type for cell in tagged] == ["code"], tag
+def test_set_up_then_parameters_and_one_cover(notebook):
+    set_up, parameters, *others = code_cells(notebook)
+    assert "%load_ext autoreload\n%autoreload 2" in set_up.source
+    assert "language_switch()" in set_up.source
+    assert set_up.metadata.slideshow.slide_type == "notes"  # in a deck, too
+    assert "parameters" in tags(parameters)
+    assert not any("parameters" in tags(cell) for cell in others)
+    assert sum("cover" in tags(cell) for cell in notebook.cells) == 1
 
 
 def test_cover_is_the_picture_that_the_readme_shows(notebook, path):
@@ -211,29 +191,15 @@ def test_cover_is_the_picture_that_the_readme_shows(notebook, path):
     assert cover.read_bytes() == base64.b64decode(pictures(cell)[0])
 
 
-def test_set_up_cell_comes_first(notebook):
-    first = code_cells(notebook)[0].source
-    assert "%load_ext autoreload\n%autoreload 2" in first
-    assert "language_switch()" in first
-
-
-def test_parameters_follow_the_set_up(notebook):
-    assert "parameters" in tags(code_cells(notebook)[1])
-
-
-def test_every_cell_has_a_slide_type(notebook):
+def test_metadata_has_slide_types_and_nothing_volatile(notebook):
     known = {"slide", "subslide", "fragment", "skip", "notes", "-"}
-    for cell in notebook.cells:
-        assert cell.metadata.get("slideshow", {}).get("slide_type") in known, cell.source
-
-
-def test_no_volatile_metadata(notebook):
     # JupyterLab adds the kernel's full name and the version of Python as soon as it saves.
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
     assert notebook.metadata.language_info.name == "python"
     assert notebook.metadata.kernelspec.name == "python3"
     for cell in notebook.cells:
         assert set(cell.metadata) <= {"tags", "slideshow", "jupyter", "deck"}, cell.source
+        assert cell.metadata.get("slideshow", {}).get("slide_type") in known, cell.source
         assert cell.metadata.get("jupyter") in (None, {"source_hidden": True}), cell.source
 
 
@@ -249,11 +215,6 @@ def test_figures_are_drawn_in_cells_whose_code_a_deck_can_leave_out(notebook):
         assert ("plot" in tags(cell)) == drawn, cell.source
 
 
-def test_cell_ids_are_unique(notebook):
-    ids = [cell.id for cell in notebook.cells]
-    assert len(set(ids)) == len(ids)
-
-
 def test_links_lead_somewhere(notebook, path):
     for cell in markdown_cells(notebook):
         text = CODE_OR_FORMULA.sub("", cell.source)
@@ -266,16 +227,16 @@ def test_links_lead_somewhere(notebook, path):
                 assert (path.parent / place).exists(), target
 
 
-def test_chinese_text_is_chinese(notebook):
-    for chinese, _ in pairs(notebook):
+def test_chinese_text_is_chinese(texts):
+    for chinese, _ in texts:
         assert re.search(HAN, chinese), chinese
         text = ADDRESS.sub("", CODE_OR_FORMULA.sub("", chinese))
         found = re.search(HAN + r"[,;?]", text)
         assert found is None, f"{found[0]} in {text}"
 
 
-def test_english_text_is_english(notebook):
-    for _, english in pairs(notebook):
+def test_english_text_is_english(texts):
+    for _, english in texts:
         text = CODE_OR_FORMULA.sub("", english)
         found = CJK.search(text)
         assert found is None, f"{found[0]} in {text}"
@@ -288,19 +249,15 @@ def test_at_least_three_figures(notebook, path):
     assert sum(len(pictures(cell)) for cell in code_cells(notebook)) >= 3
 
 
-def test_last_sections(notebook):
+def test_last_sections(texts):
     headings = {"zh": "", "en": ""}
-    for pair in pairs(notebook):
+    for pair in texts:
         for language, text in zip(headings, pair, strict=True):
             headings[language] += "\n".join(re.findall(r"^#+ .*", text, flags=re.M)) + "\n"
     for language, endings in ENDINGS.items():
         places = [headings[language].rfind(ending) for ending in endings]
         assert min(places) >= 0, f"{endings} are not all in:\n{headings[language]}"
         assert places == sorted(places), headings[language]
-
-
-def test_the_deck_keeps_the_language_switch(notebook):
-    assert code_cells(notebook)[0].metadata.slideshow.slide_type == "notes"
 
 
 def test_figures_come_in_both_languages(notebook):
@@ -329,8 +286,8 @@ def test_every_image_has_alt_text_in_its_language(notebook):
             assert len(alt) >= 5, cell.source
 
 
-def test_readable_within_a_class_hour(notebook, path):
-    english = " ".join(CODE_OR_FORMULA.sub(" ", text) for _, text in pairs(notebook))
+def test_readable_within_a_class_hour(texts, path):
+    english = " ".join(CODE_OR_FORMULA.sub(" ", text) for _, text in texts)
     words = re.findall(r"[A-Za-z][\w'’-]*", ADDRESS.sub(" ", english))
     assert len(words) <= 1800
     assert path.stat().st_size <= 1.2e6
@@ -358,22 +315,22 @@ def test_section_links_land_on_a_cell_of_the_same_language(notebook, path):
             assert anchor.startswith("cell-id="), (
                 f"{anchor}: a heading's anchor fails in JupyterLab"
             )
-            target = nbformat.read(path.parent / (file or path.name), as_version=4)
+            target = read(path.parent / (file or path.name))
             (found,) = (c for c in target.cells if c.id == anchor.removeprefix("cell-id="))
             spoken = [set(tags(one)) & {"zh", "en"} for one in (cell, found)]
             assert not spoken[1] or spoken[0] == spoken[1], cell.source
 
 
-def test_terms_stand_in_the_notebook_that_defines_them(notebook, path):
-    chinese, english = ("\n".join(texts) for texts in zip(*pairs(notebook), strict=True))
+def test_terms_stand_in_the_notebook_that_defines_them(texts, path):
+    chinese, english = ("\n".join(half) for half in zip(*texts, strict=True))
     for term in load_glossary():
         if term.first == path.stem[:2]:
             assert term.zh in chinese, term
             assert re.sub(r" \(.*\)", "", term.en).lower() in english.lower(), term
 
 
-def test_one_word_means_one_thing(notebook):
-    for pair in pairs(notebook):
+def test_one_word_means_one_thing(texts):
+    for pair in texts:
         for text, unwanted in zip(pair, UNWANTED.values(), strict=True):
             found = re.search(f".*(?:{unwanted}).*", CODE_OR_FORMULA.sub("", text))
             assert found is None, found[0]

@@ -6,7 +6,6 @@ import functools
 import importlib.metadata
 import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hdd.models.cnn.mlp_mixer import MLPMixer
-from hdd.train.recipe import Recipe
-from hdd.train.records import CHECKPOINTS, RUNS, load_run, load_runs, load_weights
+from hdd.train.records import load_run, load_runs
 
 try:
     import tomllib
@@ -25,6 +22,7 @@ except ModuleNotFoundError:  # Python 3.10, where pytest brings it
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+DISTRIBUTIONS = importlib.metadata.packages_distributions()
 MODULES = sorted(path for path in (ROOT / "hdd").rglob("*.py"))
 # Spelled in pieces, so that this file is not found by its own search.
 REGISTRIES = [
@@ -67,12 +65,6 @@ def test_run_py_wants_the_same_python_as_pyproject():
 def test_every_dependency_has_a_lower_bound_and_nothing_else():
     for requirement in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]:
         assert re.fullmatch(r"[\w-]+>=[\d.]+(post\d+)?", requirement), requirement
-
-
-def test_lower_bound_of_torch_has_muon():
-    (torch_bound,) = (r for r in PROJECT["dependencies"] if r.startswith("torch>"))
-    major, minor = map(int, torch_bound.split(">=")[1].split(".")[:2])
-    assert (major, minor) >= (2, 9)
 
 
 CONSTRAINTS = dict(
@@ -154,14 +146,6 @@ TOOLS = {
     "cffconvert": ["--validate", "-i", str(ROOT / "CITATION.cff")],
     "actionlint": list(map(str, WORKFLOWS)),
 }
-
-
-@pytest.mark.parametrize("tool", TOOLS)
-def test_the_tools_that_judge_them_are_content(tool):
-    if not shutil.which(tool):
-        pytest.skip(f"no {tool} here")
-    done = subprocess.run([tool, *TOOLS[tool]], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 COMMANDS = re.findall(r"^    python3 run\.py (\w+)", (ROOT / "run.py").read_text("utf-8"), re.M)
@@ -285,7 +269,6 @@ def parse(path):
 
 
 def test_hdd_imports_direct_dependencies_only():
-    distributions = importlib.metadata.packages_distributions()
     for path in MODULES:
         # Executing notebooks and comparing with other packages are not needed to use the library.
         optional = path.name in (
@@ -296,15 +279,14 @@ def test_hdd_imports_direct_dependencies_only():
         allowed = DIRECT | (DEV if optional else set())
         for name in {name.split(".")[0] for name in imported_names(parse(path))}:
             if name not in sys.stdlib_module_names and name != "hdd":
-                providers = {d.lower().replace("_", "-") for d in distributions.get(name, [])}
+                providers = {d.lower().replace("_", "-") for d in DISTRIBUTIONS.get(name, [])}
                 assert providers & allowed, f"{path} imports {name}"
 
 
 def test_every_direct_dependency_is_imported():
     imported = {name.split(".")[0] for path in MODULES for name in imported_names(parse(path))}
-    distributions = importlib.metadata.packages_distributions()
     provided = {
-        d.lower().replace("_", "-") for name in imported for d in distributions.get(name, [])
+        d.lower().replace("_", "-") for name in imported for d in DISTRIBUTIONS.get(name, [])
     }
     assert provided >= DIRECT
 
@@ -370,10 +352,9 @@ APART = {
 }
 
 
-@pytest.mark.parametrize("path", MODULES, ids=module_name)
-def test_no_import_runs_upwards(path):
-    room = [*module_name(path).split("."), ""][1]
-    for name in imported_names(parse(path)):
+def test_no_import_runs_upwards():
+    for path, name in ((p, n) for p in MODULES for n in imported_names(parse(p))):
+        room = [*module_name(path).split("."), ""][1]
         other = [*name.split("."), ""][1] if name.split(".")[0] == "hdd" else ""
         if not other or other == room:
             continue
@@ -395,27 +376,17 @@ def code_lines(function, lines):
     return sum(bool(line.strip()) and not line.strip().startswith("#") for line in inside)
 
 
-@pytest.mark.parametrize("path", [*MODULES, ROOT / "run.py"], ids=lambda p: p.stem)
-def test_functions_are_short(path):
-    lines = path.read_text(encoding="utf-8").splitlines()
-    for node in ast.walk(parse(path)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert code_lines(node, lines) <= 30, node.name
+def test_functions_are_short():
+    for path in [*MODULES, ROOT / "run.py"]:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        for node in ast.walk(parse(path)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert code_lines(node, lines) <= 30, f"{path}: {node.name}"
 
 
 def test_run_py_needs_the_standard_library_only():
     names = {name.split(".")[0] for name in imported_names(parse(ROOT / "run.py"))}
     assert names <= sys.stdlib_module_names
-
-
-def test_continuous_integration_runs_the_test_command():
-    assert "python3 run.py test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-
-
-def test_readme_names_both_commands():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for command in ("python3 run.py lab", "python3 run.py test"):
-        assert command in readme
 
 
 @pytest.mark.parametrize("arguments", [["check"], ["format", "--check"]], ids=" ".join)
@@ -489,30 +460,3 @@ def test_each_half_of_the_readme_is_in_its_language():
     han = [len(re.findall(r"[\u4e00-\u9fff]", text)) for text in plain]
     assert han[0] > 1500
     assert han[1] < 20  # the name of the language button
-
-
-TRAINED = [path.stem for path in RUNS.glob("*.json") if "recipe" in load_run(path.stem)]
-
-
-@pytest.mark.parametrize("name", TRAINED)
-def test_a_recorded_training_says_where_it_comes_from(name):
-    record = load_run(name)
-    recipe = Recipe(**record["recipe"])
-    assert record["command"].startswith("python -m hdd.train ")
-    assert f"--epochs {recipe.epochs}" in record["command"]
-    assert {len(values) for values in record["history"].values()} == {recipe.epochs}
-    assert {"device", "versions", "date", "precision", "parameters", "macs"} <= set(record)
-    assert name.endswith((f"seed{recipe.seed}", "60_epochs"))
-
-
-@pytest.mark.parametrize("path", sorted(CHECKPOINTS.glob("*.safetensors")), ids=lambda p: p.stem)
-def test_recorded_weights_fit_their_network(path):
-    recipe, weights = Recipe(**load_run(path.stem)["recipe"]), load_weights(path.stem)
-    net = MLPMixer(patch_size=recipe.patch_size, dim=recipe.dim, depth=recipe.depth)
-    net.load_state_dict(weights)
-    assert all(tensor.isfinite().all() for tensor in weights.values())
-
-
-def test_records_stay_small():
-    files = [p for folder in (RUNS, CHECKPOINTS) for p in folder.rglob("*") if p.is_file()]
-    assert sum(p.stat().st_size for p in files) < 20 * 2**20

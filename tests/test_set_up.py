@@ -39,12 +39,27 @@ def run_py(monkeypatch, tmp_path):
     return module
 
 
+def begin(folder, *arguments, **environment):
+    """Start run.py in `folder`."""
+    command = [sys.executable, str(folder / "run.py"), *arguments]
+    options = {"encoding": "utf-8", "errors": "replace", "cwd": folder}
+    options |= dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
+    settings = os.environ | {"PYTHONIOENCODING": "utf-8"} | environment
+    if os.name != "nt":
+        # Where pytest runs in the background the shell ignores Ctrl-C for it and its children.
+        options["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(command, env=settings, **options)
+
+
+def ended(process):
+    """Wait for run.py; return its exit code, and what it said on stdout and stderr."""
+    stdout, stderr = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
 def start(folder, *arguments, **environment):
     """Run run.py in `folder` to its end."""
-    command = [sys.executable, str(folder / "run.py"), *arguments]
-    options = {"capture_output": True, "encoding": "utf-8", "errors": "replace", "cwd": folder}
-    settings = os.environ | {"PYTHONIOENCODING": "utf-8"} | environment
-    return subprocess.run(command, env=settings, check=False, **options)
+    return ended(begin(folder, *arguments, **environment))
 
 
 def printed(done):
@@ -55,44 +70,48 @@ def printed(done):
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """Set up once for all, with variables that would lead pip, Python and pictures elsewhere."""
+    """Set up once for all, with variables that would lead pip, Python and pictures elsewhere.
+
+    The first start is interrupted; then two start at once.
+    """
     folder = fake_project.make(tmp_path_factory.mktemp("课 程") / "a b")
     interrupted = interrupt(folder) if os.name != "nt" else None
     foreign = {"PIP_USER": "1", "PIP_PREFIX": "elsewhere", "PIP_TARGET": "elsewhere"}
     foreign |= {"PYTHONPATH": "elsewhere", "MPLBACKEND": "Agg", "JUPYTER_PATH": "theirs"}
-    done = start(folder, "--mirror=wheels", *STAND_IN, LC_ALL="zh_CN.UTF-8", **foreign)
-    return folder, done, interrupted
+    words = ("--mirror=wheels", *STAND_IN)
+    both = [begin(folder, *words, LC_ALL="zh_CN.UTF-8", **foreign) for _ in range(2)]
+    first, second = sorted(map(ended, both), key=lambda done: len(done.stdout), reverse=True)
+    return folder, first, second, interrupted
 
 
 def interrupt(folder):
-    """Start a set-up and press Ctrl-C; return its exit code and what it said."""
-    command = [sys.executable, str(folder / "run.py"), "--mirror=wheels", "setup"]
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        stderr=subprocess.PIPE,
-        text=True,
-        # Where pytest runs in the background the shell ignores Ctrl-C for it and its children.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    """Start a set-up and press Ctrl-C; return how it ended."""
+    process = begin(folder, "--mirror=wheels", "setup")
     while not (folder / ".venv" / "unfinished").exists() and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    return process.communicate()[1], process.returncode
+    return ended(process)
 
 
 @needs_posix
 def test_an_interrupted_set_up_ends_in_a_line_and_can_start_at_once_again(project):
-    _, done, (said, code) = project
-    assert code == 130
-    assert "Traceback" not in said
-    assert "Fix: the same command" in said
+    _, done, _, interrupted = project
+    assert interrupted.returncode == 130
+    assert "Traceback" not in interrupted.stderr
+    assert "Fix: the same command" in interrupted.stderr
     assert "interrupted; it is made anew" in done.stdout
     assert printed(done)["torch"] == "2.14.1"
 
 
+def test_of_two_starts_at_once_one_sets_up_and_the_other_waits(project):
+    _, first, second, _ = project
+    assert "GB" in first.stdout
+    assert "GB" not in second.stdout
+    assert [printed(done)["torch"] for done in (first, second)] == ["2.14.1"] * 2
+
+
 def test_foreign_settings_are_ignored(project):
-    folder, done, _ = project
+    folder, done, *_ = project
     lab = printed(done)
     assert Path(lab["prefix"]) == folder / ".venv"
     assert lab["torch"] == "2.14.1"
@@ -104,7 +123,7 @@ def test_foreign_settings_are_ignored(project):
 
 
 def test_what_will_be_downloaded_is_said_before(project):
-    folder, done, _ = project
+    folder, done, *_ = project
     said = done.stdout.split("{")[0]
     assert "GB" in said
     assert str(folder / ".venv") in said
@@ -113,9 +132,8 @@ def test_what_will_be_downloaded_is_said_before(project):
 
 def test_a_second_start_sets_nothing_up(project):
     folder, *_ = project
-    assert start(folder, *STAND_IN).stdout.startswith(
-        "{"
-    )  # without --mirror, too: it is remembered
+    done = start(folder, *STAND_IN)  # without --mirror, too: it is remembered
+    assert done.stdout.startswith("{")
 
 
 def test_jupyterlab_opens_in_the_language_of_the_system_and_asks_nothing(project):
@@ -136,27 +154,18 @@ def test_the_environment_links_to_its_python(project):
 
 
 @needs_posix
-def test_damage_and_two_starts_at_once(project):
-    folder, *_ = project
-    python = folder / ".venv" / "bin" / "python"
-    python.unlink()
-    python.symlink_to("python-that-is-gone")
-    command = [sys.executable, str(folder / "run.py"), *STAND_IN]
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    said = [process.communicate()[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    assert sum("made anew" in text for text in said) == 1
-    for text in said:
-        assert json.loads(text.splitlines()[-1])["torch"] == "2.14.1"
-
-
-def call_run_py(*arguments):
-    return start(ROOT, *arguments)
+def test_an_environment_whose_python_is_gone_is_made_anew(run_py):
+    run_py.VENV.mkdir()
+    run_py.PYTHON.symlink_to("python-that-is-gone")
+    assert "does not start" in run_py.damage({}, {})
+    run_py.PYTHON.unlink()
+    run_py.PYTHON.symlink_to(sys.executable)
+    assert run_py.damage({}, {}) == ""
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], []])
 def test_help_names_the_commands(arguments):
-    done = call_run_py(*arguments)
+    done = start(ROOT, *arguments)
     assert done.returncode == 0
     for action in ("lab", "test", "execute", "setup"):
         assert f"run.py {action}" in done.stdout
@@ -376,16 +385,6 @@ def test_without_a_gpu_the_small_build_is_offered(run_py, monkeypatch, capsys):
         assert ("--cpu" in capsys.readouterr().out) == offered
     run_py.announce({"cpu": "https://cpu.example/"}, "")
     assert "--cpu" not in capsys.readouterr().out
-
-
-def test_lab_opens_the_first_notebook_and_hands_options_on(run_py):
-    command = run_py.command("lab", ["--no-browser"])
-    assert command[:2] == ["-m", run_py.MODULES["lab"]]
-    assert any(word.endswith("notebooks/00_overview.ipynb") for word in command)
-    assert command[-1] == "--no-browser"
-    assert run_py.command("test", ["-x"]) == ["-m", "pytest", "-x"]
-    assert run_py.command("execute", ["02"]) == ["-m", "hdd.teaching.execute", "02"]
-    assert run_py.command("python", ["-m", "hdd.train"]) == ["-m", "hdd.train"]
 
 
 @needs_posix

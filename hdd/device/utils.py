@@ -14,17 +14,13 @@ from hdd.arguments import check_integers, checked, shown
 
 def _devices() -> dict[str, str]:
     """Return the devices of this machine, best first, each with the reason not to use it, or ""."""
-    cards = range(torch.cuda.device_count()) if _has_cuda() else []
+    cards = range(torch.cuda.device_count()) if torch.cuda.is_available() else []
     devices = {f"cuda:{i}": _why_not(i) for i in cards}
     if devices:
         devices = {"cuda": devices["cuda:0"]} | devices
     if torch.backends.mps.is_available():
         devices["mps"] = ""
     return devices | {"cpu": ""}
-
-
-def _has_cuda() -> bool:
-    return torch.cuda.is_available()
 
 
 def _why_not(card: int) -> str:
@@ -112,7 +108,8 @@ def get_amp_dtype(device: str | torch.device) -> torch.dtype:
     """
     kind = _by_name(device).type
     if kind == "cuda":
-        native = _has_cuda() and torch.cuda.is_bf16_supported(including_emulation=False)
+        supported = torch.cuda.is_bf16_supported
+        native = torch.cuda.is_available() and supported(including_emulation=False)
     elif kind == "cpu":
         # ATEN_CPU_CAPABILITY=avx2 switches the kernels off that the processor would offer.
         uses_avx512 = torch.backends.cpu.get_cpu_capability() == "AVX512"

@@ -174,15 +174,7 @@ def build_network(
 ) -> nn.Module:
     """Return one of NETWORKS with weights drawn from `seed`, all with the Mixer's parameters.
 
-    Args:
-        name: "Mixer", "ResNet", "ViT" or "flat MLP".
-        input_shape: (channels, H, W) of the images.
-        patch_size: of the Mixer and the ViT.
-        dim: channels of the Mixer's tokens.
-        depth: blocks of the Mixer.
-        num_classes: width of the output.
-        seed: of the weights.
-        strides: of the ResNet, see `build_baseline`.
+    `dim` and `depth` are the Mixer's; the other arguments are those of `build_baseline`.
 
     Raises:
         ValueError: an unknown name, or patches that do not tile the image.

@@ -44,11 +44,8 @@ def token_mixing(net: nn.Module, layer: int) -> TokenMixing:
             f"{type(block).__name__} has no token-mixing MLP. Fix: an hdd or timm Mixer."
         )
     first, second = (fc.weight.detach().float().cpu() for fc in (mlp.fc1, mlp.fc2))
-    return TokenMixing(first, second, _grid(net))
-
-
-def _grid(net: nn.Module) -> tuple[int, int]:
-    return tuple(net.grid if hasattr(net, "grid") else net.stem.grid_size)
+    grid = net.grid if hasattr(net, "grid") else net.stem.grid_size  # timm's
+    return TokenMixing(first, second, tuple(grid))
 
 
 @checked
@@ -295,12 +292,10 @@ def structure(net: nn.Module, layer: int, draws: int = 100) -> dict[str, Chance]
     nulls.append(torch.tensor([_opposite(_flip(maps, generator)) for _ in range(draws)]))
     smooth, share = _spatial(mixing)
     values = (smooth, _opposite(maps), _opposite(maps), share)
-    pairs = zip(values, (moved[0], *nulls, moved[1]), strict=True)
-    return dict(zip(STATISTICS, (_beside(*pair) for pair in pairs), strict=True))
-
-
-def _beside(value: float, null: Tensor) -> Chance:
-    return Chance(value, float(null.mean()), float(null.std()))
+    return {
+        name: Chance(value, float(null.mean()), float(null.std()))
+        for name, value, null in zip(STATISTICS, values, (moved[0], *nulls, moved[1]), strict=True)
+    }
 
 
 def _flip(maps: Tensor, generator: torch.Generator) -> Tensor:
@@ -339,7 +334,7 @@ def _spatial(mixing: TokenMixing) -> tuple[float, float]:
 
 
 @checked
-def listening(net: nn.Module, layer: int, images: Tensor, seed: int = 0) -> Tensor:
+def listening(net: nn.Module, layer: int, images: Tensor) -> Tensor:
     """Return who hears whom in block `layer`, GELU, norms and residual included: (S, S).
 
     Entry [out, in] is the Frobenius norm of the Jacobian's (C, C) block, divided by sqrt(C) and
@@ -351,12 +346,11 @@ def listening(net: nn.Module, layer: int, images: Tensor, seed: int = 0) -> Tens
         net: an hdd or timm Mixer.
         layer: its block.
         images: normalised images (B, channels, H, W); they say where the Jacobian is taken.
-        seed: of the projections.
     """
     token_mixing(net, layer)  # for its message, if there is none
     block, x = net.blocks[layer], _input_of(net, net.blocks[layer], images)  # (B, S, C)
     x.requires_grad_(True)
-    generator = torch.Generator(x.device).manual_seed(seed)
+    generator = torch.Generator(x.device).manual_seed(0)
     probe = torch.randn(x.shape, generator=generator, device=x.device) / math.sqrt(x.shape[2])
     y = block(x)  # (B, S, C)
     rows = []

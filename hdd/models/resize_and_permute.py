@@ -48,11 +48,7 @@ def permuted_twin(net: MLPMixer, tokens: Tensor, pixels: Tensor) -> MLPMixer:
     """Return a Mixer that does on permuted images what `net` does on the images as they are.
 
     Only columns of W1, rows of W2, entries of its bias and the stem's pixels change places.
-
-    Args:
-        net: the Mixer.
-        tokens: as for `patch_order`.
-        pixels: as for `patch_order`.
+    `tokens` and `pixels` are as for `patch_order`.
 
     Raises:
         ValueError: what is no permutation of all tokens, or of a patch's pixels.

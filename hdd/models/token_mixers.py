@@ -19,26 +19,25 @@ Grid = tuple[int, int]
 HEADS = 4  # of self-attention
 
 
-class Identity(nn.Module):
-    """No token mixing, a bag of patches: the "identity mapping" of arXiv 2111.11418."""
+class OnGrid(nn.Module):
+    """What is made from a grid (h, w) of tokens and a number of channels."""
 
     @checked
     def __init__(self, grid: Grid, dim: int) -> None:
         super().__init__()
-        _check(grid, dim)
+        check_positive_integers(grid=min(grid), dim=dim)
+        self.grid, self.tokens = grid, grid[0] * grid[1]
+
+
+class Identity(OnGrid):
+    """No token mixing, a bag of patches: the "identity mapping" of arXiv 2111.11418."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x
 
 
-class Pooling(nn.Module):
+class Pooling(OnGrid):
     """PoolFormer's mixer (Yu et al., 2021, arXiv 2111.11418): the 3x3 mean minus the token."""
-
-    @checked
-    def __init__(self, grid: Grid, dim: int) -> None:
-        super().__init__()
-        _check(grid, dim)
-        self.grid = grid
 
     def forward(self, x: Tensor) -> Tensor:
         image = _to_image(x, self.grid)  # (B, C, h, w)
@@ -46,57 +45,52 @@ class Pooling(nn.Module):
         return _to_tokens(mean - image)
 
 
-class DepthwiseConv(nn.Module):
+class DepthwiseConv(OnGrid):
     """A 3x3 convolution of each channel by itself, as in ConvMixer (arXiv 2201.09792)."""
 
     @checked
     def __init__(self, grid: Grid, dim: int) -> None:
-        super().__init__()
-        _check(grid, dim)
-        self.grid = grid
+        super().__init__(grid, dim)
         self.conv = nn.Conv2d(dim, dim, 3, padding="same", groups=dim)
 
     def forward(self, x: Tensor) -> Tensor:
         return _to_tokens(self.conv(_to_image(x, self.grid)))
 
 
-class TokenMlp(nn.Module):
+class TokenMlp(OnGrid):
     """Mixer's own: one MLP over the tokens, shared by all channels."""
 
     @checked
     def __init__(self, grid: Grid, dim: int, hidden: int | None = None) -> None:
-        super().__init__()
-        tokens = _check(grid, dim)
-        self.mlp = Mlp(tokens, hidden or max(1, tokens // 2))
+        super().__init__(grid, dim)
+        self.mlp = Mlp(self.tokens, hidden or max(1, self.tokens // 2))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.mlp(x.transpose(1, 2)).transpose(1, 2)
 
 
-class TokenLinear(nn.Module):
+class TokenLinear(OnGrid):
     """ResMLP's mixer (Touvron et al., 2021, arXiv 2105.03404): one matrix over the tokens."""
 
     @checked
     def __init__(self, grid: Grid, dim: int) -> None:
-        super().__init__()
-        tokens = _check(grid, dim)
-        self.linear = nn.Linear(tokens, tokens)
+        super().__init__(grid, dim)
+        self.linear = nn.Linear(self.tokens, self.tokens)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.linear(x.transpose(1, 2)).transpose(1, 2)
 
 
-class SpatialGate(nn.Module):
+class SpatialGate(OnGrid):
     """gMLP (Liu et al., 2021, arXiv 2105.08050): half of the channels, mixed, gate the others."""
 
     @checked
     def __init__(self, grid: Grid, dim: int) -> None:
-        super().__init__()
-        tokens = _check(grid, dim)
+        super().__init__(grid, dim)
         self.fc1 = nn.Linear(dim, 2 * dim)
         self.fc2 = nn.Linear(dim, dim)
         self.norm = nn.LayerNorm(dim)
-        self.spatial = nn.Linear(tokens, tokens)
+        self.spatial = nn.Linear(self.tokens, self.tokens)
         nn.init.normal_(self.spatial.weight, std=1e-6)  # the gate begins at 1: open,
         nn.init.ones_(self.spatial.bias)  # and nothing is mixed
 
@@ -143,7 +137,8 @@ class SelfAttention(Attention):
     @checked
     def __init__(self, grid: Grid, dim: int) -> None:
         super().__init__(dim)
-        self.position = nn.Parameter(0.02 * torch.randn(_check(grid, dim), dim))
+        check_positive_integers(grid=min(grid))
+        self.position = nn.Parameter(0.02 * torch.randn(grid[0] * grid[1], dim))
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x + self.position)
@@ -213,17 +208,9 @@ def build_mixer(
     """Return a Mixer whose blocks mix tokens in another way, with as many parameters.
 
     The channel MLP makes up the difference: it is narrower beside a mixer with many parameters,
-    so that a comparison is one of kinds, not of sizes.
-
-    Args:
-        kind: a key of TOKEN_MIXERS; "hybrid": token MLPs, and attention in every second block; or
-            "resmlp": token-linear with Affine instead of LayerNorm.
-        image_size: as the further sizes, see MLPMixer.
-        channels: of the image.
-        patch_size: side of a patch.
-        dim: C.
-        depth: number of blocks.
-        num_classes: width of the output.
+    so that a comparison is one of kinds, not of sizes. `kind` is a key of TOKEN_MIXERS; "hybrid":
+    token MLPs, and attention in every second block; or "resmlp": token-linear with Affine instead
+    of LayerNorm. The sizes are those of MLPMixer.
 
     Raises:
         ValueError: an unknown kind.
@@ -249,12 +236,6 @@ def channel_width(mixer: nn.Module, dim: int, budget: int) -> int:
     """Return the hidden width with which a block has about `budget` parameters."""
     left = budget - count_trainable_parameter(mixer) - 4 * dim - dim  # two norms, one bias
     return max(1, round(left / (2 * dim + 1)))
-
-
-def _check(grid: Grid, dim: int) -> int:
-    """Return the number of tokens, if there are some."""
-    check_positive_integers(grid=min(grid), dim=dim)
-    return grid[0] * grid[1]
 
 
 def _to_image(x: Tensor, grid: Grid) -> Tensor:

@@ -22,7 +22,7 @@ CHANNELS = 16
 
 
 @checked
-def routing(kind: str, grid: tuple[int, int], seed: int = 0) -> Tensor:
+def routing(kind: str, grid: tuple[int, int]) -> Tensor:
     """Return the source (S,) of each output token on an h x w grid.
 
     Args:
@@ -30,7 +30,6 @@ def routing(kind: str, grid: tuple[int, int], seed: int = 0) -> Tensor:
             "rotation" by a quarter turn, on a grid that is not square by a half turn; or a random
             "permutation".
         grid: (h, w).
-        seed: of the permutation.
 
     Raises:
         ValueError: an unknown kind.
@@ -42,7 +41,7 @@ def routing(kind: str, grid: tuple[int, int], seed: int = 0) -> Tensor:
         "shift": lambda: index.roll((1, 2), (0, 1)),
         "mirror": lambda: index.flip(1),
         "rotation": lambda: index.rot90(1 if h == w else 2),
-        "permutation": lambda: torch.randperm(h * w, generator=torch.Generator().manual_seed(seed)),
+        "permutation": lambda: torch.randperm(h * w, generator=torch.Generator().manual_seed(0)),
     }
     check_choice(ROUTINGS, kind=kind)
     return moved[kind]().flatten()

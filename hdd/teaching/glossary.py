@@ -4,6 +4,7 @@
 """
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -36,6 +37,7 @@ class Term:
     other_sense: dict[str, list[str]] = field(default_factory=dict)
 
 
+@cache
 def load_glossary(file: Path = FILE) -> list[Term]:
     """Return the terms in the order of the course.
 

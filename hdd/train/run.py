@@ -25,13 +25,7 @@ ORDER, AUGMENTATION = 1, 2  # of the images of an epoch: two streams of random n
 
 
 class Run:
-    """The state of one run: call `train_epoch` until `epoch` is `recipe.epochs`.
-
-    Args:
-        recipe: every knob.
-        device: where to compute.
-        data_root: folder of the data sets.
-    """
+    """The state of one run: call `train_epoch` until `epoch` is `recipe.epochs`."""
 
     @checked
     def __init__(self, recipe: Recipe, device: torch.device, data_root: str | Path) -> None:

@@ -7,10 +7,9 @@ from matplotlib.patches import Circle, Rectangle
 from torch import Tensor
 
 from hdd.arguments import checked
-from hdd.visualization.style import ACCENT, CHANNEL, OTHER, TOKEN
+from hdd.visualization.paper import EDGE, EMPTY, paper
+from hdd.visualization.style import ACCENT, CHANNEL, LIGHT, OTHER, TOKEN
 
-EMPTY, EDGE = "#F2F2F2", "#999999"
-LIGHT = {TOKEN: "#BBD9EC", CHANNEL: "#F6CDB2"}
 S, C = 3, 5  # the tables of the block's drawing
 CELL, GAP, WIDE, MIDDLE = 0.27, 1.35, 1.75, 1.1
 
@@ -78,8 +77,7 @@ def plot_block() -> Figure:
     below.set_title("通道混合：一个词元，所有通道 | Channel mixing: one token, all channels")
     for axes, color, bottom in ((above, TOKEN, 2.4), (below, CHANNEL, 2.1)):
         axes.title.set_color(color)
-        axes.set(xlim=(-0.1, 14.5), ylim=(bottom, -1.1), aspect="equal")
-        axes.axis("off")
+        paper(axes, (-0.1, 14.5), (-1.1, bottom))
     return figure
 
 

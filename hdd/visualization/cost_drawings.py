@@ -7,10 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from hdd.arguments import checked
-from hdd.visualization.paper import arrow
+from hdd.visualization.paper import EDGE, arrow
 from hdd.visualization.style import ACCENT, OTHER, TOKEN
 
-EDGE = "#999999"
 Product = tuple[str, tuple[int, int], str, tuple[int, int], str]  # name, shape, name, shape, result
 
 

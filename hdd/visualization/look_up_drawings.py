@@ -8,11 +8,10 @@ from torch import Tensor
 
 from hdd.arguments import checked
 from hdd.visualization.mixing_drawings import draw_table
-from hdd.visualization.paper import arrow, paper
+from hdd.visualization.paper import EDGE, EMPTY, arrow, paper
 from hdd.visualization.style import ACCENT, CHANNEL, OTHER, STEM, TOKEN
 
 SIZE = 11
-PALE, EDGE = "#F2F2F2", "#999999"
 QUESTION, MATCH = "#F3D9E7", "#BFE5D8"  # pale ACCENT, pale STEM
 NAMES = "ABC"  # of the three keys in the example of four tokens
 _KEY, _SUM = r"$r(x_{jc}+x_{0c}-1)$", r"$\sum_j$"
@@ -62,7 +61,7 @@ def _strip(axes, x: Tensor, top: float, label: str) -> None:
     for place, token in enumerate(x):
         left, key = 2 * place, NAMES[int(token[:3].argmax())]
         value = "?" if place == 0 else f"{int(token[3:].argmax()) + 1}"
-        color = {0: QUESTION, match: MATCH}.get(place, PALE)
+        color = {0: QUESTION, match: MATCH}.get(place, EMPTY)
         axes.add_patch(Rectangle((left, top), 1.7, 1, fc=color, ec=EDGE))
         text = f"{key} = {value}"
         axes.text(left + 0.85, top + 0.5, text, ha="center", va="center", fontsize=SIZE + 2)
@@ -149,7 +148,7 @@ def _weights(axes, numbers: Tensor | None, tokens: int) -> None:
     palette = 0.65 + 0.35 * hues  # pale, so that the letters can be read
     for i in range(tokens):
         for j in range(tokens):
-            color = PALE if numbers is None else palette[int(numbers[i, j])]
+            color = EMPTY if numbers is None else palette[int(numbers[i, j])]
             axes.add_patch(Rectangle((j, i), 1, 1, fc=color, ec="white", lw=1.5))
             text = "?" if numbers is None else "abcdefghijklmnop"[int(numbers[i, j])]
             axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", fontsize=SIZE)

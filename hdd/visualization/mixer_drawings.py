@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 
 from hdd.arguments import checked
-from hdd.visualization.paper import arrow
+from hdd.visualization.paper import arrow, paper
 from hdd.visualization.style import ACCENT, OTHER, STEM, TOKEN
 
 PALE = "#DDEBF5"
@@ -55,8 +55,7 @@ def plot_mixers(tokens: Sequence[float], mixings: Sequence[Mixing]) -> Figure:
             _draw_mixing(axes, mixing)
         else:
             _draw_stack(axes)
-        axes.set(xlim=(0, 3.6), ylim=(5.15, -0.15), aspect="equal")
-        axes.axis("off")
+        paper(axes, (0, 3.6), (-0.15, 5.15))
         axes.set_title(mixing.title, fontsize=12)
         axes.text(1.8, 4.35, mixing.note, ha="center", va="top", fontsize=10.5)
     return figure
@@ -109,11 +108,8 @@ def _draw_stack(axes) -> None:
         axes.add_patch(Rectangle((0.35, index + 0.12), 2.9, 0.66, fc="white", ec=color, lw=1.8))
         axes.text(1.8, index + 0.45, name, ha="center", va="center", fontsize=10.5, color=color)
         if index < len(names) - 1:
-            axes.add_patch(
-                FancyArrowPatch(
-                    (1.8, index + 1.12), (1.8, index + 0.78), arrowstyle="-|>", mutation_scale=10
-                )
-            )
+            ends, head = [(1.8, index + 1.12), (1.8, index + 0.78)], {"mutation_scale": 10}
+            axes.add_patch(FancyArrowPatch(*ends, arrowstyle="-|>", **head))
 
 
 def _circle(axes, x: float, y: float, text: str, fill: str, edge: str = OTHER) -> None:
@@ -126,6 +122,6 @@ def _arrow(axes, start, end, text: str, color: str = TOKEN, dashed: bool = False
     style = (0, (4, 2)) if dashed else "-"
     arrow(axes, start, end, color, head=11, width=1.5, gap=15, linestyle=style)
     x, y = (a + 0.45 * (b - a) for a, b in zip(start, end, strict=True))
-    paper = {"boxstyle": "round,pad=0.08", "fc": "white", "ec": "none"}
+    behind = {"boxstyle": "round,pad=0.08", "fc": "white", "ec": "none"}
     if text:
-        axes.text(x, y, text, ha="center", va="center", fontsize=10.5, bbox=paper, zorder=2.5)
+        axes.text(x, y, text, ha="center", va="center", fontsize=10.5, bbox=behind, zorder=2.5)

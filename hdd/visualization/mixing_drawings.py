@@ -7,10 +7,9 @@ from matplotlib.patches import Circle, Rectangle
 from torch import Tensor
 
 from hdd.arguments import checked
-from hdd.visualization.paper import arrow, paper
-from hdd.visualization.style import ACCENT, CHANNEL, OTHER, SIGNED, STEM, TOKEN
+from hdd.visualization.paper import EDGE, EMPTY, arrow, paper
+from hdd.visualization.style import ACCENT, CHANNEL, LIGHT, OTHER, SIGNED, STEM, TOKEN
 
-EMPTY, EDGE = "#F2F2F2", "#999999"
 OFFSETS = ["#D9D9D9", "#F5C55A", "#9AD0F0"]  # a ring's offsets 0, 1, 2
 SIZE = 11
 
@@ -67,7 +66,7 @@ def plot_einsum(x: Tensor, w_token: Tensor, w_channel: Tensor) -> Figure:
         (x, "s*", "c", "$X$", lambda i, j: j == c),
         (mixed, "t", "c", "$Y$", lambda i, j: (i, j) == (t, c)),
     ]
-    _products(above, parts, "#BBD9EC", terms, mixed[t, c])
+    _products(above, parts, LIGHT[TOKEN], terms, mixed[t, c])
     above.set_title(_named("词元混合 | Token mixing", r"$ts,\ sc \rightarrow tc$"), color=TOKEN)
     mixed, s, d = x @ w_channel.T, 1, 1
     terms = [(x[s, c], w_channel[d, c]) for c in range(2)]
@@ -76,7 +75,7 @@ def plot_einsum(x: Tensor, w_token: Tensor, w_channel: Tensor) -> Figure:
         (w_channel, "d", "c*", r"$W^{\mathrm{ch}}$", lambda i, j: i == d),
         (mixed, "s", "d", "$Z$", lambda i, j: (i, j) == (s, d)),
     ]
-    _products(below, parts, "#F6CDB2", terms, mixed[s, d])
+    _products(below, parts, LIGHT[CHANNEL], terms, mixed[s, d])
     name = _named("通道混合 | Channel mixing", r"$sc,\ dc \rightarrow sd$")
     below.set_title(name, color=CHANNEL)
     return figure
@@ -191,17 +190,12 @@ def plot_kronecker(x: Tensor, w: Tensor, v: Tensor) -> Figure:
     first.set_title(r"$\mathrm{vec}(X)$")
     same, also, turned = torch.eye(tokens), torch.eye(channels), v.T.contiguous()
     parts = [
-        (torch.kron(also, w), "词元混合 | token mixing", r"$I \otimes W$", TOKEN, "#BBD9EC"),
-        (
-            torch.kron(turned, same),
-            "通道混合 | channel mixing",
-            r"$V^T \otimes I$",
-            CHANNEL,
-            "#F6CDB2",
-        ),
-        (torch.kron(turned, w), "两者 | both", r"$V^T \otimes W$", "black", "#E3D5E8"),
+        (torch.kron(also, w), "词元混合 | token mixing", r"$I \otimes W$", TOKEN),
+        (torch.kron(turned, same), "通道混合 | channel mixing", r"$V^T \otimes I$", CHANNEL),
+        (torch.kron(turned, w), "两者 | both", r"$V^T \otimes W$", "black"),
     ]
-    for axes, (matrix, name, formula, color, tint) in zip(panels[1:], parts, strict=True):
+    for axes, (matrix, name, formula, color) in zip(panels[1:], parts, strict=True):
+        tint = LIGHT.get(color, "#E3D5E8")
         zero = [tuple(place) for place in (matrix == 0).nonzero().tolist()]
         draw_table(axes, matrix, 0, 0, lambda i, j, m=matrix, t=tint: t if m[i, j] else EMPTY, zero)
         axes.plot([0, size], [tokens, tokens], [tokens, tokens], [0, size], color="black", lw=1.5)

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from hdd.arguments import checked, shown
 from hdd.visualization.mixing_drawings import draw_table
-from hdd.visualization.style import CHANNEL, OTHER, STEM, TOKEN
+from hdd.visualization.paper import paper
+from hdd.visualization.style import CHANNEL, LIGHT, OTHER, STEM, TOKEN
 
-LIGHT = {STEM: "#BFE3D5", CHANNEL: "#F6CDB2", TOKEN: "#BBD9EC"}
 STEP = 4.6  # from one table to the next, in cells
 
 
@@ -47,8 +47,7 @@ def plot_one_change(
         draw_table(axes, second, left, below, lambda i, j, d=differs, f=fill: f if d[i][j] else "")
         axes.text(left + 1, -0.5, name, color=color, ha="center", va="center", fontsize=12)
     _name_rows(axes, len(table), below)
-    axes.set(xlim=(-4.2, 2 * STEP + 3.2), ylim=(below + len(table) + 0.2, -1.0), aspect="equal")
-    axes.axis("off")
+    paper(axes, (-4.2, 2 * STEP + 3.2), (-1.0, below + len(table) + 0.2))
     return figure
 
 

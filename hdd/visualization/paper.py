@@ -4,6 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch
 
 Point = tuple[float, float]
+EMPTY, EDGE = "#F2F2F2", "#999999"  # of cells
 
 
 def paper(axes: Axes, width: Point, height: Point) -> None:

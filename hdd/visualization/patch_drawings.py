@@ -11,8 +11,8 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from hdd.arguments import checked
-from hdd.visualization.mixing_drawings import EMPTY, draw_table
-from hdd.visualization.paper import arrow
+from hdd.visualization.mixing_drawings import draw_table
+from hdd.visualization.paper import EMPTY, arrow, paper
 from hdd.visualization.patches import show_image
 from hdd.visualization.style import ACCENT, CHANNEL, OTHER, STEM, TOKEN
 
@@ -190,15 +190,12 @@ def plot_windows(side: int, kernels: Mapping[int, int]) -> Figure:
         for x, y in ((x, y) for y in starts for x in starts if y or x >= 2 * stride):
             if stride > 1:  # the others would hide each other
                 axes.add_patch(Rectangle((x, y), size, size, fill=False, ec=OTHER, lw=1.5, ls="--"))
-        axes.set(xlim=(-0.1, side + 0.1), ylim=(side + 0.1, -0.1), aspect="equal")
-        axes.axis("off")
-        count, kind = (
-            len(starts) ** 2,
-            ("重叠", "overlapping") if stride < size else ("不重叠", "separate"),
-        )
+        paper(axes, (-0.1, side + 0.1), (-0.1, side + 0.1))
+        count, apart = len(starts) ** 2, stride >= size
+        zh, en = ("不重叠", "separate") if apart else ("重叠", "overlapping")
         axes.set_title(
-            f"{size} × {size} 的核，步长 {stride}：\n{count} 个{kind[0]}的窗口"
-            f" | {size} × {size} kernel, stride {stride}:\n{count} {kind[1]} windows"
+            f"{size} × {size} 的核，步长 {stride}：\n{count} 个{zh}的窗口"
+            f" | {size} × {size} kernel, stride {stride}:\n{count} {en} windows"
         )
     return figure
 

@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from hdd.arguments import check_integers, checked
-from hdd.visualization.mixing_drawings import EDGE, EMPTY, draw_table
-from hdd.visualization.paper import arrow, paper
-from hdd.visualization.style import ACCENT, SIGNED, STEM
+from hdd.arguments import checked
+from hdd.visualization.mixing_drawings import draw_table
+from hdd.visualization.paper import EDGE, EMPTY, arrow, paper
+from hdd.visualization.style import ACCENT, LIGHT, SIGNED, STEM, TOKEN
 
-SAME, DIFFERENT = "#BBD9EC", "#EBC4D9"
+SAME, DIFFERENT = LIGHT[TOKEN], "#EBC4D9"
 # Colours without a meaning elsewhere: one for each of a few tokens, or sources.
 TINTS = ["#F5C55A", "#9AD0F0", "#A9D8C6", "#EBC4D9", "#BFBFBF"]
 SIDE = 6  # tokens across the maps on which mixers are drawn
@@ -288,22 +288,16 @@ def _window_in_each_channel(axes) -> None:
 
 
 # ------------------------------------------------------------------------- another resolution
-@checked
-def plot_weights_that_fit(side: int = 2) -> Figure:
-    """Draw W1 beside a grid of tokens, and beside one twice as large: which columns are missing.
-
-    Args:
-        side: tokens across the small grid.
-    """
-    check_integers(1, 100, side=side)
+def plot_weights_that_fit() -> Figure:
+    """Draw W1 beside 2 x 2 tokens, and beside 4 x 4: which columns are missing."""
     figure, panels = plt.subplots(2, 1, figsize=(8.8, 4.8), height_ratios=[1, 1.4])
     figure.suptitle("网格变大，$W_1$ 就缺列 | A larger grid: $W_1$ lacks columns")
-    known, titles = side * side, []
-    for axes, grid in zip(panels, (side, 2 * side), strict=True):
+    known, titles = 2 * 2, []
+    for axes, grid in zip(panels, (2, 4), strict=True):
         count = grid * grid
         _numbered(axes, grid, known)
         _matrix(axes, grid + 1.5, (grid - 2) / 2, count, known)
-        paper(axes, (-0.2, 2 * side + 1.6 + 4 * known), (-0.9, grid + 0.2))
+        paper(axes, (-0.2, 5.6 + 4 * known), (-0.9, grid + 0.2))
         titles.append(f"S = {grid} × {grid} = {count}")
     panels[0].set_title(
         f"{titles[0]}：$W_1$ 每个词元一列 | {titles[0]}: $W_1$ has one column for each token",

@@ -16,6 +16,7 @@ CHANNEL = "#D55E00"  # channel mixing; a convolutional network
 STEM = "#009E73"  # patches and stem; attention and ViT
 OTHER = "#666666"  # everything else, references; a flat MLP
 ACCENT = "#CC79A7"
+LIGHT = {STEM: "#BFE3D5", CHANNEL: "#F6CDB2", TOKEN: "#BBD9EC"}  # behind numbers
 CYCLE = [TOKEN, CHANNEL, STEM, ACCENT, "#E69F00", "#56B4E9", OTHER]
 SIGNED = "RdBu_r"  # zero is white; use with symmetric limits
 AMOUNT = "cividis"  # zero is dark

@@ -14,11 +14,10 @@ from torch import Tensor
 
 from hdd.arguments import checked
 from hdd.visualization.mixing_drawings import draw_table
-from hdd.visualization.paper import arrow
-from hdd.visualization.style import ACCENT, CHANNEL, OTHER, SIGNED, STEM, TOKEN
+from hdd.visualization.paper import arrow, paper
+from hdd.visualization.style import ACCENT, CHANNEL, LIGHT, OTHER, SIGNED, STEM, TOKEN
 
 SIDE, BOX = 6, (2, 3)
-SHADE = "#BBD9EC"
 
 
 def draw_grid(axes: Axes, shades: dict[int, str] | None = None) -> None:
@@ -34,8 +33,7 @@ def draw_grid(axes: Axes, shades: dict[int, str] | None = None) -> None:
         for draw, period in ((axes.axhline, BOX[0]), (axes.axvline, BOX[1])):
             thick = line % period == 0
             draw(line, color="black" if thick else "#BBBBBB", lw=2 if thick else 0.8, zorder=2)
-    axes.set(xlim=(-0.05, SIDE + 0.05), ylim=(SIDE + 0.05, -0.05), aspect="equal")
-    axes.axis("off")
+    paper(axes, (-0.05, SIDE + 0.05), (-0.05, SIDE + 0.05))
 
 
 def write(axes: Axes, cell: int, digit: int) -> None:
@@ -54,8 +52,8 @@ def plot_elimination(givens: Tensor, peers: Tensor, cell: int) -> Figure:
         cell: the one whose peers are shaded.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.9), width_ratios=(1, 1.75))
-    shades = dict.fromkeys(peers[cell].nonzero().flatten().tolist(), SHADE)
-    draw_grid(left, shades | {cell: "#F6CDB2"})
+    shades = dict.fromkeys(peers[cell].nonzero().flatten().tolist(), LIGHT[TOKEN])
+    draw_grid(left, shades | {cell: LIGHT[CHANNEL]})
     for place, digit in enumerate(givens.tolist()):
         if digit < SIDE:
             write(left, place, digit)
@@ -66,7 +64,7 @@ def plot_elimination(givens: Tensor, peers: Tensor, cell: int) -> Figure:
     names = ("$A$", "$X$", "$AX$")
     for index, (values, name) in enumerate(zip((others, holds, forbidden), names, strict=True)):
         top = 5.4 * index
-        draw_table(right, values, top, 0, lambda i, j: SHADE if i == 1 else None)
+        draw_table(right, values, top, 0, lambda i, j: LIGHT[TOKEN] if i == 1 else None)
         right.text(top + 2, -0.45, name, ha="center", fontsize=14)
     for place, sign in ((4.7, "×"), (10.1, "=")):
         right.text(place, 2, sign, ha="center", va="center", fontsize=16)
@@ -74,11 +72,10 @@ def plot_elimination(givens: Tensor, peers: Tensor, cell: int) -> Figure:
         for start in (5.4, 10.8):
             right.text(start + digit + 0.5, 4.5, digit + 1, ha="center", color=OTHER)
     right.text(5.2, 4.5, "数字 | digit", ha="right", color=OTHER)
-    right.set(xlim=(-0.6, 15.2), ylim=(5, -1.6), aspect="equal")
+    paper(right, (-0.6, 15.2), (-1.6, 5))
     right.set_title(
         "四格一行“3 _ 1 _”：第二格不能填 1 和 3 | A row 3 _ 1 _: the second cell is not 1 or 3"
     )
-    right.axis("off")
     return figure
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from hdd.arguments import checked
 from hdd.visualization.mixing_drawings import draw_table
+from hdd.visualization.paper import paper
 from hdd.visualization.style import ACCENT, AMOUNT, OTHER, SIGNED, TOKEN
 from hdd.visualization.token_figures import show_maps
 
@@ -140,8 +141,7 @@ def plot_borders(token: int) -> Figure:
     for x, y, sign in signs:
         axes.text(x, y, sign, ha="center", va="center", fontsize=12)
     _number_borders(axes, token)
-    axes.set(xlim=(-1.6, 12.5), ylim=(4.8, -1.5), aspect="equal")
-    axes.axis("off")
+    paper(axes, (-1.6, 12.5), (-1.5, 4.8))
     return figure
 
 

@@ -57,16 +57,14 @@ def assert_drawn_from(expected, results):
         assert abs(seen[key] - n * chance) < 5 * spread + 1, (seen[key], n * chance)
 
 
-@pytest.mark.parametrize("batch", [10_000, 8])
-def test_each_image_draws_as_in_the_per_image_transform(batch):
+def test_each_image_draws_as_in_the_per_image_transform():
     torch.manual_seed(0)
     image, augment = picture(size=8), BatchAutoAugment()
-    images = image.repeat(batch, 1, 1, 1)
-    rounds = max(1, 600 // batch)
-    results = torch.cat([augment(images) for _ in range(rounds)])
     expected = outcomes(image)
     assert len(expected) > 50
-    assert_drawn_from(expected, results)
+    for batch, rounds in ((10_000, 1), (8, 75)):
+        images = image.repeat(batch, 1, 1, 1)
+        assert_drawn_from(expected, torch.cat([augment(images) for _ in range(rounds)]))
 
 
 @pytest.mark.parametrize(
@@ -185,17 +183,3 @@ class TestCutMix:
     def test_labels_of_other_classes_are_named(self, labels):
         with pytest.raises(ValueError, match=r"Labels go from .*made for 10 classes.*Fix: num_cl"):
             CutMix(1.0, 10)(torch.zeros(2, 1, 4, 4), torch.tensor(labels))
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_whole_pipeline(channels):
-    torch.manual_seed(0)
-    images = picture(channels).repeat(200, 1, 1, 1)
-    plain = BatchAugmentation(auto_augment=False, padding=2)(images)
-    full = BatchAugmentation(padding=2)(images)
-    for result in (plain, full):
-        assert result.shape == images.shape
-        assert result.dtype == torch.uint8
-    # Crops and flips alone: 5 x 5 offsets, mirrored or not.
-    assert len({image.numpy().tobytes() for image in plain}) <= 50
-    assert len({image.numpy().tobytes() for image in full}) > 100

@@ -32,12 +32,6 @@ class TestEmbedded:
     def test_class_names_are_those_of_torchvision(self):
         assert list(FASHION_CLASSES) == datasets.FashionMNIST.classes
 
-    def test_mean_and_deviation_of_the_training_images(self, mini):
-        pixels = mini[0].images.float() / 255
-        for split in mini:
-            assert split.mean == pytest.approx([pixels.mean().item()], rel=1e-4)
-            assert split.std == pytest.approx([pixels.std().item()], rel=1e-4)
-
     def test_file_is_the_one_that_its_maker_made(self):
         assert hashlib.sha256(MINI_FILE.read_bytes()).hexdigest() == (
             "6341d32070230eb9eb4d36a858421e2625b9d3431f364eca58bd958449e0cc0e"
@@ -256,40 +250,10 @@ class TestErrorsNameTheFix:
         (cifar_root / "cifar10" / part).rename(cifar_root / "away")
         expect_error(FileNotFoundError, cifar_root, cifar_root / "cifar10" / part)
 
-    def test_no_class_folders(self, cifar_root):
-        (cifar_root / "cifar10" / "train").rename(cifar_root / "away")
-        (cifar_root / "cifar10" / "train").mkdir()
-        expect_error(FileNotFoundError, cifar_root, cifar_root / "cifar10" / "train")
-
-    def test_empty_class(self, cifar_root):
-        for path in (cifar_root / "cifar10" / "train" / "frog").iterdir():
-            path.unlink()
-        expect_error(FileNotFoundError, cifar_root, cifar_root / "cifar10" / "train", "frog")
-
-    @pytest.mark.parametrize("part", ["train", "test"])
-    def test_missing_class(self, cifar_root, part):
-        folder = cifar_root / "cifar10" / part
-        (folder / "horse").rename(cifar_root / "away")
-        expect_error(ValueError, cifar_root, folder, "['horse']")
-
     def test_unknown_class(self, cifar_root):
         folder = cifar_root / "cifar10" / "train"
         (folder / "truck").rename(folder / "lorry")
         expect_error(ValueError, cifar_root, folder, "['lorry', 'truck']")
-
-    @pytest.mark.parametrize(
-        "damage", [lambda b: b[: len(b) // 2], lambda b: b"text", lambda b: b""]
-    )
-    def test_corrupt_image(self, cifar_root, damage):
-        path = cifar_root / "cifar10" / "train" / "deer" / "0001.png"
-        path.write_bytes(damage(path.read_bytes()))
-        expect_error(ValueError, cifar_root, path)
-
-    @pytest.mark.parametrize("size", [(33, 32), (32, 16), (1, 1)])
-    def test_wrong_size(self, cifar_root, size):
-        path = cifar_root / "cifar10" / "test" / "bird" / "0000.png"
-        Image.new("RGB", size).save(path)
-        expect_error(ValueError, cifar_root, path, f"{size[1]}x{size[0]}", "32x32")
 
     def test_all_images_of_a_wrong_size(self, cifar_root):
         for path in cifar_root.rglob("*.png"):
@@ -343,12 +307,3 @@ class TestTorchvisionFormat:
         monkeypatch.setenv("HOME", str(cifar_root))
         monkeypatch.setenv("USERPROFILE", str(cifar_root))
         assert len(load("cifar10", "~")[0]) == 30
-
-
-def test_a_data_set_on_a_read_only_disk_only_costs_time(tmp_path, monkeypatch):
-    def read_only(path, content):
-        raise OSError(30, "Read-only file system")
-
-    monkeypatch.setattr("hdd.dataset.loading.write_atomically", read_only)
-    loading._write_cache(tmp_path / "cache.pt", "key", ())
-    assert not list(tmp_path.iterdir())

@@ -1,8 +1,6 @@
 import os
 import platform
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -94,14 +92,13 @@ def test_a_card_without_kernels_is_passed_over_with_a_reason(
         get_device("cuda")
 
 
-def test_no_bfloat16_without_avx512():
-    # The capability is read once, when PyTorch starts.
-    code = "from hdd.device.utils import get_amp_dtype; print(get_amp_dtype('cpu'))"
-    environment = os.environ | {"ATEN_CPU_CAPABILITY": "avx2"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "torch.float32"
+def test_no_bfloat16_without_avx512(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    assert get_amp_dtype("cpu") == torch.bfloat16
+    # As ATEN_CPU_CAPABILITY=avx2 makes it, whatever the processor has.
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    assert get_amp_dtype("cpu") == torch.float32
 
 
 CPUINFO = Path("/proc/cpuinfo")

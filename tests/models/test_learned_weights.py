@@ -106,6 +106,47 @@ def with_product(matrix, grid=(4, 4)):
     return net
 
 
+def circulant(kernel):
+    h, w = kernel.shape
+    matrix = torch.zeros(h, w, h, w)
+    for row in range(h):
+        for column in range(w):
+            matrix[row, column] = kernel.roll((row, column), (0, 1))
+    return matrix.reshape(h * w, h * w)
+
+
+@pytest.mark.parametrize("grid", [(4, 4), (3, 5), (6, 2), (1, 7)])
+def test_a_circular_convolution_is_all_equivariant(grid):
+    torch.manual_seed(0)
+    matrix = circulant(torch.randn(grid))
+    assert tm.equivariant_share(matrix, grid) == pytest.approx(1, abs=1e-5)
+    # Its rows in another order are a convolution no more.
+    assert tm.equivariant_share(matrix[torch.randperm(len(matrix))], grid) < 0.9
+
+
+def test_equivariance_depends_on_the_grid_not_only_on_its_size():
+    torch.manual_seed(0)
+    assert tm.equivariant_share(circulant(torch.randn(3, 4)), (4, 3)) < 0.9
+
+
+@pytest.mark.parametrize("grid", [(4, 4), (8, 8), (3, 5)])
+def test_a_random_matrix_has_a_share_of_one_in_s(grid):
+    torch.manual_seed(0)
+    s = grid[0] * grid[1]
+    shares = [tm.equivariant_share(torch.randn(s, s), grid) for _ in range(20)]
+    assert sum(shares) / 20 == pytest.approx(1 / s, rel=0.2)
+
+
+def test_share_takes_a_weight_that_is_being_trained():
+    assert 0 < tm.equivariant_share(nn.Linear(16, 16).weight, (4, 4)) < 1
+
+
+@pytest.mark.parametrize("shape", [(12, 12), (16, 9), (16,)])
+def test_a_matrix_of_another_grid_is_refused(shape):
+    with pytest.raises(ValueError, match=r"matrix of shape .* does not fit grid=\(4, 4\)"):
+        tm.equivariant_share(torch.zeros(shape), (4, 4))
+
+
 def test_identity_and_constant_are_convolutions_that_know_no_grid():
     generator = torch.Generator().manual_seed(0)
     trivial = 2 * torch.eye(16) - 0.3
@@ -165,11 +206,11 @@ def test_hdd_and_timm_agree_on_everything():
 
 def test_listening_is_the_jacobian():
     net = small()
-    images = torch.randn(1, 3, 32, 32)
-    x = net.patch_embedding(images).flatten(2).transpose(1, 2)
+    image = torch.randn(1, 3, 32, 32)
+    x = net.patch_embedding(image).flatten(2).transpose(1, 2)
     exact, _ = influence_maps(net.blocks[0], x[0].detach())
-    many = torch.stack([tm.listening(net, 0, images, seed=s).square() for s in range(150)])
-    assert torch.allclose(many.mean(0).sqrt(), exact / 4, rtol=0.25)  # sqrt(C) = 4
+    many = tm.listening(net, 0, image.expand(300, -1, -1, -1))  # a projection for each
+    assert torch.allclose(many, exact / 4, rtol=0.25)  # sqrt(C) = 4
     assert all(p.grad is None for p in net.parameters())
 
 

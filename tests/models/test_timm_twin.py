@@ -5,8 +5,7 @@ from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.models.cnn.timm_twin import timm_twin
 
 
-@pytest.mark.parametrize("dim", [49, 37, 128])
-@pytest.mark.parametrize("token_dim", [1, 2, 7, 33])
+@pytest.mark.parametrize(("dim", "token_dim"), [(49, 1), (37, 2), (37, 7), (128, 33)])
 def test_it_has_exactly_our_widths(dim, token_dim):
     pytest.importorskip("timm")
     net = MLPMixer(patch_size=8, dim=dim, depth=1, token_dim=token_dim)

@@ -90,13 +90,6 @@ def test_training_lowers_the_loss_and_is_repeatable(optimizer, puzzles):
     assert sum(losses[0][-5:]) < sum(losses[0][:5])
 
 
-def test_training_calls_back_after_every_step(puzzles):
-    seen = []
-    net = RecursiveNet(dim=8, recursions=1)
-    recursive_mixer.train(net, puzzles, Training(steps=3, batch=4), on_step=seen.append)
-    assert seen == [1, 2, 3]
-
-
 def test_revealing_fills_in_the_solution_only(puzzles):
     generator = torch.Generator().manual_seed(0)
     shown = recursive_mixer._revealed(puzzles, 1.0, generator)
@@ -172,11 +165,6 @@ def test_area_under_the_curve_against_all_pairs():
         assert area == pytest.approx(expected)
 
 
-def test_the_mixing_of_the_network_can_be_read():
-    net = RecursiveNet()
-    assert effective_mixing(net, 1).shape == (CELLS, CELLS)
-
-
 def test_wrong_names_say_what_would_be_right(puzzles):
     with pytest.raises(ValueError, match="'axial-mean'"):
         RecursiveNet("mixer")
@@ -191,7 +179,7 @@ def test_the_recorded_network_solves_puzzles_that_it_has_not_seen():
     done = recursive_mixer.solved(net, test, recursions=8).all(dim=2).double().mean(dim=1)
     assert done[0] < 0.2 < 0.98 <= done[-1]
     order = torch.randperm(CELLS, generator=torch.Generator().manual_seed(0))
-    moved = Puzzles(*(field[:, order] for field in test))
+    moved = Puzzles(*(field[:50, order] for field in test))
     assert not recursive_mixer.solved(net, moved, recursions=8)[-1].all(dim=1).any()
     found = recursive_mixer.rules(effective_mixing(net, 0), draws=50)
     assert found.auc > 0.9 > 0.7 > found.null.max()

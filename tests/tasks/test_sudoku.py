@@ -66,9 +66,14 @@ def first_row_in_order(grid):
     return tuple(grid[:SIDE].tolist().index(digit) for digit in grid.tolist())
 
 
-def test_a_disguise_stays_in_its_class():
+@pytest.fixture(scope="module")
+def number():
+    """The number of each grid."""
+    return {tuple(grid): i for i, grid in enumerate(sudoku.grids().tolist())}
+
+
+def test_a_disguise_stays_in_its_class(number):
     """So a test puzzle can't be a training puzzle with other digits or permuted lines."""
-    number = {tuple(grid): i for i, grid in enumerate(sudoku.grids().tolist())}
     pool = sudoku.grids()[::1000]
     for k in (0, 1, 50, 100, 1000, 3455):
         for i, grid in enumerate(pool[:, sudoku.symmetries()[k]]):
@@ -85,8 +90,7 @@ def test_splits_share_no_class_and_leave_none_out():
         sudoku.split_of_classes("train")
 
 
-def test_puzzles_come_from_their_split_and_have_the_wanted_givens(puzzles):
-    number = {tuple(grid): i for i, grid in enumerate(sudoku.grids().tolist())}
+def test_puzzles_come_from_their_split_and_have_the_wanted_givens(puzzles, number):
     chosen = set(sudoku.split_of_classes("test").tolist())
     for grid in puzzles.solutions:
         assert int(sudoku.classes()[number[first_row_in_order(grid)]]) in chosen
@@ -107,10 +111,10 @@ def test_hard_puzzles_have_one_solution_too():
         assert solutions_by_brute_force(givens) == [solution.tolist()]
 
 
-def test_the_seed_decides(puzzles):
-    again, other = (sudoku.generate(120, "test", seed=seed) for seed in (1, 2))
-    assert torch.equal(again.givens, puzzles.givens)
-    assert not torch.equal(other.givens, puzzles.givens)
+def test_the_seed_decides():
+    first, again, other = (sudoku.generate(10, "test", seed=seed).givens for seed in (1, 1, 2))
+    assert torch.equal(again, first)
+    assert not torch.equal(other, first)
 
 
 def test_disguises_keep_solution_and_difficulty(puzzles):
@@ -154,7 +158,7 @@ def test_difficulty_is_what_is_needed():
     easy[7] = EMPTY
     bare = torch.full((CELLS,), EMPTY, dtype=torch.uint8)
     assert sudoku.difficulty(torch.stack([easy, bare])).tolist() == [0, 2]
-    some = sudoku.generate(60, "training", givens=(10,), seed=0).givens
+    some = sudoku.generate(30, "training", givens=(10,), seed=0).givens
     level = sudoku.difficulty(some)
     assert {0, 1, 2} >= set(level.tolist())
     assert torch.equal(level < 2, sudoku.rounds_of_singles(some) >= 0)

@@ -193,31 +193,36 @@ def shifted(image, right, down):
 
 
 @needs_node
-@pytest.mark.parametrize("kind", ["swap", "shuffle", "dark", "shift", "shift and dark"])
-def test_interventions_on_the_image(net, supplied, kind):
-    order, dark, shift = list(range(64)), [False] * 64, [0, 0]
-    if kind == "swap":
-        order[3], order[60] = 60, 3
-    elif kind == "shuffle":
-        order = np.random.default_rng(1).permutation(64).tolist()
-    if "dark" in kind:
-        dark[27] = dark[36] = True
-    if "shift" in kind:
-        shift = [3, -2]
-    changes = {"places": order, "dark": dark, "shift": shift}
-    body = "const x = changed(4, CHANGES); return [[...x], [...mixer.forward(x, OFF).logits]]"
-    body = body.replace("CHANGES", json.dumps(changes)).replace("OFF", json.dumps(OFF))
-    pixels, logits = run(body, supplied)
-    wanted = patches_of(shifted(supplied[4], *shift))[order]
-    wanted[dark] = 0
-    wanted = image_of(wanted)
-    assert (np.array(pixels).reshape(32, 32, 3) == wanted).all()
-    assert np.abs(np.array(logits) - expected(net, wanted[None]).numpy()[0]).max() < 1e-3
+def test_interventions_on_the_image(net, supplied):
+    unchanged = {"places": list(range(64)), "dark": [False] * 64, "shift": [0, 0]}
+    swapped = [{3: 60, 60: 3}.get(place, place) for place in range(64)]
+    shuffled = np.random.default_rng(1).permutation(64).tolist()
+    dark = [place in (27, 36) for place in range(64)]
+    changes = [{"places": swapped}, {"places": shuffled}, {"dark": dark}, {"shift": [3, -2]}]
+    changes = [unchanged | one for one in (*changes, {"dark": dark, "shift": [3, -2]})]
+    body = f"""return {json.dumps(changes)}.map((one) => {{
+      const x = changed(4, one);
+      return [[...x], [...mixer.forward(x, {json.dumps(OFF)}).logits]];
+    }})"""
+    for one, (pixels, logits) in zip(changes, run(body, supplied), strict=True):
+        wanted = patches_of(shifted(supplied[4], *one["shift"]))[one["places"]]
+        wanted[one["dark"]] = 0
+        wanted = image_of(wanted)
+        assert (np.array(pixels).reshape(32, 32, 3) == wanted).all(), one
+        assert np.abs(np.array(logits) - expected(net, wanted[None]).numpy()[0]).max() < 1e-3, one
 
 
 @needs_node
-def test_a_shuffle_is_an_order_of_its_own(supplied):
-    orders = run("return [1, 1, 2].map((seed) => shuffledOrder(64, seed))", supplied)
+def test_a_shuffle_is_an_order_of_its_own_and_gelu_the_exact_one(supplied):
+    body = """
+      const x = Float32Array.from({ length: 4001 }, (_, i) => (i - 2000) / 250);
+      const table = x.slice(); geluInPlace(table);
+      const orders = [1, 1, 2].map((seed) => shuffledOrder(64, seed));
+      return [orders, [...x], [...x].map(gelu), [...table]]"""
+    orders, *curves = run(body, supplied)
+    x, exact, table = (torch.tensor(curve, dtype=torch.float64) for curve in curves)
+    assert torch.allclose(exact, nn.functional.gelu(x), atol=1e-6, rtol=0)
+    assert torch.allclose(table, nn.functional.gelu(x), atol=2e-6, rtol=0)
     assert all(sorted(order) == list(range(64)) for order in orders)
     assert orders[0] == orders[1] != orders[2]
 
@@ -272,17 +277,6 @@ def test_the_unit_of_the_tour_is_the_one_missed_most(supplied):
       }})"""
     left = np.array(run(body, supplied))
     assert divmod(int(left.argmin()), 32) == (int(said[1]), int(said[2]))
-
-
-@needs_node
-def test_gelu_is_the_exact_one(supplied):
-    body = """
-      const x = Float32Array.from({ length: 4001 }, (_, i) => (i - 2000) / 250);
-      const table = x.slice(); geluInPlace(table);
-      return [[...x], [...x].map(gelu), [...table]]"""
-    x, exact, table = (torch.tensor(v, dtype=torch.float64) for v in run(body, supplied))
-    assert torch.allclose(exact, nn.functional.gelu(x), atol=1e-6, rtol=0)
-    assert torch.allclose(table, nn.functional.gelu(x), atol=2e-6, rtol=0)
 
 
 def test_snapshots_show_the_recorded_units():

@@ -40,6 +40,11 @@ def both(zh, en):
     return f'<div lang="zh">{zh}</div><div lang="en">{en}</div>'
 
 
+@pytest.fixture(scope="module")
+def lessons():
+    return course.load_course()
+
+
 PLAN = {
     "notebook": "09_x",
     "aims": ["会做 | can do"],
@@ -175,10 +180,10 @@ def test_a_word_of_another_sense_has_no_pop_up():
     assert page.startswith(hint + '<a class="term"')
 
 
-def test_sessions_fit_into_90_minutes():
+def test_sessions_fit_into_90_minutes(lessons):
     """README's timetable and the lessons' minutes agree."""
     text = (course.ROOT / "README.md").read_text(encoding="utf-8")
-    minutes = {lesson.number: lesson.minutes for lesson in course.load_course()}
+    minutes = {lesson.number: lesson.minutes for lesson in lessons}
     rows = re.findall(r"^\| (?:Session \d|第 \d 次) \| ([\d, 、]+) \|", text, flags=re.M)
     assert len(rows) == 8
     assert [row for row in rows if sum(minutes[n] for n in re.findall(r"\d+", row)) > 90] == []
@@ -333,8 +338,8 @@ def test_a_plan_that_cannot_be_taught_is_refused(tmp_path, monkeypatch, lesson, 
         load_plan("09_x", lesson.notebook)
 
 
-def test_plans_of_the_course_can_be_taught():
-    for lesson in course.load_course():
+def test_plans_of_the_course_can_be_taught(lessons):
+    for lesson in lessons:
         if lesson.plan:
             polls = [one for one in lesson.plan["sections"] if one.get("poll")]
             assert len(polls) >= 2, lesson.stem

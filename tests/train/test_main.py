@@ -17,7 +17,7 @@ from hdd.dataset.loading import load
 from hdd.models.cnn.mlp_mixer import MixerBlock, MLPMixer
 from hdd.train import records
 from hdd.train import run as engine
-from hdd.train.__main__ import _join_processes, build_parser, main, recipe_of
+from hdd.train.__main__ import build_parser, main, recipe_of
 from hdd.train.classification_utils import evaluate
 from hdd.train.recipe import Recipe
 from hdd.train.run import Run
@@ -132,7 +132,10 @@ def test_a_kept_run_can_be_evaluated_again(finished, tmp_path, monkeypatch, caps
     pytest.importorskip("timm")
     monkeypatch.setattr(records, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(records, "CHECKPOINTS", tmp_path / "checkpoints")
-    assert records.main(["keep", str(finished[0]), "tiny", "--weights"]) == 0
+    keep = ["keep", str(finished[0]), "tiny", "--weights"]
+    assert records.main(keep) == 0
+    assert records.main(keep) == 2
+    assert "Fix: another name, or --replace" in capsys.readouterr().err
     assert records.load_run("tiny") == history(finished[0])
     assert len(list((tmp_path / "checkpoints" / "tiny").iterdir())) == 4
     assert records.main(["evaluate", "tiny"]) == 0
@@ -140,6 +143,8 @@ def test_a_kept_run_can_be_evaluated_again(finished, tmp_path, monkeypatch, caps
     assert set(figures) == {"recorded", "hdd", "timm"}
     recorded = float(figures["recorded"])
     assert all(float(f) == pytest.approx(recorded, abs=1.5e-3) for f in figures.values())
+    assert records.main([*keep, "--replace", "--snapshots", "4"]) == 0
+    assert len(list((tmp_path / "checkpoints" / "tiny").iterdir())) == 1
     assert records.main(["evaluate", "other"]) == 2
     assert "Fix: one of ['tiny']" in capsys.readouterr().err
 
@@ -169,16 +174,13 @@ def error_of(capsys, *argv):
         (["--lr", "2000"], "to 1,000. Fix: --lr 0.002"),
         (["--dataset", "imagenet"], "'imagenet'"),
         (["--weight-average", "1"], "--weight-average 1.0 must be a number from 0 below 1"),
-        (
-            ["--optimizer", "adam", "--adam-lr", "1"],
-            "--optimizer adam: it is the rate of what Muon",
-        ),
-        (["--optimizer", "adam", "--adam-lr", "1"], "Fix: leave --adam-lr out."),
+        (["--optimizer", "adam", "--adam-lr", "1"], "what Muon leaves to AdamW; here --lr is the"),
+        (["--optimizer", "adamw", "--adam-lr", "1"], "Fix: leave --adam-lr out."),
         (["--model", "cnn"], "--patch-size 14 has no effect with --model cnn"),
         (["--snapshots", "1,x"], "'1,x'"),
         (["--snapshots", "1,-5"], "'1,-5'"),
         (["--snapshots", "1,3"], "--snapshots names epoch 3, and --epochs 2 ends before"),
-        (["--device", "tpu"], "--device tpu: "),
+        (["--device", "tpu, gpu"], "--device tpu, gpu: None of the preferred devices ['tpu', 'g"),
         (["--out", ""], "names no folder"),
         (["--out", "x" * 300], "Fix: another"),
         (["--validation", "0.00001"], "--validation 1e-05: "),
@@ -195,22 +197,10 @@ def test_bad_option(capsys, tmp_path, more, says):
     assert not out.exists()
 
 
-def test_devices_may_have_spaces():
-    assert _join_processes("tpu, cpu") == torch.device("cpu")
-
-
 def test_yardsticks_need_timm(capsys, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "timm.models.vision_transformer", None)
     line = error_of(capsys, *arguments(tmp_path / "out", "--model", "vit"))
     assert line.endswith("Fix: pip install timm.")
-
-
-def test_what_the_machine_cannot_do_is_one_line(capsys, tmp_path, monkeypatch):
-    def fails(self):
-        raise RuntimeError("DefaultCPUAllocator: can't allocate memory:\n you tried")
-
-    monkeypatch.setattr(Run, "train_epoch", fails)
-    assert "Fix: a smaller batch or network" in error_of(capsys, *arguments(tmp_path / "out"))
 
 
 def test_a_fault_of_the_code_shows_its_line(capsys, tmp_path, monkeypatch):
@@ -224,12 +214,6 @@ def test_a_fault_of_the_code_shows_its_line(capsys, tmp_path, monkeypatch):
     assert "Traceback (most recent call last):" in lines
     assert any("# without its two transposes" in line for line in lines)
     assert lines[-1].startswith("python -m hdd.train: error: RuntimeError: mat1 and mat2 shapes")
-
-
-def test_a_value_error_of_the_code_is_no_users_error(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(Run, "train_epoch", lambda self: int("seven"))
-    assert main(arguments(tmp_path / "out")) == 1
-    assert 'int("seven")' in capsys.readouterr().err
 
 
 def test_a_result_that_is_no_number_is_not_written(capsys, tmp_path, monkeypatch):
@@ -261,12 +245,6 @@ def test_bfloat16_where_it_is_not_native(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "get_amp_dtype", lambda device: torch.float32)
     line = error_of(capsys, *arguments(tmp_path / "out", "--precision", "bfloat16"))
     assert "Fix: --precision auto" in line
-
-
-def test_folder_that_cannot_be_made(capsys, tmp_path):
-    (tmp_path / "file").write_text("mine")
-    assert "Not a directory" in error_of(capsys, *arguments(tmp_path / "file" / "out"))
-    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_full_disk_keeps_what_was_there(capsys, tmp_path, finished, monkeypatch):
@@ -336,16 +314,6 @@ def test_other_recipe_is_not_resumed(capsys, finished):
     assert "--seed 0" in line
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"hello"])
-def test_damaged_checkpoint(capsys, tmp_path, finished, damage):
-    out = copy_of(finished[0], tmp_path)
-    path = out / "checkpoint.pt"
-    path.write_bytes(damage(path.read_bytes()))
-    before = path.read_bytes()
-    assert "damaged" in error_of(capsys, *arguments(out, "--resume", epochs=4))
-    assert path.read_bytes() == before
-
-
 def test_the_plain_command_is_the_run_of_60_epochs():
     record = records.load_run("cifar10_patch4_60_epochs")
     options = build_parser().parse_args(
@@ -354,32 +322,18 @@ def test_the_plain_command_is_the_run_of_60_epochs():
     assert recipe_of(options) == Recipe(**record["recipe"]) == Recipe()
 
 
-@pytest.mark.parametrize("content", [{"recipe": 3}, {"recipe": {}}, [1]])
-def test_intact_file_of_other_content(capsys, tmp_path, finished, content):
+@pytest.mark.parametrize("content", [b"", b"hello", {"recipe": 3}, {"recipe": {}}, [1], None])
+def test_a_damaged_checkpoint_is_left_as_it_is(capsys, tmp_path, finished, content):
     out = copy_of(finished[0], tmp_path)
+    path = out / "checkpoint.pt"
+    if content is None:
+        content = path.read_bytes()[:-1000]
     if content == {"recipe": {}}:
         content = {"recipe": history(out)["recipe"], "epoch": 1}
-    torch.save(content, out / "checkpoint.pt")
+    path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
+    before = path.read_bytes()
     assert "damaged" in error_of(capsys, *arguments(out, "--resume", epochs=4))
-
-
-def test_a_record_is_replaced_only_on_demand(finished, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(records, "RUNS", tmp_path / "runs")
-    monkeypatch.setattr(records, "CHECKPOINTS", tmp_path / "checkpoints")
-    keep = ["keep", str(finished[0]), "tiny", "--weights"]
-    assert records.main(keep) == 0
-    assert records.main(keep) == 2
-    assert "Fix: another name, or --replace" in capsys.readouterr().err
-    assert records.main([*keep, "--replace", "--snapshots", "4"]) == 0
-    assert [p.name for p in (tmp_path / "checkpoints" / "tiny").iterdir()] == [
-        "epoch_0004.safetensors"
-    ]
-    assert records.main(["keep", str(finished[0]), "../evil"]) == 2
-    copy = copy_of(finished[0], tmp_path)
-    (copy / "weights.safetensors").write_bytes(b"no weights")
-    assert records.main(["keep", str(copy), "other", "--weights"]) == 2
-    assert capsys.readouterr().err.count("\n") == 2
-    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["tiny.json"]
+    assert path.read_bytes() == before
 
 
 def test_help_says_units_and_defaults(capsys):

@@ -130,11 +130,11 @@ def test_a_wrong_value_is_refused_by_name(name):
         Recipe(**{name: DRAWN[name][1]})
 
 
-@pytest.mark.parametrize("value", [torch.ones(2), np.ones(2), [1], {}, 1j, object(), b"1"])
 @pytest.mark.parametrize("name", ["lr", "epochs", "model", "auto_augment"])
-def test_a_value_of_another_kind_is_refused_by_name(name, value):
-    with pytest.raises(ValueError, match=rf"(?s)^{name}=.* must be .*Fix: {name}="):
-        Recipe(**{name: value})
+def test_a_value_of_another_kind_is_refused_by_name(name):
+    for value in (torch.ones(2), np.ones(2), [1], {}, 1j, object(), b"1"):
+        with pytest.raises(ValueError, match=rf"(?s)^{name}=.* must be .*Fix: {name}="):
+            Recipe(**{name: value})
 
 
 @pytest.mark.parametrize(
@@ -175,25 +175,18 @@ def test_what_has_no_effect_on_so_few_images_is_refused(arguments, images, says)
         recipe.check_images(images)
 
 
-@pytest.mark.parametrize("model", CHOICES["model"])
-@pytest.mark.parametrize("optimizer", CHOICES["optimizer"])
-@pytest.mark.parametrize("schedule", CHOICES["schedule"])
-def test_a_recipe_is_what_its_dict_says(model, optimizer, schedule):
-    if (model, optimizer) == ("cnn", "muon"):
-        return
-    recipe = Recipe(model=model, optimizer=optimizer, schedule=schedule)
-    assert Recipe(**recipe.as_dict()) == recipe
-    assert None not in recipe.as_dict().values()
+def test_a_recipe_is_what_its_dict_says():
+    names = ("model", "optimizer", "schedule")
+    for choices in itertools.product(*(CHOICES[name] for name in names)):
+        if choices[:2] != ("cnn", "muon"):
+            recipe = Recipe(**dict(zip(names, choices, strict=True)))
+            assert Recipe(**recipe.as_dict()) == recipe
+            assert None not in recipe.as_dict().values()
 
 
 def test_numbers_of_other_libraries_are_numbers():
     recipe = Recipe(lr=np.float32(0.5), epochs=np.int64(7), cutmix=1)
     assert (type(recipe.lr), type(recipe.epochs), type(recipe.cutmix)) == (float, int, float)
-
-
-def test_is_frozen():
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        Recipe().epochs = 3
 
 
 def test_the_default_is_the_documents_network():
@@ -288,13 +281,3 @@ class TestSchedule:
         assert rates[10:60:10] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
         assert rates[-1] > 0.4  # the cosine is cut off where the warm-up has delayed it to
         assert self.rates(steps=1, epochs=800, schedule="cosine-by-epoch")[0][-1] == 1e-3
-
-    def test_two_groups_keep_their_ratio(self):
-        recipe = Recipe(patch_size=8, dim=16, depth=1, epochs=2)
-        optimizer = recipe.build_optimizer(MLPMixer(patch_size=8, dim=16, depth=1))
-        scheduler = recipe.build_scheduler(optimizer, 5)
-        for _ in range(3):
-            optimizer.step()
-            scheduler.step()
-        muon, adamw = (group["lr"] for group in optimizer.param_groups)
-        assert muon / adamw == pytest.approx(recipe.lr / recipe.adam_lr)

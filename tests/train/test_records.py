@@ -1,5 +1,6 @@
 """Keeping recorded runs: nothing that is there may get lost."""
 
+import dataclasses
 import fnmatch
 import functools
 import importlib.util
@@ -13,14 +14,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from hdd.dataset.image_tensors import ImageTensors
+from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.models.nn_utils import count_trainable_parameter
 from hdd.train import records
 from hdd.train.__main__ import build_parser, recipe_of
 from hdd.train.recipe import BASELINES, Recipe
 
 SHAPES = {"cifar10": (50_000, 3, 32, 32), "fashion_mnist_mini": (10_000, 1, 28, 28)}
-NAMES = sorted(path.stem for path in records.RUNS.glob("*.json"))
-TRAINED = [name for name in NAMES if "recipe" in records.load_run(name)]
+RECORDS = {path.stem: records.load_run(path.stem) for path in sorted(records.RUNS.glob("*.json"))}
+TRAINED = {name: record for name, record in RECORDS.items() if "recipe" in record}
 
 
 @pytest.fixture
@@ -140,13 +142,19 @@ def parameters(recipe):
         return count_trainable_parameter(recipe.network(data))
 
 
+PARSER = build_parser()
+
+
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_record_is_what_ran(name):
-    record = records.load_run(name)
+    record = TRAINED[name]
     recipe = Recipe(**record["recipe"])
     assert recipe.as_dict() == record["recipe"]
-    options = build_parser().parse_args(shlex.split(record["command"])[3:])
-    assert recipe_of(options) == recipe
+    assert record["command"].startswith("python -m hdd.train ")
+    assert recipe_of(PARSER.parse_args(shlex.split(record["command"])[3:])) == recipe
+    assert {"device", "versions", "date", "precision", "macs"} <= set(record)
+    assert {len(values) for values in record["history"].values()} == {recipe.epochs}
+    assert name.endswith((f"seed{recipe.seed}", "60_epochs"))
     images = SHAPES[recipe.dataset][0]
     steps = -(-(images - 10 * round(images / 10 * recipe.validation)) // recipe.batch_size)
     rates = [
@@ -156,7 +164,21 @@ def test_a_record_is_what_ran(name):
     assert max(rates) == recipe.lr
     if recipe.model in BASELINES:
         pytest.importorskip("timm")
-    assert parameters(recipe) == record["parameters"]
+    assert parameters(dataclasses.replace(recipe, seed=0)) == record["parameters"]
+
+
+def test_recorded_weights_fit_their_network():
+    for path in records.CHECKPOINTS.glob("*.safetensors"):
+        recipe, weights = Recipe(**TRAINED[path.stem]["recipe"]), records.load_weights(path.stem)
+        net = MLPMixer(patch_size=recipe.patch_size, dim=recipe.dim, depth=recipe.depth)
+        net.load_state_dict(weights)
+        assert all(tensor.isfinite().all() for tensor in weights.values()), path
+
+
+def test_records_stay_small():
+    folders = (records.RUNS, records.CHECKPOINTS)
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 20 * 2**20
 
 
 def migration():
@@ -205,18 +227,13 @@ def test_migration_keeps_what_acted(model, what, command):
     assert migration().migrated(new) == new
 
 
-def test_records_need_no_migration():
-    migrated = migration().migrated
-    assert all(migrated(records.load_run(name)) == records.load_run(name) for name in TRAINED)
-
-
 def test_the_index_has_a_line_for_every_record():
     text = (records.RUNS / "README.md").read_text(encoding="utf-8")
     families = re.findall(r"^\| `([^`]+)` \|.*\| (\d+) \| [^|]+ \|$", text, re.MULTILINE)
     assert len(families) > 20
-    members = {family: fnmatch.filter(NAMES, family) for family, _ in families}
+    members = {family: fnmatch.filter(RECORDS, family) for family, _ in families}
     assert {family: int(n) for family, n in families} == {f: len(m) for f, m in members.items()}
-    assert sorted(name for family in members.values() for name in family) == NAMES
+    assert sorted(name for family in members.values() for name in family) == list(RECORDS)
 
 
 class TestProvenance:

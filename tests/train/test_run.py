@@ -1,3 +1,4 @@
+import copy
 import math
 
 import pytest
@@ -21,20 +22,20 @@ from hdd.train.recipe import Recipe
 from hdd.train.run import Run, average_of
 
 
-@pytest.mark.parametrize("fused", [False, True])
-def test_float32_training_gives_timms_losses_over_50_steps(fused):
+def test_float32_training_gives_timms_losses_over_50_steps():
     timm = pytest.importorskip("timm.models.mlp_mixer")
     torch.manual_seed(0)
     sizes = {"num_classes": 10, "img_size": 32, "patch_size": 8, "num_blocks": 2, "embed_dim": 32}
     theirs = timm.MlpMixer(**sizes, mlp_ratio=(0.25, 4.0))
     ours = MLPMixer(patch_size=8, dim=32, depth=2)
     theirs.load_state_dict(to_timm(ours.state_dict()))
+    fused = FusedMixer(copy.deepcopy(ours), torch.float32)
     labels = torch.randint(10, (400,))
     images = (torch.randint(100, (400, 3, 32, 32)) + 15 * labels.view(-1, 1, 1, 1)).byte()
     data = ImageTensors(images, labels, tuple("abcdefghij"), (0.5,) * 3, (0.29,) * 3)
     recipe = Recipe(patch_size=8, dim=32, depth=2, optimizer="adam", epochs=2)
     losses = []
-    for net in (FusedMixer(ours, torch.float32) if fused else ours, theirs):
+    for net in (ours, fused, theirs):
         optimizer = recipe.build_optimizer(net)
         scheduler = recipe.build_scheduler(optimizer, steps_per_epoch=25)
         criterion = nn.CrossEntropyLoss(label_smoothing=0.1)
@@ -52,7 +53,8 @@ def test_float32_training_gives_timms_losses_over_50_steps(fused):
             )
         losses.append(values)
     assert len(losses[0]) == 50
-    assert losses[0] == pytest.approx(losses[1], abs=1e-4)
+    assert losses[0] == pytest.approx(losses[2], abs=1e-4)
+    assert losses[1] == pytest.approx(losses[2], abs=1e-4)
     assert losses[0][-1] < losses[0][0] - 0.2
 
 
@@ -151,17 +153,6 @@ class TestRun:
         seen = {image.numpy().tobytes() for image in pixels.round().to(torch.uint8)}
         assert (seen <= there) == (padding == 0)
 
-    @pytest.mark.parametrize("cutmix", [0.0, 1.0])
-    def test_images_are_mixed(self, run, cutmix):
-        assert self.epoch_of(run(cutmix=cutmix))[1].ndim == (2 if cutmix else 1)
-
-    def test_labels_are_smoothed(self, run, monkeypatch):
-        seen = []
-        spy = lambda net, criterion, *rest: seen.append(criterion) or (0.0, 0.0)  # noqa: E731
-        monkeypatch.setattr(engine, "train_one_epoch", spy)
-        run(label_smoothing=0.3).train_epoch()
-        assert seen[0].label_smoothing == 0.3
-
     def test_averaged_weights_are_evaluated(self, run):
         one = run(weight_average=0.9, validation=0.5)
         before = one.train_epoch()["val_loss"]
@@ -171,10 +162,6 @@ class TestRun:
         with torch.no_grad():
             one.average.module.head.bias[0] += 1.0
         assert one.evaluate(one.val_data)[0] != pytest.approx(before)
-
-    def test_a_batch_of_more_than_all_images_is_refused(self, run):
-        with pytest.raises(ValueError, match=r"batch_size=21 is more than the 20 .* Fix: "):
-            run(batch_size=21, validation=0.5)
 
     def test_a_test_loss_that_is_no_number_is_an_error(self, run):
         one = run(weight_average=0.0)
@@ -230,22 +217,6 @@ def test_parts_of_a_batch_are_equally_large_and_never_empty(images):
     assert len(Shard(OneBatch(images), 0, 3)) == len(sizes[0])
     seen = torch.cat([x for shard in shards for x, _ in shard])
     assert len(seen) == len(seen.unique()) > images - 3
-
-
-class Forgotten(MLPMixer):
-    def forward(self, images):
-        x = self.patch_embedding(images).flatten(2)  # the transpose is forgotten
-        return self.head(self.norm(self.blocks(x)).mean(1))
-
-
-def test_a_mistake_in_the_network_shows_its_line(monkeypatch):
-    monkeypatch.setattr("hdd.train.recipe.MLPMixer", Forgotten)
-    sizes = {"patch_size": 7, "dim": 24, "depth": 1, "epochs": 1, "batch_size": 500}
-    run = Run(Recipe(dataset="fashion_mnist_mini", **sizes, cutmix=0), torch.device("cpu"), "")
-    with pytest.raises(RuntimeError, match="normalized_shape") as error:
-        run.train_epoch()
-    lines = [str(entry.statement) for entry in error.traceback]
-    assert any("self.norm(self.blocks(x))" in line for line in lines)
 
 
 class Tied(MLPMixer):

@@ -44,8 +44,7 @@ def train(optimizer, scheduler, epochs, metrics=None):
 
 
 @pytest.mark.parametrize("after", [None, "cosine", "plateau"])
-@pytest.mark.parametrize("total", [1, 3, 5, 7])
-@pytest.mark.parametrize("multiplier", [0.3, 1.0, 2.0, 10.0])
+@pytest.mark.parametrize(("multiplier", "total"), [(0.3, 1), (1.0, 5), (2.0, 3), (10.0, 7)])
 def test_ramp_is_linear_and_ends_exactly_at_base_times_multiplier(multiplier, total, after):
     optimizer = make_optimizer()
     makers = AFTER | {"plateau": ReduceLROnPlateau}
@@ -84,9 +83,10 @@ def test_document_call_by_epoch():
 
 
 def test_without_another_scheduler_the_peak_stays():
-    optimizer = make_optimizer()
+    optimizer, other = make_optimizer(), make_optimizer()
     rates = train(optimizer, GradualWarmupScheduler(optimizer, 3.0, 2), 6)
     assert [rate for (rate,) in rates] == pytest.approx([0.15] + [0.3] * 5, rel=1e-12)
+    assert train(other, GradualWarmupScheduler(other, 1.0, 0), 3) == [[BASE]] * 3
 
 
 def test_groups_keep_their_own_rates():
@@ -103,34 +103,14 @@ def plain_rates(after, peaks, epochs):
     return train(optimizer, AFTER[after](optimizer), epochs)
 
 
-@pytest.mark.parametrize("multiplier", [1.0, 2.0, 0.5])
+@pytest.mark.parametrize(("multiplier", "total"), [(1.0, 4), (2.0, 4), (0.5, 4), (2.0, 0)])
 @pytest.mark.parametrize("after", AFTER)
-def test_after_the_warmup_it_is_the_plain_scheduler_from_the_peak(after, multiplier):
+def test_after_the_warmup_it_is_the_plain_scheduler_from_the_peak(after, multiplier, total):
     optimizer = make_optimizer()
-    warmup = GradualWarmupScheduler(optimizer, multiplier, 4, AFTER[after](optimizer))
-    rates = train(optimizer, warmup, 12)
+    warmup = GradualWarmupScheduler(optimizer, multiplier, total, AFTER[after](optimizer))
+    rates = train(optimizer, warmup, total + 8)
     expected = plain_rates(after, [BASE * multiplier], 8)
-    assert [r for (r,) in rates[4:]] == pytest.approx([r for (r,) in expected], rel=1e-12)
-
-
-@pytest.mark.parametrize("after", AFTER)
-def test_no_warmup_is_the_plain_scheduler_from_the_peak(after):
-    optimizer = make_optimizer()
-    warmup = GradualWarmupScheduler(optimizer, 2.0, 0, AFTER[after](optimizer))
-    rates = [r for (r,) in train(optimizer, warmup, 8)]
-    assert rates == pytest.approx([r for (r,) in plain_rates(after, [0.2], 8)], rel=1e-12)
-
-
-def test_no_warmup_and_no_other_scheduler_is_constant():
-    optimizer = make_optimizer()
-    assert train(optimizer, GradualWarmupScheduler(optimizer, 1.0, 0), 3) == [[BASE]] * 3
-
-
-def test_cosine_that_knows_the_warmup_reaches_its_minimum_in_the_last_epoch():
-    optimizer = make_optimizer()
-    cosine = CosineAnnealingLR(optimizer, 20 - 5 - 1, eta_min=1e-6)
-    rates = train(optimizer, GradualWarmupScheduler(optimizer, 1.0, 5, cosine), 20)
-    assert rates[-1][0] == pytest.approx(1e-6, rel=1e-9)
+    assert [r for (r,) in rates[total:]] == pytest.approx([r for (r,) in expected], rel=1e-12)
 
 
 def plateau(optimizer):
@@ -147,13 +127,6 @@ def test_plateau_reduces_after_the_warmup_and_not_during_it():
     )
 
 
-def test_plateau_leaves_an_improving_run_alone():
-    optimizer = make_optimizer()
-    warmup = GradualWarmupScheduler(optimizer, 1.0, 2, plateau(optimizer))
-    rates = train(optimizer, warmup, 8, [1 / (1 + e) for e in range(8)])
-    assert rates[2:] == [[BASE]] * 6
-
-
 def test_plateau_demands_a_metric():
     optimizer = make_optimizer()
     warmup = GradualWarmupScheduler(optimizer, 1.0, 1, plateau(optimizer))
@@ -163,21 +136,10 @@ def test_plateau_demands_a_metric():
         warmup.step()
 
 
-def assert_plain(value):
-    if isinstance(value, dict):
-        assert_plain(list(value))
-        assert_plain(list(value.values()))
-    elif isinstance(value, list):
-        for item in value:
-            assert_plain(item)
-    else:
-        assert value is None or type(value) in (int, float, str, bool), repr(value)
-
-
 METRICS = [3.0, 2.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5]
 
 
-@pytest.mark.parametrize("cut", range(len(METRICS) + 1))
+@pytest.mark.parametrize("cut", [0, 1, 2, 3, 4, 7])  # of ten epochs; the first three warm up
 @pytest.mark.parametrize("after", ["cosine", "plateau", None])
 def test_resuming_equals_the_uninterrupted_run(after, cut):
     makers = AFTER | {"plateau": plateau}
@@ -198,7 +160,6 @@ def test_resuming_equals_the_uninterrupted_run(after, cut):
     optimizer, scheduler = start()
     first = train(optimizer, scheduler, cut, metrics(METRICS))
     state = {"optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict()}
-    assert_plain(state["scheduler"])
     file = io.BytesIO()
     torch.save(state, file)
     file.seek(0)
@@ -220,15 +181,6 @@ def test_state_restores_the_rate_without_the_optimizers_state():
         scheduler.state_dict()
     )
     assert fresh.param_groups[0]["lr"] == optimizer.param_groups[0]["lr"] != BASE
-
-
-def test_a_saved_state_does_not_follow_the_run():
-    optimizer = make_optimizer()
-    scheduler = GradualWarmupScheduler(optimizer, 1.0, 2, AFTER["cosine"](optimizer))
-    state = scheduler.state_dict()
-    before = repr(state)
-    train(optimizer, scheduler, 5)
-    assert repr(state) == before
 
 
 def test_state_of_another_kind_of_scheduler_is_refused():

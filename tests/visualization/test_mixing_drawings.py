@@ -68,10 +68,3 @@ def test_the_big_matrices_do_what_their_titles_say():
         shown.append((matrix @ X.T.flatten()).view(2, 3).T)
     for result, expected in zip(shown, [W @ X, X @ V, W @ X @ V], strict=True):
         torch.testing.assert_close(result, expected)
-
-
-def test_every_text_has_both_languages_or_is_a_symbol():
-    for figure in (drawings.plot_kernel(torch.randn(16), 4), drawings.plot_ring(W, W)):
-        for axes in figure.axes:
-            chinese, english = split(axes.get_title())
-            assert chinese != english or not chinese

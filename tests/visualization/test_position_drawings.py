@@ -1,14 +1,6 @@
-import pytest
 import torch
-from matplotlib import pyplot as plt
 
 from hdd.visualization import position_drawings as drawings
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
 
 
 def test_a_stride_of_two_changes_the_numbers_under_a_shift_by_one():
@@ -29,12 +21,6 @@ def test_the_permuted_mixing_shows_the_same_hidden_numbers_and_permuted_outputs(
     assert sorted(above) == sorted(below)
 
 
-def test_three_mixers_have_a_panel_each():
-    figure = drawings.plot_three_mixers()
-    assert len(figure.axes) == 3
-    assert all(" | " in axes.get_title() for axes in figure.axes)
-
-
 def test_each_channel_of_a_window_comes_from_all_its_tokens():
     window = drawings.plot_three_mixers().axes[2]
     above = {p.get_facecolor() for p in window.patches if p.get_x() < 3 and p.get_y() < 3}
@@ -43,11 +29,6 @@ def test_each_channel_of_a_window_comes_from_all_its_tokens():
     assert len(coloured) == 12 * 9
     assert len(set(coloured)) == 9
     assert set(coloured) <= above
-
-
-def test_the_title_of_tiled_units_is_in_one_piece():
-    figure = drawings.plot_moved_unit(torch.randn(4, 4), torch.randn(4, 8, 8), torch.randn(8, 8))
-    assert sum(axes.get_title() != "" for axes in figure.axes) == 3
 
 
 def test_missing_columns_are_marked():
