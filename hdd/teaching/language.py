@@ -25,14 +25,15 @@ _PIECES = re.compile(r"(\$[^$]*\$)")  # a separator inside a formula separates n
 # slide away while the cells above it are drawn, if `overflow-anchor` did not keep it in its place;
 # the small margin takes the last trace of the cell above out of sight: it cannot be the anchor.
 _HTML = r"""<div class="course-lang" role="group" aria-label="语言 / Language">
-<p class="course-lang-note">运行本单元格后，这里会出现切换语言的按钮；在此之前，两种语言依次显示。
-/ Run this cell for buttons that choose the language; until then both stand one after the other.</p>
+<p class="course-lang-note">运行本单元格后，这里会出现切换语言的按钮。
+/ Run this cell for buttons that choose the language.</p>
 </div>
 <script>
 (() => {
   const RULES = `
 %(rules)s
-body:not([data-course-lang=both]) .course-lang-both, .course-lang-note { display: none; }
+body:not([data-course-lang=both]) .course-lang-both { display: none; }
+.course-lang:has(button) .course-lang-note { display: none; }
 .jp-Notebook .jp-content-visibility-mode > .jp-Cell {
   overflow-anchor: auto; scroll-margin-top: -4px;
 }

@@ -32,7 +32,7 @@ SHOW_FRAMES = """() => {
   content.scrollToItem(content.widgets.findIndex((cell) =>
     cell.model.sharedModel.getSource().includes('show_frames(')));
 }"""
-OPEN = """(name) => {
+OPENED = """(name) => {
   const context = window.jupyterapp.shell.currentWidget?.context;
   return context?.path.endsWith(name) && context.isReady;
 }"""
@@ -45,6 +45,8 @@ HEADING = """(id) => {
     return null;
   return heading.getBoundingClientRect().top - content.node.getBoundingClientRect().top;
 }"""
+OPEN_BESIDE = """(name) => window.jupyterapp.commands.execute(
+  'docmanager:open', { path: `notebooks/${name}`, factory: 'Notebook' })"""
 SAVE = "() => window.jupyterapp.commands.execute('docmanager:save')"
 
 
@@ -179,7 +181,7 @@ def test_a_link_to_a_section_lands_on_its_heading(address, page, language):
     page.locator(BUTTON % language).click()
     cell = f"{language}-long"
     page.locator(f"{PANEL} a[href*='{LINKED}'][href$='#cell-id={cell}']:visible").first.click()
-    page.wait_for_function(OPEN, arg=LINKED)
+    page.wait_for_function(OPENED, arg=LINKED)
     assert 0 <= at_rest(page, cell) < 80  # less than its own margin, and not above the window
 
 
@@ -188,3 +190,13 @@ def test_a_notebook_that_is_not_trusted_has_both_languages_and_no_dead_button(ad
     assert page.locator(f"{PANEL} .course-lang button").count() == 0
     assert page.locator(f"{PANEL} .course-lang-note").first.is_visible()
     assert shown(page) == [True, True]
+
+
+def test_a_notebook_that_is_not_trusted_says_how_to_get_buttons_also_beside_others(address, page):
+    open_notebook(page, address, SHIPPED)
+    page.locator(BUTTON % "en").click()
+    page.evaluate(OPEN_BESIDE, OWN)
+    page.wait_for_function(OPENED, arg=OWN)
+    page.wait_for_selector(f"{PANEL} .course-lang-note:visible")
+    assert page.locator(f"{PANEL} .course-lang button").count() == 0
+    assert shown(page) == [False, True]  # the reader's choice holds
