@@ -21,15 +21,22 @@ _PIECES = re.compile(r"(\$[^$]*\$)")  # a separator inside a formula separates n
 # The script puts the rule into the page's head: JupyterLab takes cells out of the page, together
 # with their outputs, while they are scrolled out of sight. A button exists only where a script can
 # make it, so that none is ever dead.
+# JupyterLab guesses the heights of cells out of sight: after a link to a section the heading would
+# slide away while the cells above it are drawn, if `overflow-anchor` did not keep it in its place;
+# the small margin takes the last trace of the cell above out of sight: it cannot be the anchor.
 _HTML = r"""<div class="course-lang" role="group" aria-label="语言 / Language">
-<p class="course-lang-note">运行本单元格后，这里会出现切换语言的按钮；在此之前，两种语言依次显示。
-/ Run this cell for buttons that choose the language; until then both stand one after the other.</p>
+<p class="course-lang-note">运行本单元格后，这里会出现切换语言的按钮。
+/ Run this cell for buttons that choose the language.</p>
 </div>
 <script>
 (() => {
   const RULES = `
 %(rules)s
-body:not([data-course-lang=both]) .course-lang-both, .course-lang-note { display: none; }
+body:not([data-course-lang=both]) .course-lang-both { display: none; }
+.course-lang:has(button) .course-lang-note { display: none; }
+.jp-Notebook .jp-content-visibility-mode > .jp-Cell {
+  overflow-anchor: auto; scroll-margin-top: -4px;
+}
 .course-lang button { font: inherit; margin: 0 .5em .3em 0; padding: .3em 1em; cursor: pointer;
   border: 1px solid #666; border-radius: 1em; background: #fff; color: #222; }
 .course-lang button[aria-pressed=true] { background: #0072B2; border-color: #0072B2; color: #fff; }

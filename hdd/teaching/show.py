@@ -195,15 +195,18 @@ def _spoken(figure: Figure, index: int) -> Iterator[None]:
             artist.set_text(text)
 
 
-def _image(page: bytes, alt: str, smallest: float = 0, style: str = "") -> str:
-    """Return a picture as HTML; slides ask for the size of its smallest text."""
-    data, width = base64.b64encode(page).decode(), Image.open(io.BytesIO(page)).width
-    width = min(width, WIDEST)  # a drawing may have more pixels than that, for sharp screens
-    style = style or "max-width: 100%; height: auto"
+def _image(page: bytes, alt: str, smallest: float = 0, room: str = "max-width: 100%") -> str:
+    """Return a picture as HTML, with its size, so that nothing below it moves once it is drawn.
+
+    Slides ask for the size of its smallest text.
+    """
+    wide, high = Image.open(io.BytesIO(page)).size
+    width = min(wide, WIDEST)  # a drawing may have more pixels than that, for sharp screens
     text = f' data-text="{smallest:.1f}"' if smallest else ""
     return (
-        f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt)}" width="{width}"'
-        f'{text} style="{style}">'
+        f'<img src="data:image/png;base64,{base64.b64encode(page).decode()}"'
+        f' alt="{html.escape(alt)}" width="{width}" height="{round(width * high / wide)}"'
+        f'{text} style="{room}; height: auto">'
     )
 
 

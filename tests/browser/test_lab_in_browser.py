@@ -1,4 +1,4 @@
-"""JupyterLab on a fresh clone, in a real browser: language buttons, slider, saving.
+"""JupyterLab on a fresh clone, in a real browser: language buttons, slider, saving, links.
 
 One server and one page for all, in this order: opening JupyterLab is what takes time.
 """
@@ -18,6 +18,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = "08_learned_weights.ipynb"  # it has a slider
+LINKING, LINKED = "17_verdicts.ipynb", "05_patch_size.ipynb"
 OWN = "mine.ipynb"  # not committed: not trusted
 OPTIONS = ["--ServerApp.root_dir=.", "--no-browser", "--allow-root", "--IdentityProvider.token="]
 PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
@@ -31,6 +32,21 @@ SHOW_FRAMES = """() => {
   content.scrollToItem(content.widgets.findIndex((cell) =>
     cell.model.sharedModel.getSource().includes('show_frames(')));
 }"""
+OPENED = """(name) => {
+  const context = window.jupyterapp.shell.currentWidget?.context;
+  return context?.path.endsWith(name) && context.isReady;
+}"""
+# How far a section's heading is from the top of its window; nothing while cells are to be drawn.
+HEADING = """(id) => {
+  const { content } = window.jupyterapp.shell.currentWidget;
+  const cell = content.widgets.find((cell) => cell.model.id === id);
+  const heading = cell?.node.querySelector('.jp-RenderedMarkdown :is(h1, h2, h3)');
+  if (!heading?.checkVisibility() || content.widgets.some((cell) => cell.isPlaceholder()))
+    return null;
+  return heading.getBoundingClientRect().top - content.node.getBoundingClientRect().top;
+}"""
+OPEN_BESIDE = """(name) => window.jupyterapp.commands.execute(
+  'docmanager:open', { path: `notebooks/${name}`, factory: 'Notebook' })"""
 SAVE = "() => window.jupyterapp.commands.execute('docmanager:save')"
 
 
@@ -47,7 +63,8 @@ def clone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clone")
     shutil.copytree(ROOT / "hdd", folder / "hdd", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "notebooks").mkdir()
-    shutil.copy(ROOT / "notebooks" / SHIPPED, folder / "notebooks")
+    for name in (SHIPPED, LINKING, LINKED):
+        shutil.copy(ROOT / "notebooks" / name, folder / "notebooks")
     (folder / ".gitignore").write_text("__pycache__\n.ipynb_checkpoints\n", encoding="utf-8")
     for arguments in (["init"], ["add", "."], ["commit", "-m", "a"]):
         git(folder, *arguments)
@@ -148,8 +165,38 @@ def test_opening_and_saving_leaves_git_clean(clone, page):
     assert git(clone, "status", "--short", "--untracked-files=no") == b""
 
 
+def at_rest(page, cell):
+    """Return where a section's heading stays for three seconds."""
+    places = []
+    while len(places) < 7 or None in places[-7:] or len(set(places[-7:])) > 1:
+        assert len(places) < 240, f"{cell} is not at rest: {places[-7:]}"
+        places.append(page.evaluate(HEADING, cell))
+        page.wait_for_timeout(500)
+    return places[-1]
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_link_to_a_section_lands_on_its_heading(address, page, language):
+    open_notebook(page, address, LINKING)
+    page.locator(BUTTON % language).click()
+    cell = f"{language}-long"
+    page.locator(f"{PANEL} a[href*='{LINKED}'][href$='#cell-id={cell}']:visible").first.click()
+    page.wait_for_function(OPENED, arg=LINKED)
+    assert 0 <= at_rest(page, cell) < 80  # less than its own margin, and not above the window
+
+
 def test_a_notebook_that_is_not_trusted_has_both_languages_and_no_dead_button(address, page):
     open_notebook(page, address, OWN)
     assert page.locator(f"{PANEL} .course-lang button").count() == 0
     assert page.locator(f"{PANEL} .course-lang-note").first.is_visible()
     assert shown(page) == [True, True]
+
+
+def test_a_notebook_that_is_not_trusted_says_how_to_get_buttons_also_beside_others(address, page):
+    open_notebook(page, address, SHIPPED)
+    page.locator(BUTTON % "en").click()
+    page.evaluate(OPEN_BESIDE, OWN)
+    page.wait_for_function(OPENED, arg=OWN)
+    page.wait_for_selector(f"{PANEL} .course-lang-note:visible")
+    assert page.locator(f"{PANEL} .course-lang button").count() == 0
+    assert shown(page) == [False, True]  # the reader's choice holds

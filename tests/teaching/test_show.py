@@ -33,6 +33,12 @@ def images(page):
     return re.findall(r'<div lang="(zh|en)">.*?base64,([^"]*)" alt="([^"]*)"', page, flags=re.S)
 
 
+def stated_sizes(page):
+    """Return width and height of each picture, as a browser knows them before it has drawn any."""
+    found = re.findall(r'<img [^>]* width="(\d+)" height="(\d+)"[^>]*; height: auto">', page)
+    return [(int(width), int(height)) for width, height in found]
+
+
 def pixels(data):
     return Image.open(io.BytesIO(base64.b64decode(data)))
 
@@ -115,6 +121,7 @@ def test_show_gives_a_small_picture_a_language_with_alt_text_and_closes(shown):
         assert pixels(data).mode == "P"  # palette
         assert pixels(data).width == 4 * module.DPI
         assert len(data) < 8_000
+    assert stated_sizes(bundle["text/html"]) == [pixels(first).size] * 2
     assert not plt.fignum_exists(figure.number)
 
 
@@ -171,9 +178,9 @@ def test_a_drawing_has_a_file_for_each_language(shown, tmp_path):
         ("en", "drawing"),
     ]
     assert [pixels(data).width for _, data, _ in found] == [1600, 300]
-    widths = [int(width) for width in re.findall(r'width="(\d+)"', bundle["text/html"])]
-    assert widths[0] < 1600  # it fits the page, and is sharp there
-    assert widths[1] == 300
+    sizes = stated_sizes(bundle["text/html"])
+    assert sizes[0] == (1200, 15)  # it fits the page, and is sharp there
+    assert sizes[1] == (300, 20)
 
 
 def test_frames_have_a_slider_a_language_and_alt_texts(shown):
@@ -184,6 +191,7 @@ def test_frames_have_a_slider_a_language_and_alt_texts(shown):
     assert alts == [f"变化: {name}" for name in ("第 0 轮", "第 1 轮", "2")] + [
         f"change: {name}" for name in ("epoch 0", "epoch 1", "2")
     ]
+    assert stated_sizes(page) == [(4 * module.DPI, 2 * module.DPI)] * 6
     assert re.findall(r'<input type="range" min="0" max="(\d)" [^>]*aria-label="(\w+)"', page) == [
         ("2", "变化"),
         ("2", "change"),

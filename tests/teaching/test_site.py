@@ -92,10 +92,6 @@ def test_half_of_an_output_and_of_comments():
     assert spoken("# (全连接, 两种) / (fully, both)", "en") == "# (fully, both)"
 
 
-def test_pictures_keep_their_place_before_they_are_decoded():
-    assert 'width="600" height="600">' in Half("zh")(PICTURE)
-
-
 def test_chinese_in_an_english_page_is_marked():
     page = '<p>the term 词元</p><p lang="zh-Hans">中文</p><script>"中"</script>'
     assert Foreign("en")(page) == page.replace("词元", '<span lang="zh-Hans">词元</span>')

@@ -20,7 +20,6 @@ MARK = re.compile(r'^<span lang="(?:zh|en)"></span>\s*')
 VOID = {"br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
 # Comments of the form "# 中文 / English".
 COMMENT = re.compile(r"^(.*?#\s*)([^\n]*?[\u3400-\u9fff][^\n]*?) / ([^\u3400-\u9fff\n]+)$", re.M)
-PICTURE = re.compile(r'^<img src="data:image/png;base64,([^"]{32})[^>]* width="(\d+)"')
 # Paragraphs that begin like this are boxes.
 BOXES = {
     "predict": ("先猜", "Predict"),
@@ -88,7 +87,7 @@ class Rewriter(HTMLParser):
 
 
 class Half(Rewriter):
-    """Leaves out what is in the other language; gives pictures their height, so nothing jumps."""
+    """Leaves out what is in the other language."""
 
     def __init__(self, language: str) -> None:
         super().__init__()
@@ -96,12 +95,7 @@ class Half(Rewriter):
 
     def emit(self, piece):
         if not any(attrs.get("lang") == self.other for _, attrs in self.open):
-            self.parts.append(PICTURE.sub(_with_height, piece))
-
-
-def _with_height(found: re.Match) -> str:
-    width, height = png_size(found[1])
-    return f'{found[0]} height="{round(int(found[2]) * height / width)}"'
+            super().emit(piece)
 
 
 def png_size(data: str) -> tuple[int, int]:
