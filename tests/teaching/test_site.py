@@ -81,15 +81,38 @@ def lesson():
     return Lesson("09_x", new_notebook(cells=cells), PLAN)
 
 
-def test_half_of_an_output_and_of_comments():
+def test_half_of_an_output():
     page = Half("en")(
         f"{both('<p>中</p>', '<p>E &amp; <b>F</b></p>')}<br><script>if (a < b) c</script>"
     )
     assert page == '<div lang="en"><p>E &amp; <b>F</b></p></div><br><script>if (a < b) c</script>'
-    assert spoken("f(x)  # 求和 / summed over\ny = a / b  # (B, S)", "zh") == (
-        "f(x)  # 求和\ny = a / b  # (B, S)"
-    )
-    assert spoken("# (全连接, 两种) / (fully, both)", "en") == "# (fully, both)"
+
+
+@pytest.mark.parametrize(
+    ("code", "zh", "en"),
+    [
+        ("f(x)  # 求和 / summed over", "f(x)  # 求和", "f(x)  # summed over"),
+        ("# (全连接, 两种) / (fully, both)", "# (全连接, 两种)", "# (fully, both)"),
+        ("y = a / b  # (B, S)", "y = a / b  # (B, S)", "y = a / b  # (B, S)"),
+        ('c = "#ff0000"  # 红 / red', 'c = "#ff0000"  # 红', 'c = "#ff0000"  # red'),
+        ('holds("小于 | less", a < b)', 'holds("小于", a < b)', 'holds("less", a < b)'),
+        ('t(f"{n} 个 | {n:,} of")', 't(f"{n} 个")', 't(f"{n:,} of")'),
+        (
+            's(\n    "长，"\n    "短 | long, "\n    "short",\n)',
+            's(\n    "长，"\n    "短",\n)',
+            's(\n    "long, "\n    "short",\n)',
+        ),
+        ('s("左"\n  f" | left {n}")', 's("左")', 's(f"left {n}")'),
+        ('s("左 | "\n  f"left {n}")', 's("左")', 's(f"left {n}")'),
+        ('s("说\\"左\\" | say \\"left\\"")', 's("说\\"左\\"")', 's("say \\"left\\"")'),
+        ('{"a | b": "中"}', '{"a | b": "中"}', '{"a | b": "中"}'),
+        ('"""中 | e"""', '"""中 | e"""', '"""中 | e"""'),
+    ],
+)
+def test_code_speaks_one_language_and_does_the_same(code, zh, en):
+    assert [spoken(code, language) for language in ("zh", "en")] == [zh, en]
+    for half in (zh, en):
+        compile(half, "cell", "exec")
 
 
 def test_chinese_in_an_english_page_is_marked():

@@ -115,7 +115,7 @@ def said(text: str, language: str) -> str:
 
 
 def in_language(notebook: nbformat.NotebookNode, language: str) -> nbformat.NotebookNode:
-    """Return a copy with the cells, outputs and comments of one language.
+    """Return a copy with the cells, outputs, comments and texts of one language.
 
     What only makes sense in a running notebook goes: the buttons, verdicts on empty answers, and
     the frame of the explorer, which the site shows itself.
@@ -140,9 +140,7 @@ def _is_idle(output: nbformat.NotebookNode, is_check: bool) -> bool:
 
 
 def _half(output: nbformat.NotebookNode, language: str) -> nbformat.NotebookNode:
-    if output.output_type == "stream":
-        output.text = spoken(output.text, language)
-    elif "text/html" in output.get("data", {}):
+    if "text/html" in output.get("data", {}):
         output.data["text/html"] = _formulas(Half(language)(output.data["text/html"]))
     return output
 

@@ -13,13 +13,18 @@ from html.parser import HTMLParser
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 from hdd.teaching.glossary import Term
-from hdd.teaching.language import LANGUAGES
+from hdd.teaching.language import LANGUAGES, SEPARATOR
 
 HAN = re.compile(r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]+")
 MARK = re.compile(r'^<span lang="(?:zh|en)"></span>\s*')
 VOID = {"br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
-# Comments of the form "# 中文 / English".
-COMMENT = re.compile(r"^(.*?#\s*)([^\n]*?[\u3400-\u9fff][^\n]*?) / ([^\u3400-\u9fff\n]+)$", re.M)
+# In code: docstrings, which stay; comments, some of them "# 中文 / English"; and texts, of which
+# Python makes one where they stand one after the other, some of them "中文 | English".
+STRING = r'[A-Za-z]{0,2}"(?:[^"\\\n]|\\.)*"'
+BILINGUAL = re.compile(
+    r'""".*?"""|(?P<comment>#[^\n]*)|' rf"(?P<texts>{STRING}(?:\s+{STRING})*)", re.S
+)
+COMMENT = re.compile(r"(#\s*)(.*[\u3400-\u9fff].*?) / ([^\u3400-\u9fff]+)")
 # Paragraphs that begin like this are boxes.
 BOXES = {
     "predict": ("先猜", "Predict"),
@@ -240,7 +245,29 @@ def inline(text: str) -> str:
     return re.sub(r"^<p[^>]*>|</p>$", "", page.strip())
 
 
-def spoken(text: str, language: str) -> str:
-    """Return code or printed lines with one half of their comments."""
-    half = 2 + LANGUAGES.index(language)
-    return COMMENT.sub(lambda found: found[1] + found[half], text)
+def spoken(code: str, language: str) -> str:
+    """Return code with one half of its comments and texts; what it does stays the same.
+
+    Whatever takes a text "中文 | English" shows one in a single language to readers of both.
+    """
+
+    def half(found: re.Match) -> str:
+        if found["comment"]:
+            return COMMENT.sub(rf"\1\{2 + LANGUAGES.index(language)}", found[0])
+        chinese, *english = (found["texts"] or "").split(SEPARATOR)
+        if len(english) != 1 or not HAN.search(chinese):
+            return found[0]
+        return _first_half(chinese) if language == LANGUAGES[0] else _second_half(chinese, *english)
+
+    return BILINGUAL.sub(half, code)
+
+
+def _first_half(chinese: str) -> str:
+    """End the text that the separator cuts; leave it out if it is empty."""
+    return re.sub(r'\s+[A-Za-z]{0,2}""$', "", f'{chinese}"')
+
+
+def _second_half(chinese: str, english: str) -> str:
+    """Begin with the text that the separator cuts; leave it out if it is empty."""
+    start = re.sub(rf"^(?:{STRING}\s+)*", "", chinese).split('"')[0]
+    return re.sub(r'^[A-Za-z]{0,2}""\s+', "", f'{start}"{english}')
