@@ -51,7 +51,6 @@ from hdd.train.warmup_scheduler import GradualWarmupScheduler
 from hdd.visualization.look_up_drawings import plot_task
 from hdd.visualization.overview_drawings import predictions
 from hdd.visualization.patch_drawings import plot_windows
-from hdd.visualization.position_drawings import plot_weights_that_fit
 
 IMAGES = torch.zeros(6, 3, 8, 8, dtype=torch.uint8)
 DATA = ImageTensors(IMAGES, torch.arange(6) % 2, ("a", "b"), (0.5,) * 3, (0.2,) * 3)
@@ -175,7 +174,6 @@ WRONG = [
     (lambda: train_routing(LINEAR, torch.tensor([0, 2])), "source"),
     (lambda: eliminate(torch.ones(36, 6) > 0), "possible"),
     (lambda: stretched(MIXER, 10**6), "factor"),
-    (lambda: plot_weights_that_fit(0), "side"),
     (lambda: predictions(torch.zeros(1, 2), torch.zeros(1).long(), ["a"]), "names"),
     (lambda: Pooling(torch.zeros(2, device="meta"), 8), "grid"),
     (lambda: show_drawing("no.png", "no.png", "图 | picture"), "chinese"),

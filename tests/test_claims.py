@@ -16,7 +16,7 @@ from hdd.train.records import load_run
 
 CLAIMS = json.loads((ROOT / "resources" / "claims.json").read_text(encoding="utf-8"))
 HEADING = re.compile(r"^#{2,3} (.*)$", flags=re.M)
-QUOTED = re.compile(r"(\d+\.\d) ?%")
+QUOTED = re.compile(r"(\d+\.\d) ?(?:%|个百分点|points)")
 
 
 SECTIONS = {
