@@ -422,7 +422,7 @@ def test_readme_quotes_the_recorded_results(language):
     for precision in ("bfloat16", "float32"):
         assert spread(load_runs(f"precision_{precision}_seed")) in readme
     assert spread(load_runs("ladder_1_document_seed")) in readme
-    assert spread([load_run("cifar10_patch4_60_epochs")]) in readme
+    assert spread(load_runs("cifar10_patch4_60_epochs")) in readme
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
