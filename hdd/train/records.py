@@ -136,7 +136,7 @@ def load_runs(prefix: str) -> list[dict[str, Any]]:
     names = [path.stem for path in RUNS.glob(f"{prefix}*.json")]
     numbers = sorted(int(n[len(prefix) :]) for n in names if n[len(prefix) :].isdigit())
     if not numbers:
-        known = sorted({path.stem.rstrip("0123456789") for path in RUNS.glob("*.json")})
+        known = _nearest(prefix, {path.stem.rstrip("0123456789") for path in RUNS.glob("*.json")})
         raise FileNotFoundError(f"prefix={prefix!r} begins no numbered run. Fix: one of {known}.")
     return [load_run(f"{prefix}{number}") for number in numbers]
 
@@ -201,12 +201,16 @@ def _read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str] | None]
         ) from error
 
 
+def _nearest(name: str, known: set[str]) -> list[str]:
+    if len(known) <= 10:
+        return sorted(known)
+    return [*difflib.get_close_matches(name, sorted(known), 10, cutoff=0), "..."]
+
+
 def _existing(folder: Path, name: str, suffix: str) -> Path:
     path = folder / f"{name}{suffix}"
     if not path.exists():
-        known = sorted(p.stem for p in path.parent.glob(f"*{suffix}"))
-        if len(known) > 10:
-            known = [*difflib.get_close_matches(name, known, 10, cutoff=0), "..."]
+        known = _nearest(name, {p.stem for p in path.parent.glob(f"*{suffix}")})
         raise FileNotFoundError(f"name={name!r} is not in {folder.name}. Fix: one of {known}.")
     return path
 
