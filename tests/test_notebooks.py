@@ -11,7 +11,7 @@ from course_notebooks import CODE_OR_FORMULA, PATHS, ROOT, VERDICTS, pairs, read
 from hdd.teaching.exercises.exercise import exercises
 from hdd.teaching.glossary import load_glossary
 from hdd.teaching.show import PAGE_WIDTH
-from hdd.teaching.site.markup import COMMENT
+from hdd.teaching.site.markup import BILINGUAL, COMMENT
 
 # What the glossary calls by another word; a block is a Mixer block, a patch 图像块.
 UNWANTED = {
@@ -91,7 +91,8 @@ def test_executed_from_top_to_bottom(notebook):
 def test_each_half_of_a_comment_says_all(notebook):
     """Pages show one half of "# 中文 / English": names in quotes and numbers stand in both."""
     for cell in code_cells(notebook):
-        for found in filter(None, map(COMMENT.search, cell.source.splitlines())):
+        comments = [found["comment"] or "" for found in BILINGUAL.finditer(cell.source)]
+        for found in filter(None, map(COMMENT.fullmatch, comments)):
             zh, en = (sorted(re.findall(r'"[^"]*"|\d+', half)) for half in found.group(2, 3))
             assert zh == en, found[0]
 
