@@ -338,5 +338,7 @@ def test_weights_of_another_network_are_named_in_one_line(kept, metadata, says):
 
 
 def test_a_prefix_without_runs_lists_those_there_are():
-    with pytest.raises(FileNotFoundError, match=r"prefix='cifar10_patch'.*Fix: .*cifar10_patch4_seed"):
+    with pytest.raises(
+        FileNotFoundError, match=r"prefix='cifar10_patch'.*Fix: .*cifar10_patch4_seed"
+    ):
         records.load_runs("cifar10_patch")
