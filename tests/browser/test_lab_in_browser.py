@@ -45,8 +45,9 @@ HEADING = """(id) => {
     return null;
   return heading.getBoundingClientRect().top - content.node.getBoundingClientRect().top;
 }"""
-OPEN_BESIDE = """(name) => window.jupyterapp.commands.execute(
-  'docmanager:open', { path: `notebooks/${name}`, factory: 'Notebook' })"""
+# It returns the widget, which is too deep to be handed over.
+OPEN_BESIDE = """async (name) => { await window.jupyterapp.commands.execute(
+  'docmanager:open', { path: `notebooks/${name}`, factory: 'Notebook' }); }"""
 SAVE = "() => window.jupyterapp.commands.execute('docmanager:save')"
 
 
