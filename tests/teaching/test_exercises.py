@@ -78,6 +78,13 @@ def test_numbers_follow_each_other(number):
     assert ids == [f"{number}.{place + 1}" for place in range(len(ids))]
 
 
+def test_two_mistakes_that_give_the_same_number_are_both_named():
+    mistakes = {"忘了平方 | not squared": 2.0, "除错了 | wrong divisor": 2.0, "反了 | reversed": 5}
+    with pytest.raises(Wrong) as error:
+        close(2, 4.0, mistakes=mistakes)
+    assert split(str(error.value)) == ("忘了平方；或者：除错了", "not squared; or: wrong divisor")
+
+
 # Right answers of another form than the solution's.
 FORMS = {
     "02.2": """def project(m):

@@ -20,6 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hdd.teaching.language import SEPARATOR, split
+
 # Where code is not the student's: the course's package and the libraries.
 OTHERS = (
     f"{Path(__file__).parents[2]}{os.sep}",
@@ -148,10 +150,8 @@ def close(
     value, target = numbers(answer), numbers(expected)
     if value.numel() == target.numel() == 1:
         value = value.reshape(target.shape)
-    for diagnosis, result in (mistakes or {}).items():
-        known = numbers(result)
-        if _same(value, known, tolerance) and not _same(known, target, tolerance):
-            raise Wrong(diagnosis)
+    if found := _recognized(value, target, tolerance, mistakes or {}):
+        raise Wrong(found)
     names = axes.split() or [f"axis {i}" for i in range(target.ndim)]
     _same_shape(value, target, names, tolerance)
     if not value.isfinite().all() and target.isfinite().all():
@@ -159,6 +159,20 @@ def close(
     if not _same(value, target, tolerance):
         verdict = _one_number if target.numel() == 1 else _many_numbers
         raise Wrong(verdict(value, target, tolerance, names))
+
+
+def _recognized(
+    value: Tensor, target: Tensor, tolerance: float, mistakes: Mapping[str, Any]
+) -> str:
+    """Return the diagnoses that fit; on a random input two mistakes can give the same number."""
+    known = {diagnosis: numbers(result) for diagnosis, result in mistakes.items()}
+    found = [
+        split(diagnosis)
+        for diagnosis, wrong in known.items()
+        if _same(value, wrong, tolerance) and not _same(wrong, target, tolerance)
+    ]
+    joined = ("；或者：".join(zh for zh, _ in found), "; or: ".join(en for _, en in found))
+    return SEPARATOR.join(joined) if found else ""
 
 
 def numbers(value: Any) -> Tensor:
