@@ -631,7 +631,8 @@ def test_paper_is_light_and_has_no_controls(window):
     page = started(window)
     page.locator("#theme").click()
     chosen = page.evaluate("document.documentElement.dataset.theme")
-    page.evaluate("addEventListener('beforeprint', () => (window.printed = [isDark(), signedRamp]))")
+    watch = "() => addEventListener('beforeprint', () => (window.printed = [isDark(), signedRamp]))"
+    page.evaluate(watch)
     page.locator("#start-tour").click()
     page.pdf()
     assert page.evaluate("window.printed[0] === false && window.printed[1] === RAMPS.light")
