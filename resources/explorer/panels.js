@@ -234,7 +234,7 @@ function buildStage(stage) {
     element.classList.toggle("unused", unused);
     button.disabled = unused;
     button.setAttribute("aria-pressed", state.stage === stage);
-    halves.forEach((half) => half.update());
+    halves.forEach((half) => half.update(unused));
     const table = unused ? null : shownTable(stage);
     if (table && (painted !== table.now || ramp !== signedRamp)) {
       [painted, ramp] = [table.now, signedRamp];
@@ -250,7 +250,10 @@ function halfSwitch(block, kind) {
   half.append(t(`half_${kind}`));
   half.setAttribute("aria-label", t(`switch_${kind}`, { n: block + 1 }));
   half.title = t(`switch_${kind}`, { n: block + 1 });
-  half.update = () => half.setAttribute("aria-checked", !state.settings[`${kind}Off`][block]);
+  half.update = (unused) => {
+    half.disabled = unused; // there is nothing to switch
+    half.setAttribute("aria-checked", !state.settings[`${kind}Off`][block]);
+  };
   return half;
 }
 

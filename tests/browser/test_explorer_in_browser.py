@@ -651,6 +651,8 @@ def test_paper_is_light_and_has_no_controls(window):
 def test_explorer_is_accessible(window, language, theme):
     page = started(window, language)
     page.locator("summary").click()
+    page.evaluate("setDepth(5)")
+    page.evaluate(SETTLED)
     assert window.violations(theme=theme) == []
     page.evaluate("openPad()")
     assert window.violations() == []
