@@ -299,8 +299,8 @@ function buildTable() {
   );
   const mean = buildMean();
   document.getElementById("table-panel").replaceChildren(
-    h("div", { class: "row spread" }, title, mode),
-    h("div", { class: "table-view" }, h("div", {}, h("p", { class: "axis" }, t("axisColumns")), board.canvas, h("div", { class: "row spread" }, scale, cell)), key),
+    h("div", { class: "row spread" }, h("div", { class: "titled" }, title, " ", h("span", { class: "axis" }, t("axisColumns"))), mode),
+    h("div", { class: "table-view" }, h("div", {}, board.canvas, h("div", { class: "row spread" }, scale, cell)), key),
     mean.element,
   );
   return () => {
