@@ -143,7 +143,7 @@ def test_a_foreign_kernel_and_backend_are_passed_over(folder, tmp_path, monkeypa
     (cell,) = nbformat.read(path, as_version=4).cells
     assert any("image/png" in output.get("data", {}) for output in cell.outputs)
     printed = "".join(output.get("text", "") for output in cell.outputs)
-    assert printed.split() == [sys.executable, str(tmp_path / "share")]
+    assert printed.splitlines() == [sys.executable, str(tmp_path / "share")]
     assert b"\r" not in path.read_bytes()
 
 
