@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from hdd.arguments import checked
+from hdd.arguments import check_integers, checked
 from hdd.visualization.mixing_drawings import draw_table
 from hdd.visualization.paper import paper
 from hdd.visualization.style import ACCENT, AMOUNT, OTHER, SIGNED, TOKEN
@@ -119,6 +119,7 @@ def plot_borders(token: int) -> Figure:
     Args:
         token: which one, from 0.
     """
+    check_integers(0, 3, token=token)
     units = torch.tensor([[-1, 1, 1, 1], [-1, -1, 1, 1], [-1, -1, -1, 1]])
     own = units[:, token]
     products = own[:, None] * units  # (3, 4)
