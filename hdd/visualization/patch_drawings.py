@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from hdd.arguments import checked
+from hdd.arguments import check_image_size, check_shape, checked
 from hdd.visualization.mixing_drawings import draw_table
 from hdd.visualization.paper import EMPTY, arrow, paper
 from hdd.visualization.patches import show_image
@@ -26,7 +26,9 @@ BAR, SIZE = 0.74, 10.5
 @checked
 def plot_cutting(image: Tensor, patch: int) -> Figure:
     """Draw how reshape and permute turn a small image (H, W) of four patches into their table."""
-    h, w = image.shape[0] // patch, image.shape[1] // patch
+    check_shape("(H, W)", image=image)
+    height, width = check_image_size(image.shape, patch)
+    h, w = height // patch, width // patch
     sizes = {"h": h, "p_1": patch, "w": w, "p_2": patch}
     owner = torch.arange(h * w).view(h, w).repeat_interleave(patch, 0).repeat_interleave(patch, 1)
     before, after = (image, owner), (_rows(image, patch), _rows(owner, patch))
@@ -189,7 +191,8 @@ def plot_windows(side: int, kernels: Mapping[int, int]) -> Figure:
             axes.add_patch(Rectangle((x, 0), size, size, fc=to_rgba(color, 0.4), ec=color, lw=3))
         for x, y in ((x, y) for y in starts for x in starts if y or x >= 2 * stride):
             if stride > 1:  # the others would hide each other
-                axes.add_patch(Rectangle((x, y), size, size, fill=False, ec=OTHER, lw=1.5, ls="--"))
+                inside = (x + 0.12, y + 0.12), size - 0.24, size - 0.24  # apart from its neighbours
+                axes.add_patch(Rectangle(*inside, fill=False, ec=OTHER, lw=1.5, ls="--"))
         paper(axes, (-0.1, side + 0.1), (-0.1, side + 0.1))
         count, apart = len(starts) ** 2, stride >= size
         zh, en = ("不重叠", "separate") if apart else ("重叠", "overlapping")
