@@ -200,9 +200,15 @@ def check_indices(count: int, **tensors: torch.Tensor) -> None:
 
 
 def check_shape(shape: str, **tensors: torch.Tensor) -> None:
-    """Raise ValueError unless every tensor has as many axes as `shape`, such as "(D, h, w)"."""
+    """Raise ValueError unless every tensor has as many axes as `shape`, such as "(N, h, 3)".
+
+    Letters stand for any length.
+    """
+    wanted = [length for length in shape.strip("()").split(",") if length.strip()]
     for name, tensor in tensors.items():
-        if tensor.ndim != shape.count(",") + 1:
+        lengths = zip(wanted, tensor.shape, strict=False)
+        wrong = any(want.strip().isdecimal() and int(want) != is_ for want, is_ in lengths)
+        if wrong or tensor.ndim != len(wanted):
             raise ValueError(f"{name} has the shape {tuple(tensor.shape)}. Fix: {name} of {shape}.")
 
 

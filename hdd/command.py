@@ -10,7 +10,16 @@ from collections.abc import Callable
 from typing import Any
 
 # What goes wrong for reasons outside the package has a message, but not what to do about it.
-NO_MEMORY = re.compile("can't allocate memory|not enough memory|out of memory", re.IGNORECASE)
+OUTSIDE = {
+    r"can't allocate memory|not enough memory|out of memory|STATUS_ALLOC_FAILED": (
+        "a smaller batch or network, or a machine with more memory"
+    ),
+    r"busy or unavailable|no kernel image|driver version|driver on your system|CUDA unknown error|"
+    r"STATUS_NOT_INITIALIZED|NCCL error|uncorrectable": (
+        "wait until the device is free, or another one; with CUDA_VISIBLE_DEVICES=-1 the CPU "
+        "computes"
+    ),
+}
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -102,8 +111,10 @@ def _fix(error: Exception) -> str:
     """Return what to do about an error from outside the package, "" for a fault of the code."""
     if isinstance(error, ModuleNotFoundError) and not (error.name or "hdd").startswith("hdd"):
         return "pip install " + error.name.partition(".")[0].replace("_", "-")
-    if isinstance(error, MemoryError) or NO_MEMORY.search(" ".join(str(error).split())):
-        return "a smaller batch or network, or a machine with more memory"
+    said = "out of memory" if isinstance(error, MemoryError) else " ".join(str(error).split())
+    for pattern, fix in OUTSIDE.items():
+        if re.search(pattern, said, re.IGNORECASE):
+            return fix
     if isinstance(error, OSError):
         return "another file or folder, or the right to use this one"
     return ""

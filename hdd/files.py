@@ -3,6 +3,7 @@
 import contextlib
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -48,3 +49,53 @@ def check_writable(path: Path) -> None:
     write_atomically(path, path.read_bytes() if there else b"")
     if not there:
         path.unlink()
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep a folder, made if needed, for this process alone; one left empty goes again.
+
+    The system frees it however the process ends. A file system without locks is not guarded.
+
+    Raises:
+        FileExistsError: another process holds it.
+        OSError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OSError(f"Cannot write into {folder}: {reason}. Fix: another folder.") from error
+    lock = None
+    try:
+        lock = _lock(folder)
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def _lock(folder: Path) -> int | None:
+    """Return an open file whose closing frees the folder, None where there are no locks."""
+    try:
+        if os.name == "nt":  # it has no locks on folders; this file goes with its process
+            new = os.O_CREAT | os.O_EXCL | os.O_TEMPORARY
+            return os.open(folder / "in use", new)
+        import fcntl
+
+        lock = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            raise
+        return lock
+    except (BlockingIOError, FileExistsError) as error:
+        raise FileExistsError(
+            f"{folder} is in use by another process. Fix: wait until that has ended, or another "
+            "folder; torchrun, not mpirun or srun, starts several processes for one run."
+        ) from error
+    except OSError:
+        return None

@@ -15,6 +15,7 @@ from hdd.data_util.batch_augmentation import (
     BatchAugmentation,
     BatchAutoAugment,
     CutMix,
+    equalize,
     random_crop_and_flip,
 )
 from hdd.dataset.image_tensors import (
@@ -34,7 +35,7 @@ from hdd.models.token_mixers import Block, Pooling, SelfAttention, build_mixer
 from hdd.tasks.look_up import look_up
 from hdd.tasks.recursive_mixer import RecursiveNet, Training, solved, train
 from hdd.tasks.routing import TokenMixingOnly, routing, train_routing
-from hdd.tasks.sudoku import Puzzles, eliminate, generate
+from hdd.tasks.sudoku import Puzzles, count_solutions, difficulty, eliminate, generate
 from hdd.tasks.token_net import TokenNet
 from hdd.teaching.conclusions import holds
 from hdd.teaching.exercises import check
@@ -43,6 +44,8 @@ from hdd.timing import interleaved
 from hdd.train.classification_utils import evaluate, predict
 from hdd.train.intervals import difference, half_width, summary
 from hdd.train.muon import MuonAdamW
+from hdd.train.processes import Shard
+from hdd.train.recipe import Recipe
 from hdd.train.records import load_net, load_run, load_runs
 from hdd.train.run import average_of
 from hdd.train.schedule import warmup_cosine
@@ -50,7 +53,8 @@ from hdd.train.short_runs import fit, random_batches
 from hdd.train.warmup_scheduler import GradualWarmupScheduler
 from hdd.visualization.look_up_drawings import plot_task
 from hdd.visualization.overview_drawings import predictions
-from hdd.visualization.patch_drawings import plot_windows
+from hdd.visualization.patch_drawings import plot_cutting, plot_windows
+from hdd.visualization.unit_drawings import plot_borders
 
 IMAGES = torch.zeros(6, 3, 8, 8, dtype=torch.uint8)
 DATA = ImageTensors(IMAGES, torch.arange(6) % 2, ("a", "b"), (0.5,) * 3, (0.2,) * 3)
@@ -193,6 +197,17 @@ WRONG = [
     (lambda: holds("a | b", torch.ones(2) > 0), "condition"),
     (lambda: Mlp(4, 4, dropout=torch.zeros(40)), "dropout"),
     (lambda: plot_windows(8, [3]), "kernels"),
+    (lambda: load_run("x" * 5000), "name"),
+    (lambda: load_net("cifar10_patch8_seed0", epoch=-1), "epoch"),
+    (lambda: Shard([], 0, 2), "loader"),
+    (lambda: ImageTensors(IMAGES, DATA.labels, ("a",), DATA.mean, DATA.std), "class_names"),
+    (lambda: ImageTensors(IMAGES, DATA.labels, ("a", "b"), DATA.mean, (0.2,)), "std"),
+    (lambda: Recipe(auto_augment=IMAGES), "auto_augment"),
+    (lambda: equalize(IMAGES.float()), "images"),
+    (lambda: difficulty(PUZZLES.givens[:, :6]), "puzzles"),
+    (lambda: count_solutions(torch.tensor(3)), "puzzle"),
+    (lambda: plot_cutting(torch.zeros(4, 4), 3), "patch_size"),
+    (lambda: plot_borders(4), "token"),
     (lambda: plot_task("x", torch.zeros(4, 4)), "x"),
 ]
 

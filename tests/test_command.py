@@ -41,6 +41,12 @@ def parser():
         (FileExistsError("x. Fix: replace=True."), "x. Fix: --replace."),
         (RuntimeError("CUDA out of\n  memory."), "CUDA out of memory. Fix: a smaller batch"),
         (RuntimeError("can't allocate memory:\n x"), "can't allocate memory: x. Fix: a smaller"),
+        (
+            RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"),
+            "CUDA error: CUBLAS_STATUS_ALL",
+        ),
+        (RuntimeError("CUDA error: all devices are busy or unavailable\nx"), "CUDA error: all dev"),
+        (RuntimeError("NCCL error in: x.cpp, unhandled system error"), "NCCL error in: x.cpp, unh"),
         (MemoryError(), "MemoryError. Fix: a smaller batch or network"),
         (ModuleNotFoundError("No module", name="timm.models"), "No module. Fix: pip install timm."),
         (OSError("x" * 1000), "x" * 300 + ". Fix: another file or folder"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hdd import benchmark
-from hdd.files import check_writable, write_atomically
+from hdd.files import check_writable, held, write_atomically
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, MemoryError])
@@ -60,6 +60,24 @@ def test_only_regular_files_are_replaced(tmp_path, name):
             write(path)
     assert (tmp_path / "pipe").is_fifo()
     assert os.readlink(tmp_path / "link") == "nowhere"
+
+
+@pytest.mark.parametrize("system", ["this", "windows", "no locks"])
+def test_a_folder_is_held_by_one_at_a_time(tmp_path, monkeypatch, system):
+    folder = tmp_path / "课 程" / "out"
+    if system == "windows":
+        monkeypatch.setattr(os, "O_TEMPORARY", 0, raising=False)
+        monkeypatch.setattr(os, "name", "nt")
+    if system == "no locks":  # as on some network file systems
+        monkeypatch.setattr("fcntl.flock", lambda *_: os.stat("nowhere/at all"))
+    with held(folder):
+        assert folder.is_dir()
+        if system != "no locks":
+            with pytest.raises(FileExistsError, match=r"out is in use .*Fix: wait"), held(folder):
+                pass
+        if system == "windows":
+            (folder / "in use").unlink()  # Windows does so itself
+    assert not folder.exists()
 
 
 def forbid_measuring(monkeypatch):

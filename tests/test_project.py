@@ -23,6 +23,11 @@ except ModuleNotFoundError:  # Python 3.10, where pytest brings it
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 DISTRIBUTIONS = importlib.metadata.packages_distributions()
+if sys.version_info < (3, 11):  # which looks no further than a top_level.txt
+    for one in importlib.metadata.distributions():
+        for file in one.files or ():
+            if file.name == "__init__.py" and len(file.parts) == 2:
+                DISTRIBUTIONS.setdefault(file.parts[0], [one.metadata["Name"]])
 MODULES = sorted(path for path in (ROOT / "hdd").rglob("*.py"))
 # Spelled in pieces, so that this file is not found by its own search.
 REGISTRIES = [

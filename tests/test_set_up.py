@@ -159,7 +159,9 @@ def test_an_environment_whose_python_is_gone_is_made_anew(run_py):
     run_py.PYTHON.symlink_to("python-that-is-gone")
     assert "does not start" in run_py.damage({}, {})
     run_py.PYTHON.unlink()
-    run_py.PYTHON.symlink_to(sys.executable)
+    # Not a link to it: beside no pyvenv.cfg it may be a system's Python, without pip.
+    run_py.PYTHON.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+    run_py.PYTHON.chmod(0o755)
     assert run_py.damage({}, {}) == ""
 
 

@@ -50,6 +50,8 @@ def equalize(images: Tensor) -> Tensor:
     The same result as torchvision's `equalize`, whose histograms are made one at a time.
     """
     check_shape("(B, C, H, W)", images=images)
+    if images.dtype != torch.uint8:
+        raise ValueError(f"images are {images.dtype}. Fix: images of torch.uint8, 0 ... 255.")
     b, c, h, w = images.shape
     rows = images.reshape(b * c, h * w).long()
     counts = torch.zeros(b * c, 256, dtype=torch.long, device=images.device)

@@ -52,12 +52,18 @@ class ImageTensors:
                 f"images are {images.dtype} {tuple(images.shape)}, labels {tuple(labels.shape)}. "
                 "Fix: uint8 images (N, C, H, W) with values from 0 to 255, and labels (N,)."
             )
+        channels = images.shape[1]
+        if {len(self.mean), len(self.std)} != {channels} or min(self.std, default=1) <= 0:
+            raise ValueError(
+                f"mean={shown(self.mean)}, std={shown(self.std)} do not fit images of {channels} "
+                "channels. Fix: mean, std = channel_statistics(images)."
+            )
         if not len(labels) or labels.device.type != "cpu":  # no wait for a GPU
             return
         low, high = (int(value) for value in labels.aminmax())
         if low < 0 or high >= len(self.class_names):
             raise ValueError(
-                f"Labels go from {low} to {high}, but there are {len(self.class_names)} class "
+                f"labels go from {low} to {high}, but class_names has {len(self.class_names)} "
                 "names. Fix: number the classes from 0, and give each one a name."
             )
 
@@ -144,6 +150,9 @@ class BatchLoader:
     Raises:
         ValueError: batch_size or draws below 1, or draws from no images.
     """
+
+    data: ImageTensors
+    batch_size: int
 
     @checked
     def __init__(

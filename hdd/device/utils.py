@@ -1,6 +1,7 @@
 """Choosing a device, a precision and a seed; keeping a CPU's memory from step to step."""
 
 import ctypes
+import os
 import random
 import re
 import sys
@@ -45,7 +46,8 @@ def _why_not(card: int) -> str:
 def get_device(preferred: str | torch.device | Sequence = ("cuda", "mps", "cpu")) -> torch.device:
     """Return the first device of `preferred` that this machine has and this PyTorch can use.
 
-    A card that PyTorch has no code for is passed over, which a printed line says.
+    One that PyTorch has no code for, or that refuses work (another program has it to itself, its
+    memory is full), is passed over, which a printed line says.
 
     Args:
         preferred: one name or several in order of preference: "cuda", "cuda:N", "mps", "cpu".
@@ -56,12 +58,14 @@ def get_device(preferred: str | torch.device | Sequence = ("cuda", "mps", "cpu")
     wanted = [preferred] if isinstance(preferred, str | torch.device) else list(preferred)
     devices = _devices()
     for name in map(str, wanted):
-        if devices.get(name) == "":
+        if name not in devices:
+            continue
+        devices[name] = devices[name] or _refusal(name)
+        if not devices[name]:
             return torch.device(name)
-        if name in devices:
-            print(f"{name} is not used: {devices[name]}.")
+        print(f"{name} is not used: {devices[name]}.")
     raise ValueError(
-        f"None of the preferred devices {[str(name) for name in wanted]} is available; this "
+        f"None of the preferred devices {shown([str(name) for name in wanted])} is available; this "
         f"machine has {[name for name, reason in devices.items() if not reason]}. "
         "Fix: add 'cpu' to the list, it always works."
     )
@@ -73,7 +77,7 @@ def as_device(device: str | torch.device) -> torch.device:
     if found.type in ("cuda", "mps"):
         there = str(found) in _devices()
     else:
-        there = found.type in ("cpu", "meta") or _works(found)
+        there = found.type == "meta" or not _refusal(str(found))
     if not there:
         raise ValueError(
             f"device={str(found)!r} is not there; this machine has {list(_devices())}. "
@@ -82,12 +86,15 @@ def as_device(device: str | torch.device) -> torch.device:
     return found
 
 
-def _works(device: torch.device) -> bool:
-    """Return whether something can be computed on a device of another kind, such as xpu."""
+def _refusal(name: str) -> str:
+    """Return "" if something can be computed on a device, else what it says."""
+    if name.startswith("cpu") or "LOCAL_RANK" in os.environ:
+        return ""  # torchrun's processes have a card each, and must not all open the first
     try:
-        return torch.ones(1, device=device).item() == 1
-    except (AssertionError, ImportError, NotImplementedError, RuntimeError):
-        return False
+        torch.ones(1, device=name).item()
+    except (AssertionError, ImportError, NotImplementedError, RuntimeError) as error:
+        return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    return ""
 
 
 def _by_name(device: str | torch.device) -> torch.device:

@@ -299,10 +299,11 @@ def count_solutions(puzzle: Tensor, limit: int = 2) -> int:
     Raises:
         ValueError: not 36 numbers of 0 ... 6.
     """
+    check_shape("(36,)", puzzle=puzzle)
     cells = puzzle.tolist()
-    if len(cells) != CELLS or not all(0 <= digit <= EMPTY for digit in cells):
+    if not all(0 <= digit <= EMPTY for digit in cells):
         raise ValueError(
-            f"A puzzle is {CELLS} numbers of 0 ... {EMPTY}, not {cells}. "
+            f"puzzle={cells} must be numbers of 0 ... {EMPTY}. "
             f"Fix: row by row, {EMPTY} for an empty cell."
         )
     row, column, box = [0] * SIDE, [0] * SIDE, [0] * SIDE  # digits used, a bit each

@@ -13,9 +13,8 @@ from typing import Any
 
 import nbformat
 from jupyterlab.labapp import main as start
-from nbformat.sign import NotebookNotary
 
-from hdd.teaching.execute import NOTEBOOKS, strip_volatile_metadata
+from hdd.teaching.execute import NOTEBOOKS, sign, strip_volatile_metadata
 
 HOOK = f"--FileContentsManager.pre_save_hook={__name__}.before_saving"
 
@@ -34,13 +33,6 @@ def unchanged(folder: Path) -> list[Path]:
 def _names(command: list[str]) -> set[str]:
     done = subprocess.run(command, capture_output=True, check=True)
     return set(filter(None, done.stdout.decode().split("\0")))
-
-
-def sign(paths: list[Path]) -> None:
-    """Make Jupyter on this machine trust notebooks as they stand now."""
-    notary = NotebookNotary()
-    for path in paths:
-        notary.sign(nbformat.read(path, as_version=4))
 
 
 def before_saving(model: dict[str, Any], path: str, contents_manager: Any, **_: Any) -> None:

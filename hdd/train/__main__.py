@@ -4,6 +4,7 @@ Several processes: `torchrun --standalone --nproc-per-node=2 -m hdd.train ...`.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import os
 import shlex
@@ -16,7 +17,7 @@ from torch import distributed
 
 from hdd.command import OneLineParser, fail
 from hdd.device.utils import get_device
-from hdd.files import write_atomically
+from hdd.files import held, write_atomically
 from hdd.models.nn_utils import count_macs, count_trainable_parameter
 from hdd.train.checkpoint import (
     CHECKPOINT,
@@ -103,7 +104,10 @@ def main(argv: list[str] | None = None) -> int:
     try:
         device = _join_processes(options.device)
         command = shlex.join(["python", "-m", "hdd.train", *(a for a in argv if a != "--resume")])
-        _train(recipe_of(options), device, options, command)
+        if options.resume:
+            _check_resumable(options.out)
+        with held(options.out) if rank() == 0 else contextlib.nullcontext():
+            _train(recipe_of(options), device, options, command)
     except Exception as error:
         return fail(parser, error)
     except KeyboardInterrupt:
@@ -164,12 +168,15 @@ def _check_free(out: Path) -> None:
         raise FileExistsError(f"{out} holds {held}, but no {CHECKPOINT}. Fix: another --out.")
 
 
-def _state_to_resume(out: Path, recipe: Recipe) -> dict[str, Any]:
+def _check_resumable(out: Path) -> None:
     if not (out / CHECKPOINT).exists():
         raise FileNotFoundError(
             f"{out} holds no {CHECKPOINT} to go on from. Fix: the --out of the run that was "
             "interrupted, or no --resume to start one."
         )
+
+
+def _state_to_resume(out: Path, recipe: Recipe) -> dict[str, Any]:
     for left in out.rglob("*.tmp"):  # by a process that was killed while it wrote
         left.unlink()
     return read_checkpoint(out / CHECKPOINT, recipe)

@@ -4,9 +4,11 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from typing import Any
 
 import torch
 from torch import Tensor, distributed
+from torch.distributed.rendezvous import rendezvous
 
 from hdd.arguments import checked
 from hdd.dataset.image_tensors import BatchLoader
@@ -14,6 +16,7 @@ from hdd.device.utils import get_device
 
 LAUNCH = "torchrun --standalone --nproc-per-node=2 -m hdd.train ..."
 NUMBERS = ("RANK", "WORLD_SIZE", "LOCAL_RANK")  # torchrun gives them to each process
+START = timedelta(minutes=2)  # within which all must have come
 # The others wait while the first one downloads; one that dies ends all much sooner.
 PATIENCE = timedelta(hours=1)
 
@@ -36,7 +39,9 @@ def meet(preferred: Sequence[str]) -> torch.device:
     if device.type == "cuda":
         device = _own_gpu(numbers["LOCAL_RANK"])
     try:
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", None, PATIENCE)
+        place = _gather(numbers["RANK"], numbers["WORLD_SIZE"])
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        distributed.init_process_group(backend, timeout=PATIENCE, **place)
     except (RuntimeError, ValueError, OSError) as error:
         reason = " ".join(str(error).split())[:200].rstrip(".")
         raise ConnectionError(
@@ -44,6 +49,20 @@ def meet(preferred: Sequence[str]) -> torch.device:
             "where its name leads nowhere, name an interface: GLOO_SOCKET_IFNAME=lo (macOS: lo0)."
         ) from error
     return device
+
+
+def _gather(rank: int, count: int) -> dict[str, Any]:
+    """Wait for all processes; return where they met, as `init_process_group` wants it."""
+    if count > 1 and "TORCHELASTIC_RUN_ID" not in os.environ:  # started by hand, or by a cluster
+        where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+        print(
+            f"Process {rank} waits for all {count} at {where}, up to {START.seconds} s. "
+            "A single process needs no RANK: unset it.",
+            flush=True,
+        )
+    store, rank, count = next(rendezvous("env://", rank, count, timeout=START))
+    store.set_timeout(PATIENCE)
+    return {"store": store, "rank": rank, "world_size": count}
 
 
 def _numbers() -> dict[str, int]:

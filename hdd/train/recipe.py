@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from hdd.arguments import shown
 from hdd.data_util.batch_augmentation import BatchAugmentation, CutMix
 from hdd.dataset.image_tensors import ImageTensors
 from hdd.dataset.loading import NAMES
@@ -289,5 +290,5 @@ def _checked(knob: dataclasses.Field, value: Any) -> Any:
         rule = f"a {'whole ' * (kind is int)}number from {low} {top}"
     if not right:
         fix = f"{knob.name}={knob.metadata['example']!r}".replace("'", "'" * (kind is str))
-        raise ValueError(f"{knob.name}={value!r} must be {rule}. Fix: {fix}, for example.")
+        raise ValueError(f"{knob.name}={shown(value)} must be {rule}. Fix: {fix}, for example.")
     return kind(value)

@@ -23,7 +23,7 @@ import torchvision
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from hdd.arguments import checked
+from hdd.arguments import check_integers, checked, shown
 from hdd.command import OneLineParser, fail
 from hdd.dataset.image_tensors import BatchLoader
 from hdd.dataset.loading import load
@@ -176,7 +176,9 @@ def load_net(name: str, epoch: int | None = None) -> nn.Module:
         FileNotFoundError: no such weights; the message lists those that exist.
         ValueError: a file that holds no weights, or does not say of which network.
     """
-    name = name if epoch is None else f"{name}/epoch_{epoch:04d}"
+    if epoch is not None:
+        check_integers(0, 9999, epoch=epoch)
+        name = f"{name}/epoch_{epoch:04d}"
     path = _existing(CHECKPOINTS, name, ".safetensors")
     weights, metadata = _read_weights(path)
     try:
@@ -209,9 +211,9 @@ def _nearest(name: str, known: set[str]) -> list[str]:
 
 def _existing(folder: Path, name: str, suffix: str) -> Path:
     path = folder / f"{name}{suffix}"
-    if not path.exists():
+    if not os.path.exists(path):  # False, too, for a name that no file can have
         known = _nearest(name, {p.stem for p in path.parent.glob(f"*{suffix}")})
-        raise FileNotFoundError(f"name={name!r} is not in {folder.name}. Fix: one of {known}.")
+        raise FileNotFoundError(f"name={shown(name)} is not in {folder.name}. Fix: one of {known}.")
     return path
 
 

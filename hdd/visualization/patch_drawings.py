@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from hdd.arguments import checked
+from hdd.arguments import check_image_size, check_shape, checked
 from hdd.visualization.mixing_drawings import draw_table
 from hdd.visualization.paper import EMPTY, arrow, paper
 from hdd.visualization.patches import show_image
@@ -26,7 +26,9 @@ BAR, SIZE = 0.74, 10.5
 @checked
 def plot_cutting(image: Tensor, patch: int) -> Figure:
     """Draw how reshape and permute turn a small image (H, W) of four patches into their table."""
-    h, w = image.shape[0] // patch, image.shape[1] // patch
+    check_shape("(H, W)", image=image)
+    height, width = check_image_size(image.shape, patch)
+    h, w = height // patch, width // patch
     sizes = {"h": h, "p_1": patch, "w": w, "p_2": patch}
     owner = torch.arange(h * w).view(h, w).repeat_interleave(patch, 0).repeat_interleave(patch, 1)
     before, after = (image, owner), (_rows(image, patch), _rows(owner, patch))

@@ -99,9 +99,8 @@ def _draw_valley(axes: plt.Axes) -> None:
     """Draw level lines of the loss, and its lowest point."""
     x, y = torch.meshgrid(torch.linspace(-5, 4, 80), torch.linspace(-3, 2.4, 60), indexing="xy")
     loss = CURVATURE[0] * x**2 + CURVATURE[1] * y**2
-    axes.contour(
-        x, y, loss, levels=[0.05, 0.3, 0.8, 1.6, 2.6, 4], colors="lightgray", linewidths=1.2
-    )
+    grid = (values.numpy() for values in (x, y, loss))  # Matplotlib 3.8 takes no tensors here
+    axes.contour(*grid, levels=[0.05, 0.3, 0.8, 1.6, 2.6, 4], colors="lightgray", linewidths=1.2)
     star = {"color": ACCENT, "markersize": 13, "zorder": 5, "ls": "none"}
     axes.plot(0, 0, "*", label="最低点 | minimum", **star)
     axes.set(xticks=[], yticks=[])

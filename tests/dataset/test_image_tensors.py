@@ -138,7 +138,7 @@ class TestImageTensors:
 
     @pytest.mark.parametrize("labels", [torch.arange(20) - 1, torch.arange(20) % 3])
     def test_labels_without_a_name_are_refused(self, labels):
-        with pytest.raises(ValueError, match=r"Labels go from .* 2 class names.*Fix:"):
+        with pytest.raises(ValueError, match=r"labels go from .* class_names has 2 names.*Fix:"):
             replace(make_data(20), labels=labels)
 
     def test_a_constant_channel_can_be_normalised(self):

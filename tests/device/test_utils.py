@@ -14,7 +14,9 @@ from hdd.device.utils import get_amp_dtype, get_device, seed_everything
 def machine(monkeypatch):
     """Pretend that this machine has some GPUs."""
 
-    def pretend(cuda=0, mps=False, built=(), capability=(9, 0)):
+    def pretend(cuda=0, mps=False, built=(), capability=(9, 0), refusing=()):
+        says = dict.fromkeys(refusing, "CUDA error: devices are busy or unavailable")
+        monkeypatch.setattr("hdd.device.utils._refusal", lambda name: says.get(name, ""))
         monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
@@ -90,6 +92,26 @@ def test_a_card_without_kernels_is_passed_over_with_a_reason(
         assert fragment in said
     with pytest.raises(ValueError, match=r"this machine has \['cpu'\]"):
         get_device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("there", "refusing", "got"),
+    [({"cuda": 2}, ["cuda", "cuda:0"], "cuda:1"), ({"mps": True}, ["mps"], "cpu")],
+)
+def test_a_device_that_refuses_work_is_passed_over(machine, capsys, there, refusing, got):
+    machine(**there, refusing=refusing)
+    assert str(get_device(["cuda", "cuda:1", "mps", "cpu"])) == got
+    assert f"{refusing[0]} is not used: CUDA error: devices are busy" in capsys.readouterr().out
+
+
+def test_what_a_device_says_is_one_line(monkeypatch):
+    def busy(*_, **__):
+        raise RuntimeError("MPS backend out of memory.\nFor details see ...")
+
+    monkeypatch.setattr(torch, "ones", busy)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    with pytest.raises(ValueError, match=r"\['mps'\] is available; this machine has .*'cpu'"):
+        get_device("mps")
 
 
 def test_no_bfloat16_without_avx512(monkeypatch):

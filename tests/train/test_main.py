@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from hdd.dataset.image_tensors import BatchLoader
 from hdd.dataset.loading import load
+from hdd.files import held
 from hdd.models.cnn.mlp_mixer import MixerBlock, MLPMixer
 from hdd.train import records
 from hdd.train import run as engine
@@ -286,6 +287,17 @@ def test_of_two_runs_at_once_the_second_stops(capsys, tmp_path, monkeypatch):
     assert main(arguments(tmp_path)) == 2
     assert "holds a run. Fix: --resume, or another --out." in capsys.readouterr().err
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"the other's"]
+
+
+@pytest.mark.parametrize("more", [[], ["--resume"]])
+def test_a_folder_that_a_run_is_writing_into_is_left_alone(capsys, tmp_path, finished, more):
+    """As when mpirun starts several, or somebody resumes a run that is still at work."""
+    out = copy_of(finished[0], tmp_path)
+    with held(out):
+        line = error_of(capsys, *arguments(out, *more, epochs=4))
+    assert "is in use by another process. Fix: wait" in line
+    assert "torchrun" in line
+    assert history(out) == history(finished[0])
 
 
 def test_a_finished_run_stays_as_it_is(capsys, tmp_path, finished):

@@ -1,12 +1,14 @@
 """Several processes: how they meet, and what they say when they do not."""
 
 import time
+from datetime import timedelta
 
 import own_process
 import pytest
 import torch
 from torch import distributed
 
+from hdd.train import processes
 from hdd.train.processes import first_alone, meet, rank
 
 
@@ -55,6 +57,19 @@ def test_an_interface_that_does_not_exist_is_not_taken_for_lack_of_memory(alone,
     monkeypatch.setenv("GLOO_SOCKET_IFNAME", "nosuch0")
     with pytest.raises(ConnectionError, match=r"nosuch0.*Fix: .*GLOO_SOCKET_IFNAME=lo"):
         meet(["cpu"])
+
+
+@pytest.mark.parametrize("place", ["0", "1"])
+def test_a_process_whose_others_never_come_does_not_wait_for_ever(
+    alone, monkeypatch, capsys, place
+):
+    """As with a RANK set by hand, or by a cluster whose other machines do not start."""
+    monkeypatch.setattr(processes, "START", timedelta(seconds=1))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", place)
+    with pytest.raises(ConnectionError, match=r"do not reach each other .*imed out.*Fix: on one"):
+        meet(["cpu"])
+    assert f"Process {place} waits for all 2 at 127.0.0.1:" in capsys.readouterr().out
 
 
 def download(target):
