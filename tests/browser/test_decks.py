@@ -93,9 +93,9 @@ def test_no_slide_overflows(decks, window, stem, language):
     assert window.wrong == []
 
 
-@pytest.mark.parametrize(("language", "stem"), [("zh", STEMS[15]), ("en", STEMS[12])])
-def test_on_a_phone_text_can_be_read(decks, phone, language, stem):
-    page = phone.open(decks / language / f"{stem}.html")
+@pytest.mark.parametrize("stem", [STEMS[12], STEMS[15]])  # with the widest tables
+def test_on_a_phone_text_can_be_read(decks, phone, stem):
+    page = phone.open(decks / "en" / f"{stem}.html")
     page.wait_for_function("window.Reveal?.isReady()")
     for number in range(page.evaluate("Reveal.getTotalSlides()")):
         page.evaluate("(number) => Reveal.slide(number)", number)
