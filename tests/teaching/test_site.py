@@ -11,7 +11,7 @@ from hdd.teaching.glossary import Term
 from hdd.teaching.site import course, slides
 from hdd.teaching.site.assets import publish
 from hdd.teaching.site.course import Lesson, in_language, load_plan
-from hdd.teaching.site.markup import Foreign, Half, Terms, markdown, plain, spoken
+from hdd.teaching.site.markup import Foreign, Half, Terms, inline, markdown, plain, spoken
 from hdd.teaching.site.pages import Site
 from hdd.teaching.site.search import entries, readable
 
@@ -219,6 +219,12 @@ def test_markdown_keeps_formulas_for_the_page_and_leaves_out_lost_links():
     assert '<h2 id="place-2">B</h2>' in page
     assert '<span class="math">a&lt;b</span> x <a href="https://y.org">y</a>' in page
     assert '<span class="math display">c_1*d*</span>' in page
+
+
+def test_a_short_text_is_no_list():
+    for text in ("1. One", "2) Two", "- no", "# 5", "> 0", "+ x", "* y"):
+        assert inline(text) == text.replace(">", "&gt;")
+    assert inline("−1 and 1.5, **so**") == "−1 and 1.5, <strong>so</strong>"
 
 
 def test_a_page_in_one_language(lesson):

@@ -240,7 +240,11 @@ def markdown(source: str, resolve: Resolve, anchor: str) -> tuple[str, int]:
 
 
 def inline(text: str) -> str:
-    """Return a short text as HTML without a paragraph around it; its links are left out."""
+    """Return a short text as HTML without a paragraph around it; its links are left out.
+
+    A number or a sign at its beginning makes no list of it.
+    """
+    text = re.sub(r"^(\d+(?=[.)])|(?=[-+*#>] ))", r"\1\\", text)
     page, _ = markdown(text, lambda url: None, "")
     return re.sub(r"^<p[^>]*>|</p>$", "", page.strip())
 
