@@ -115,10 +115,13 @@ def test_code_speaks_one_language_and_does_the_same(code, zh, en):
         compile(half, "cell", "exec")
 
 
-def test_chinese_in_an_english_page_is_marked():
+def test_words_of_the_other_language_are_marked():
     page = '<p>the term 词元</p><p lang="zh-Hans">中文</p><script>"中"</script>'
     assert Foreign("en")(page) == page.replace("词元", '<span lang="zh-Hans">词元</span>')
     assert Foreign("zh")(page) == page
+    title = "Patches Are All You Need"
+    page = f"<p>作者，{title}？2022；ResNet、ViT 和 Mixer</p><code>{title}</code>"
+    assert Foreign("zh")(page) == page.replace(title, f'<span lang="en">{title}</span>', 1)
 
 
 def test_first_uses_of_terms_are_linked():
