@@ -70,6 +70,10 @@ for (const image of document.querySelectorAll(".output.wide > img, .output.wide 
     measureTables();
   });
 
+addEventListener("beforeprint", () => { // the instructor's copy has the solutions
+  for (const one of document.querySelectorAll(".lesson details")) one.open = true;
+});
+
 // --------------------------------------------------------------------------------------- search
 const HAN = /[\u3400-\u9fff]+/g;
 

@@ -37,6 +37,12 @@ MEASURE = """([smallest]) => {
   return [wrong.slice(0, 3), slide.dataset.cell];
 }"""
 
+BEYOND_A_PHONE = """[...Reveal.getCurrentSlide().querySelectorAll("*")].filter((one) => {
+  if (!one.checkVisibility() || one.closest("aside, .katex-mathml, .katex svg")) return false;
+  const box = one.getBoundingClientRect();
+  return box.left < -1 || box.right > innerWidth + 1 || box.bottom > innerHeight + 1;
+}).map((one) => one.outerHTML.slice(0, 80))"""
+
 
 @pytest.mark.parametrize("stem", STEMS)
 def test_deck_keeps_its_limits(lessons, stem):
@@ -65,6 +71,9 @@ def test_slides_look_alike_in_all_decks(lessons, stem):
         assert slides[-1].kind != "poll"
         for slide in slides:  # a prediction is a box, no bullet
             assert not re.search(r"<li>(<strong>)?(先猜|Predict)", slide.page), slide.cell
+            assert not re.search(r"(先猜|Predict)(?!一猜|ion| first\.</strong>)", slide.page), (
+                slide.cell
+            )
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -82,6 +91,17 @@ def test_no_slide_overflows(decks, window, stem, language):
         wrong += [f"{number + 1}, cell {cell}: {one}" for one in found]
     assert wrong == []
     assert window.wrong == []
+
+
+@pytest.mark.parametrize("stem", [STEMS[12], STEMS[15]])  # with the widest tables
+def test_on_a_phone_text_can_be_read(decks, phone, stem):
+    page = phone.open(decks / "en" / f"{stem}.html")
+    page.wait_for_function("window.Reveal?.isReady()")
+    for number in range(page.evaluate("Reveal.getTotalSlides()")):
+        page.evaluate("(number) => Reveal.slide(number)", number)
+        assert page.evaluate(BEYOND_A_PHONE) == [], number + 1
+    assert 34 * page.evaluate("Reveal.getScale()") > 16
+    assert phone.wrong == []
 
 
 def test_the_switch_leads_to_the_same_slide(decks, window):

@@ -61,6 +61,7 @@ def test_page(site, window, language, name):
     assert page.evaluate("document.querySelectorAll('.katex-error').length") == 0
     assert page.evaluate("document.querySelectorAll('.math:not(:has(.katex))').length") == 0
     assert page.evaluate(UNREAD) == []
+    assert page.evaluate("document.querySelectorAll(':is(h1, h2, h3) :is(ol, ul, p)').length") == 0
     check_links(page)
     assert window.violations(theme="light", without=ALIKE) == []
     assert window.violations(OF_COLOURS, theme="dark", without=ALIKE) == []

@@ -11,7 +11,7 @@ from hdd.teaching.glossary import Term
 from hdd.teaching.site import course, slides
 from hdd.teaching.site.assets import publish
 from hdd.teaching.site.course import Lesson, in_language, load_plan
-from hdd.teaching.site.markup import Foreign, Half, Terms, markdown, plain, spoken
+from hdd.teaching.site.markup import Foreign, Half, Terms, inline, markdown, plain, spoken
 from hdd.teaching.site.pages import Site
 from hdd.teaching.site.search import entries, readable
 
@@ -115,10 +115,13 @@ def test_code_speaks_one_language_and_does_the_same(code, zh, en):
         compile(half, "cell", "exec")
 
 
-def test_chinese_in_an_english_page_is_marked():
+def test_words_of_the_other_language_are_marked():
     page = '<p>the term 词元</p><p lang="zh-Hans">中文</p><script>"中"</script>'
     assert Foreign("en")(page) == page.replace("词元", '<span lang="zh-Hans">词元</span>')
     assert Foreign("zh")(page) == page
+    title = "Patches Are All You Need"
+    page = f"<p>作者，{title}？2022；ResNet、ViT 和 Mixer</p><code>{title}</code>"
+    assert Foreign("zh")(page) == page.replace(title, f'<span lang="en">{title}</span>', 1)
 
 
 def test_first_uses_of_terms_are_linked():
@@ -219,6 +222,12 @@ def test_markdown_keeps_formulas_for_the_page_and_leaves_out_lost_links():
     assert '<h2 id="place-2">B</h2>' in page
     assert '<span class="math">a&lt;b</span> x <a href="https://y.org">y</a>' in page
     assert '<span class="math display">c_1*d*</span>' in page
+
+
+def test_a_short_text_is_no_list():
+    for text in ("1. One", "2) Two", "- no", "# 5", "> 0", "+ x", "* y"):
+        assert inline(text) == text.replace(">", "&gt;")
+    assert inline("−1 and 1.5, **so**") == "−1 and 1.5, <strong>so</strong>"
 
 
 def test_a_page_in_one_language(lesson):

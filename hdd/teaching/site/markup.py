@@ -109,7 +109,12 @@ def png_size(data: str) -> tuple[int, int]:
 
 
 class Foreign(Rewriter):
-    """Marks Chinese text where the page or the element around it is in English."""
+    """Marks Chinese where the page or the element around it is in English, and the reverse.
+
+    Of English, four words or more in a row: names and terms are part of a Chinese sentence.
+    """
+
+    ENGLISH = re.compile(r"[A-Za-z][\w'’-]*(?:[,:?]? [A-Za-z][\w'’-]*){3,}", re.A)
 
     def __init__(self, language: str) -> None:
         super().__init__()
@@ -118,8 +123,12 @@ class Foreign(Rewriter):
     def text(self, data):
         spoken = [attrs["lang"] for _, attrs in self.open if attrs.get("lang")]
         chinese = (spoken or [self.language])[-1].startswith("zh")
-        if chinese or self.inside(("script", "style", "title"), ("math",)):
+        if self.inside(("script", "style", "title"), ("math",)):
             return data
+        if chinese and self.inside(("code", "pre")):
+            return data
+        if chinese:
+            return self.ENGLISH.sub(lambda found: f'<span lang="en">{found[0]}</span>', data)
         return HAN.sub(lambda found: f'<span lang="zh-Hans">{found[0]}</span>', data)
 
 
@@ -240,7 +249,11 @@ def markdown(source: str, resolve: Resolve, anchor: str) -> tuple[str, int]:
 
 
 def inline(text: str) -> str:
-    """Return a short text as HTML without a paragraph around it; its links are left out."""
+    """Return a short text as HTML without a paragraph around it; its links are left out.
+
+    A number or a sign at its beginning makes no list of it.
+    """
+    text = re.sub(r"^(\d+(?=[.)])|(?=[-+*#>] ))", r"\1\\", text)
     page, _ = markdown(text, lambda url: None, "")
     return re.sub(r"^<p[^>]*>|</p>$", "", page.strip())
 
