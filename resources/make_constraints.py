@@ -22,7 +22,9 @@ def line(distribution: metadata.Distribution) -> str:
     """Return `name==version`, with a marker where an allowed Python is too old for it."""
     version = distribution.version.partition("+")[0]  # a CPU build counts as the same version
     pinned = f"{distribution.metadata['Name'].lower().replace('_', '-')}=={version}"
-    floor = re.search(r">=\s*(3\.\d+(?:\.\d+)?)", distribution.metadata.get("Requires-Python") or "")
+    floor = re.search(
+        r">=\s*(3\.\d+(?:\.\d+)?)", distribution.metadata.get("Requires-Python") or ""
+    )
     if floor and int(floor[1].split(".")[1]) > 10:
         return f'{pinned} ; python_full_version >= "{floor[1]}"'
     return pinned
