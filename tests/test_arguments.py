@@ -82,6 +82,7 @@ WRONG = [
     (lambda: build_baseline("vit", (3, 8, 8), 4, width=10), "width"),
     (lambda: build_baseline("vit", (3, 8, 8), None), "patch_size"),
     (lambda: build_baseline("cnn", (3, 8, 8), None, depth=-1), "depth"),
+    (lambda: build_baseline("vit", (3, 8, 8), 4, depth=10**9), "depth"),
     (lambda: build_baseline("cnn", (3, 8, 8), None, strides=2), "strides"),
     (lambda: count_trainable_parameter([LINEAR]), "net"),
     (lambda: count_macs(LINEAR, 2), "input_shape"),
