@@ -21,7 +21,7 @@ QUOTED = re.compile(r"(\d+\.\d) ?(?:%|个百分点|points)")
 
 SECTIONS = {
     "certain": ("确定", "Certain"),
-    "hint": ("有迹象", "Hints"),
+    "tentative": ("有迹象", "Tentative"),
     "unknown": ("不知道", "Unknown"),
 }
 

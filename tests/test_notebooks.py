@@ -15,7 +15,7 @@ from hdd.teaching.site.markup import BILINGUAL, COMMENT
 
 # What the glossary calls by another word; a block is a Mixer block, a patch 图像块.
 UNWANTED = {
-    "zh": "瞎猜|份额|附带数据|阶梯"
+    "zh": "瞎猜|份额|附带数据|阶梯|输入层|输出层"
     "|(?<!图像)(?<!Mixer )(?<!残差)(?<!卷积)(?<![模分滑方色一])块(?!对角)",
     "en": r"\b(hears?|listens?|trainings|dearer|guessing blindly)\b",
 }

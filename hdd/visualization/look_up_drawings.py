@@ -33,7 +33,7 @@ def plot_task(x: Tensor, moved: Tensor) -> Figure:
     labels.append("测试：答案在位置 3 | test: answer at position 3")
     for top, tokens, label in ((0.0, x, labels[0]), (3.9, moved, labels[1])):
         _strip(strips, tokens, top, label)
-    paper(strips, (-0.1, 7.9), (-0.8, 6.5))
+    paper(strips, (-0.1, 7.9), (-0.8, 6.8))
     names = ["A", "B", "C", "1", "2"]
     match = _match(x)
     shades = {0: QUESTION, match: MATCH}
@@ -69,7 +69,8 @@ def _strip(axes, x: Tensor, top: float, label: str) -> None:
     arrow(axes, (2 * match + 0.85, top + 1.5), (0.85, top + 1.5), STEM, head=16, bend=-0.25)
     answer = int(x[match, 3:].argmax()) + 1
     text = f"词元 0 应回答 {answer} | token 0 should answer {answer}"
-    axes.text(match + 0.85, top + 2.45, text, ha="center", va="center", color=STEM, fontsize=SIZE)
+    below = top + 1.95 + 0.25 * match  # the wider the arrow, the deeper it hangs
+    axes.text(match + 0.85, below, text, ha="center", va="center", color=STEM, fontsize=SIZE)
 
 
 @checked

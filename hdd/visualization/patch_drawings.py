@@ -191,7 +191,8 @@ def plot_windows(side: int, kernels: Mapping[int, int]) -> Figure:
             axes.add_patch(Rectangle((x, 0), size, size, fc=to_rgba(color, 0.4), ec=color, lw=3))
         for x, y in ((x, y) for y in starts for x in starts if y or x >= 2 * stride):
             if stride > 1:  # the others would hide each other
-                axes.add_patch(Rectangle((x, y), size, size, fill=False, ec=OTHER, lw=1.5, ls="--"))
+                inside = (x + 0.12, y + 0.12), size - 0.24, size - 0.24  # apart from its neighbours
+                axes.add_patch(Rectangle(*inside, fill=False, ec=OTHER, lw=1.5, ls="--"))
         paper(axes, (-0.1, side + 0.1), (-0.1, side + 0.1))
         count, apart = len(starts) ** 2, stride >= size
         zh, en = ("不重叠", "separate") if apart else ("重叠", "overlapping")

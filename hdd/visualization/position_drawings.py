@@ -84,9 +84,10 @@ def plot_moved(images: Sequence[Tensor], names: Sequence[str], patch_size: int) 
     for axes, image, name in zip(panels, images, names, strict=True):
         axes.imshow(image.movedim(0, -1), cmap="gray_r")
         for edge in range(0, image.shape[1] + 1, patch_size):
-            axes.axhline(edge - 0.5, color=STEM, lw=1)
-            axes.axvline(edge - 0.5, color=STEM, lw=1)
+            axes.axhline(edge - 0.5, color=STEM, lw=1, clip_on=False)
+            axes.axvline(edge - 0.5, color=STEM, lw=1, clip_on=False)
         axes.set(xticks=[], yticks=[], title=name)
+        axes.spines[:].set_visible(False)  # the grid has edges of its own
     return figure
 
 

@@ -191,7 +191,7 @@ def plot_rules(matrix: Tensor, peers: Tensor, cell: int) -> Figure:
     for place in peers[cell].nonzero().flatten().tolist():
         corner = (place % SIDE + 0.08, place // SIDE + 0.08)
         left.add_patch(Rectangle(corner, 0.84, 0.84, fill=False, ec="black", lw=1.6, zorder=3))
-    figure.colorbar(image, ax=left, shrink=0.8)
+    figure.colorbar(image, ax=left, shrink=0.8).ax.set_title("$W_2W_1$", loc="left")
     left.set_title("● 从各格取多少（框：相关格） | Where ● takes from: peers framed")
     right.set_title("相关格与其他格几乎分开 | Peers and others hardly overlap")
     pairs = ~torch.eye(SIDE * SIDE, dtype=torch.bool)

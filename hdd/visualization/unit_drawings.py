@@ -147,13 +147,13 @@ def plot_borders(token: int) -> Figure:
 
 
 def _number_borders(axes: plt.Axes, token: int) -> None:
-    """Number the units and the tokens of `plot_borders`, both from 1 as in the text beside it."""
+    """Number the units and the tokens of `plot_borders`, both from 0."""
     look = {"ha": "center", "va": "center", "color": OTHER}
     for unit in range(3):
-        axes.text(-0.8, unit + 0.5, f"单元 {unit + 1} | unit {unit + 1}", **look)
+        axes.text(-0.8, unit + 0.5, f"单元 {unit} | unit {unit}", **look)
     columns = [(5.6, token), *[(left + other, other) for left in (0, 8.2) for other in range(4)]]
     for left, other in columns:
-        axes.text(left + 0.5, -0.35, f"词元 {other + 1} | token\n{other + 1}", **look)
+        axes.text(left + 0.5, -0.35, f"词元 {other} | token\n{other}", **look)
 
 
 @checked

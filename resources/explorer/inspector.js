@@ -398,9 +398,10 @@ function dependsTab() {
   const [inward, outward] = [placesBoard(26, t("inwardLabel")), placesBoard(26, t("outwardLabel"))];
   const [inText, outText] = [h("figcaption", {}), h("figcaption", {})];
   const definition = h("p", { class: "hint" });
+  const measure = h("details", {}, h("summary", {}, t("howMeasured")), definition);
   const elements = [
     h("div", { class: "row" }, token, stage, mode),
-    h("div", { class: "figures" }, figure(inward, inText, t("inward")), figure(outward, outText, t("outward")), h("div", { class: "beside" }, definition)),
+    h("div", { class: "figures" }, figure(inward, inText, t("inward")), figure(outward, outText, t("outward")), h("div", { class: "beside" }, h("p", { class: "hint" }, t("brighter")), measure)),
   ];
   const update = () => {
     token.update();

@@ -64,6 +64,21 @@ function listenToHeader() {
   document.getElementById("start-tour").addEventListener("click", startTour);
 }
 
+/** Print in light colours whatever the screen shows: a dark picture eats ink. */
+function listenToPrinter() {
+  const root = document.documentElement;
+  let shown = root.dataset.theme;
+  addEventListener("beforeprint", () => {
+    shown = root.dataset.theme;
+    root.dataset.theme = "light";
+    drawNow();
+  });
+  addEventListener("afterprint", () => {
+    root.dataset.theme = shown;
+    render();
+  });
+}
+
 function listenToDrops() {
   addEventListener("dragover", (event) => event.preventDefault());
   addEventListener("drop", (event) => {
@@ -82,4 +97,5 @@ function startWorker() {
 setLanguage(firstLanguage());
 listenToHeader();
 listenToDrops();
+listenToPrinter();
 addEventListener("DOMContentLoaded", () => setTimeout(startWorker, 0));

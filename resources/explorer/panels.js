@@ -290,6 +290,7 @@ function buildTable() {
   const scale = h("p", { class: "scale" });
   const key = h(
     ...["ul", { class: "key" }],
+    h("li", { class: "table" }, t("keyTable")),
     h("li", { class: "token" }, h("b", {}, t("keyColumn")), " ", t("keyColumnText")),
     h("li", { class: "channel" }, h("b", {}, t("keyRow")), " ", t("keyRowText")),
   );
@@ -304,10 +305,10 @@ function buildTable() {
     board.cursor = [state.token, state.channel];
     const table = shownTable();
     title.textContent = tableTitle(table);
+    cell.textContent = table ? cellText() : t("tourWait");
     if (!table) return;
     mean.update();
     paintTable(board, table, scale);
-    cell.textContent = cellText();
   };
 }
 
@@ -331,7 +332,7 @@ function cellText() {
 function buildMean() {
   const bars = channelsBoard(5, 60, t("pooledLabel"));
   const [pooled, logits] = [h("p", { class: "small" }), h("p", { class: "small" })];
-  const element = h("div", { class: "mean" }, h("h4", {}, t("meanTitle")), bars.canvas, pooled, logits);
+  const element = h("div", { class: "mean", hidden: true }, h("h4", {}, t("meanTitle")), bars.canvas, pooled, logits);
   const update = () => {
     element.hidden = state.stage !== LAST;
     if (element.hidden) return;

@@ -89,9 +89,13 @@ function render() {
   drawing = true;
   requestAnimationFrame(() => {
     drawing = false;
-    chooseRamp();
-    for (const view of views) view();
+    drawNow();
   });
+}
+
+function drawNow() {
+  chooseRamp();
+  for (const view of views) view();
 }
 
 /** Change the state and show it. What the network sees is computed again if it has changed. */

@@ -61,8 +61,8 @@ const TOUR_STEPS = [
     reveal: () => (set({ stage: 1 }), countDependences()),
   },
   {
-    ...{ name: "channel", right: 0, scene: () => scene({ stage: DEPTH, tab: "depends" }), show: "inspector" },
-    reveal: () => (setSettings(noTokens), countDependences()),
+    ...{ name: "channel", right: 0, scene: () => scene({ stage: 1, tab: "depends" }), show: "inspector" },
+    reveal: () => (set({ stage: DEPTH }), setSettings(noTokens), countDependences()),
   },
   {
     ...{ name: "noToken", right: rangeOf("no_token_mixing"), scene: () => scene({ stage: DEPTH, tab: "token" }), show: "network" },
@@ -186,7 +186,8 @@ function drawTour() {
   element.replaceChildren(h("div", { class: "row spread" }, heading, close));
   if (tour.step === TOUR_STEPS.length) {
     heading.textContent = t("tourSummary", { n: tour.guessed.filter(Boolean).length });
-    const points = t("tourPoints").split("|").map((text) => h("li", {}, text));
+    const fallen = { noToken: measured("no_token_mixing"), noChannel: measured("no_channel_mixing") };
+    const points = t("tourPoints", { ...facts, ...fallen }).split("|").map((text) => h("li", {}, text));
     return element.append(h("ul", {}, ...points), tourButtons());
   }
   const { name } = TOUR_STEPS[tour.step];

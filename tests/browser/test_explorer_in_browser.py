@@ -540,6 +540,8 @@ def test_the_tour_asks_before_it_shows(window, language):
         page.locator("#tour .primary").click()
     assert len(seen) == 10
     assert page.locator("#tour li").count() == 4
+    kept = page.evaluate("[measured('no_token_mixing'), measured('no_channel_mixing')]")
+    assert all(one in page.locator("#tour li").last.inner_text() for one in kept)
     page.locator("#tour .primary").click()
     assert page.locator("#tour").is_hidden()
     assert window.wrong == []
@@ -625,10 +627,34 @@ def test_nothing_is_cut_off(window, size, language):
     assert window.wrong == []
 
 
+def test_paper_is_light_and_has_no_controls(window):
+    page = started(window)
+    page.locator("#theme").click()
+    chosen = page.evaluate("document.documentElement.dataset.theme")
+    watch = "() => addEventListener('beforeprint', () => (window.printed = [isDark(), signedRamp]))"
+    page.evaluate(watch)
+    page.locator("#start-tour").click()
+    page.pdf()
+    assert page.evaluate("window.printed[0] === false && window.printed[1] === RAMPS.light")
+    assert page.evaluate("document.documentElement.dataset.theme") == chosen
+    page.emulate_media(media="print")
+    for hidden in ("#start-tour", "#tour", "#image .segmented"):
+        assert page.locator(hidden).is_hidden()
+    for shown in ("#image-body canvas", "#table-panel canvas", ".headline"):
+        assert page.locator(shown).first.is_visible()
+    page.emulate_media(media="screen")
+    assert window.wrong == []
+
+
 @pytest.mark.parametrize("language", ["zh", "en"])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_explorer_is_accessible(window, language, theme):
     page = started(window, language)
     page.locator("summary").click()
     assert window.violations(theme=theme) == []
+    page.evaluate("openPad()")
+    assert window.violations() == []
+    page.keyboard.press("Escape")
+    page.evaluate("set({ tab: 'depends', stage: 1 }); startTour(); tour.guessed = [true]")
+    assert window.violations() == []
     assert window.wrong == []

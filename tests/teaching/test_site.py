@@ -313,21 +313,27 @@ def test_what_a_slide_leaves_out_is_in_its_notes(lesson):
     cells = [*lesson.notebook.cells]
     cells[-3] = text("zh", "see", "**读图**　细说", kind="skip")
     cells[-1] = text("zh", "end", "## 小结\n\n很长", deck="## 小结\n\n短")
+    silent = {"cell": "see", "minutes": 3, "say": "读图 | read it"}
+    plan = {**PLAN, "sections": [*PLAN["sections"], silent]}
     changed = Lesson("09_x", new_notebook(cells=cells), PLAN)
     *_, figure, summary = slides.deck(Site([changed], "zh"), changed)
     assert (figure.kind, summary.kind) == ("figure", "text")
     assert plain(figure.notes) == "读图 细说"
     assert plain(summary.page) == "小结 短"
     assert plain(summary.notes) == "很长"
+    without = Lesson("09_x", new_notebook(cells=cells[:-1]), plan)
+    *_, figure = slides.deck(Site([without], "zh"), without)
+    assert "<b>3 分钟</b></p><p>读图</p>" in figure.notes
 
 
 def test_what_is_too_long_for_a_slide():
     assert slides.text_mistake("<li>a</li>" * 5, "en") == "5 bullets (at most 4)"
     site = Site([], "en")
     long = new_code_cell("\n".join(["x = 1"] * 13), id="long")
-    assert slides.code_slide(site, long).wrong == "13 lines of code"
+    assert slides.code_slide(site, long).wrong == "13 lines of code (at most 12)"
     wide = new_code_cell("x" * 100, id="wide")
     assert "font-size: 19px" in slides.code_slide(site, wide).page
+    assert slides.code_slide(site, wide).wrong == "code of 19 px (at least 20)"
     short = nbformat.from_dict(long)
     short.source = "x = 1"
     assert slides.code_slide(site, short).wrong == ""

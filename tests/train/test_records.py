@@ -137,8 +137,13 @@ def parameters(recipe):
     """Return the number of parameters of a recipe's network, which is not computed."""
     _, *shape = SHAPES[recipe.dataset]
     images = torch.empty(0, *shape, dtype=torch.uint8)
-    half = (0.5,) * images.shape[1]
-    data = ImageTensors(images, torch.empty(0), tuple("abcdefghij"), half, half)
+    data = ImageTensors(
+        images,
+        torch.empty(0),
+        tuple("abcdefghij"),
+        (0.5,) * images.shape[1],
+        (0.5,) * images.shape[1],
+    )
     with torch.device("meta"):
         return count_trainable_parameter(recipe.network(data))
 

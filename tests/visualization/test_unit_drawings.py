@@ -53,8 +53,8 @@ def test_three_borders_add_up_to_what_is_near(token):
     numbers = [int(word) for word in numbers if word.lstrip("-").isdigit()]
     assert numbers[-4:] == [3 - 2 * abs(token - other) for other in range(4)]
     words = [split(text.get_text())[0] for text in axes.texts]
-    assert [word for word in words if word.startswith("单元")] == ["单元 1", "单元 2", "单元 3"]
-    assert words.count(f"词元 {token + 1}") == 3  # of the readings, the writings, the products
+    assert [word for word in words if word.startswith("单元")] == ["单元 0", "单元 1", "单元 2"]
+    assert words.count(f"词元 {token}") == 3  # of the readings, the writings, the products
 
 
 def test_the_own_place_is_framed():

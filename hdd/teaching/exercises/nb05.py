@@ -336,7 +336,7 @@ def difference(fine, coarse):
             "先算 S，再由 S 算 D_S。 | First compute S, then D_S from S.",
             "矩阵乘法 (m × k)(k × n) 需要 m·k·n 次乘加运算；词元混合有 C 列，通道混合有 S 行。 | A matrix"
             " product (m × k)(k × n) takes m·k·n MACs; token mixing has C columns, channel mixing S rows.",
-            "两次 MLP 各有两层：2·S·D_S·C 和 2·S·C·D_C，相加。 | Both MLPs have two layers: 2·S·D_S·C and"
+            "两个 MLP 各有两层：2·S·D_S·C 和 2·S·C·D_C，相加。 | Both MLPs have two layers: 2·S·D_S·C and"
             " 2·S·C·D_C, added up.",
         ),
         solution="cost = (256, 2 * 256 * 128 * 128 + 2 * 256 * 128 * 512)",

@@ -271,7 +271,7 @@ def smallest_width(matrix, residual):
                 "is a `return` missing",
             ),
         },
-        note="带残差的镜像只需要一半：6 × 6 时 P − I 的秩是 18。源文档的 D_S = S/2 在秩上恰好够，但不够"
+        note="带残差的镜像只需要一半：6 × 6 时 P − I 的秩是 18。D_S = S/2 在秩上恰好够，但不够让单元"
         "全部配对。 | With a residual connection the mirror needs only half: on 6 × 6, P − I has rank 18."
         " A hidden width of S/2 is just enough by rank, but not for pairs throughout.",
     ),
@@ -337,7 +337,7 @@ def opposite_units(w1):
                 "a list of pairs",
             ),
         },
-        note="在第 5 节 4S 的网络上试一试：`opposite_units(wide.token_mixing.fc1.weight)`。 | Try it on the"
-        " network of section 5 with 4S units: `opposite_units(wide.token_mixing.fc1.weight)`.",
+        note="在第 5 节宽度为 4S 的网络上试一试：`opposite_units(wide)`。 | Try it on the network of section 5"
+        " with 4S units: `opposite_units(wide)`.",
     ),
 ]

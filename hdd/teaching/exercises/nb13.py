@@ -139,7 +139,7 @@ def permuted_twin(net, order):
 ''',
         test=_test_twin,
         hints=(
-            "只有词元混合的权重和位置有关；通道混合、LayerNorm 和输出层都不用动。 | Only token mixing has"
+            "只有词元混合的权重和位置有关；通道混合、层归一化和分类头都不用动。 | Only token mixing has"
             " weights tied to positions; channel mixing, LayerNorm and the head stay.",
             "`x[order]` 就是 $Px$；用 `order` 作下标，$W_1P^T$ 和 $PW_2$ 怎么写？ | `x[order]` is $Px$;"
             " how are $W_1P^T$ and $PW_2$ written with `order` as an index?",
@@ -197,7 +197,7 @@ def permuted_twin(net, order):
                 "the columns of W1: not permuted",
             ),
         },
-        note="追问：换成置换图像块内的像素，要改哪一组权重？（输入层的卷积核。） | Ask next: if the pixels"
+        note="追问：换成置换图像块内的像素，要改哪一组权重？（主干层的卷积核。） | Ask next: if the pixels"
         " within the patches are permuted, which weights have to follow? (The stem's filters.)",
     ),
     Exercise(

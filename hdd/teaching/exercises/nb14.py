@@ -179,7 +179,7 @@ def stretched(w1, grid, factor):
             "把每一行折回网格：`w1.unflatten(1, grid)` 的形状是 (D_S, h, w)。 | Fold each row into its grid:"
             " `w1.unflatten(1, grid)` has shape (D_S, h, w).",
             '`functional.interpolate` 需要四个轴：用 `[:, None]` 补一个，`mode="bilinear"`。 |'
-            ' `functional.interpolate` wants four axes: add one with `[:, None]`; `mode="bilinear"`.',
+            ' `functional.interpolate` expects four axes: add one with `[:, None]`; `mode="bilinear"`.',
             "读入的词元变成 factor² 倍，所以最后除以 `factor**2`，再 `flatten(1)`。 | There are factor²"
             " times as many tokens to read: divide by `factor**2`, then `flatten(1)`.",
         ),

@@ -98,12 +98,12 @@ EXERCISES = [
         name="gate_tokens",
         stub='''
 def gate_tokens(x, w, b):
-    """Split x (B, S, 2C) in halves; mix the second with w (S, S), b (S,); multiply: (B, S, C)."""
+    """Split x (B, S, 2C) in half; mix the second with w (S, S), b (S,); multiply: (B, S, C)."""
     return ...  # 在这里写 / your code here
 ''',
         test=_test_gate,
         hints=(
-            "`x.chunk(2, dim=-1)` 把通道分成两半。 | `x.chunk(2, dim=-1)` splits the channels in halves.",
+            "`x.chunk(2, dim=-1)` 把通道分成两半。 | `x.chunk(2, dim=-1)` splits the channels in half.",
             "`w @ gate` 沿词元混合；偏置每个词元一个，要写成 `b[:, None]`。 | `w @ gate` mixes the tokens;"
             " there is one bias for each token, so write `b[:, None]`.",
             "最后用前一半乘它：`value * (w @ gate + b[:, None])`。 | Finally multiply by the first half:"
@@ -111,7 +111,7 @@ def gate_tokens(x, w, b):
         ),
         solution='''
 def gate_tokens(x, w, b):
-    """Split x (B, S, 2C) in halves; mix the second with w (S, S), b (S,); multiply: (B, S, C)."""
+    """Split x (B, S, 2C) in half; mix the second with w (S, S), b (S,); multiply: (B, S, C)."""
     value, gate = x.chunk(2, dim=-1)  # (B, S, C) each
     return value * (w @ gate + b[:, None])
 ''',

@@ -202,7 +202,7 @@ def paired_interval(a, b):
         stub="half_width = ...  # 一个数，单位是百分点 / a number, in points\n",
         test=_test_half_width,
         hints=(
-            "用练习 1 的函数。 | Use your function from exercise 1.",
+            "用练习 17.1 的函数。 | Use your function from exercise 17.1.",
             "区间上端减下端，再除以 2。 | Upper end minus lower end, divided by 2.",
             "`low, high = interval([74.6, 73.6, 74.3])`，然后 `(high - low) / 2`。 | `low, high ="
             " interval([74.6, 73.6, 74.3])`, then `(high - low) / 2`.",

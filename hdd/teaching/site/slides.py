@@ -13,12 +13,13 @@ the same slides. What authors write:
 - **Figures.** A cell tagged `plot` shows its figure alone, as large as the slide (1240 × 684).
   Its smallest text must have 16 px there; the default 10.5 pt have if the figure is at most 6.2
   inches high.
-- **Code.** Another code cell shows its code: at most 12 lines, at full width; then up to 6 printed
-  lines. Tables that it makes have the next slide. Folded code, and a cell tagged `table`, shows
-  its tables alone.
+- **Code.** Another code cell shows its code: at most 12 lines of 96 letters, at full width; then
+  up to 6 printed lines. Tables that it makes have the next slide. Folded code, and a cell tagged
+  `table`, shows its tables alone.
 - **Polls and notes** come from `resources/teaching/NN.yml`: a poll has a slide of its own before
   the section's first figure or table, which would give its answer away (that is in the notes);
-  minutes, what to say, wrong answers and the board are the notes of the section's first slide.
+  minutes, what to say, wrong answers and the board are the notes of the section's first slide,
+  or, if it has none, of the last slide before it.
   What the notebook says at length is in the notes of the slide that has it in short, or of the
   figure, if the reading of it has no slide.
 - **At most 25 slides.** What is too long is printed, and a test fails; nothing is made smaller.
@@ -38,13 +39,14 @@ from hdd.teaching.language import LANGUAGES
 from hdd.teaching.site.assets import copy_assets, publish
 from hdd.teaching.site.course import Lesson, in_language, load_course, said
 from hdd.teaching.site.markup import HAN, inline, markdown, plain, png_size
-from hdd.teaching.site.pages import Site, code_block, poll
+from hdd.teaching.site.pages import Site, code_block, poll, section_title
 
 SLIDES = ROOT / "slides"
 MOST, WORDS, CHARACTERS, BULLETS, CODE_LINES, PRINTED = 25, 60, 90, 4, 12, 6
 FIGURE = (1240, 684)  # pixels of a slide that is 1280 wide
 SMALLEST, DEFAULT_TEXT = 16, 10.5 * 110 / 72  # pixels of text in figures: on a slide, in a PNG
-LARGEST_CODE, CODE_WIDTH = 26, 1160 / 0.603  # pixels; a letter is .603 of its size wide
+# Pixels; a letter is .603 of its size wide.
+LARGEST_CODE, SMALLEST_CODE, CODE_WIDTH = 26, 20, 1160 / 0.603
 
 
 @dataclass
@@ -66,16 +68,27 @@ def deck(site: Site, lesson: Lesson) -> list[Slide]:
         new = list(cell_slides(site, cell)) if is_shown(cell) else []
         if cell.id in plans:
             parts.append((plans[cell.id], []))
-            if new:
-                new[0].notes = section_notes(site, plans[cell.id])
         elif cell.cell_type == "markdown":
             at_length(cell, new or parts[-1][1][-1:])
         parts[-1][1].extend(new)
+    add_plans(site, lesson, parts)
     slides = [slide for plan, part in parts for slide in with_poll(site, plan, part)]
     if slides:
         slides[0].kind = "title"
         slides[0].notes = title_notes(site, lesson) + slides[0].notes
     return slides
+
+
+def add_plans(site: Site, lesson: Lesson, parts: list[tuple[dict[str, Any], list[Slide]]]) -> None:
+    """Put each section's plan into the notes of its first slide, or of the last slide before."""
+    last = None
+    for plan, part in parts:
+        if plan and part:
+            part[0].notes = section_notes(site, plan) + part[0].notes
+        elif plan and last:
+            title = section_title(lesson, plan["cell"], site.language)
+            last.notes += f"<hr><p><b>{title}</b></p>{section_notes(site, plan)}"
+        last = part[-1] if part else last
 
 
 def at_length(cell: Any, last: list[Slide]) -> None:
@@ -154,8 +167,9 @@ def code_slide(site: Site, cell: Any) -> Slide:
         page += (
             f'<pre class="output" lang="en">{site.exporter.environment.filters["e"](printed)}</pre>'
         )
-    long = len(lines) > CODE_LINES
-    return Slide("code", cell.id, page, wrong=f"{len(lines)} lines of code" if long else "")
+    long = f"{len(lines)} lines of code (at most {CODE_LINES})" if len(lines) > CODE_LINES else ""
+    wide = f"code of {size} px (at least {SMALLEST_CODE})" if size < SMALLEST_CODE else ""
+    return Slide("code", cell.id, page, wrong=long or wide)
 
 
 def figure_mistake(page: str) -> str:
