@@ -56,7 +56,7 @@ MODULES = {
     "slides": "hdd.teaching.site.slides",
 }
 # To download and on the disk, in GB; see "Set-up" in README.
-SIZES = {"cuda": (3.1, 6.4), "cpu": (0.4, 1.5)}
+SIZES = {"cuda": (3.1, 6.6), "cpu": (0.4, 1.5)}
 ADDRESSES = {
     "cpu": (
         "HDD_CPU_INDEX",

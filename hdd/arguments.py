@@ -4,6 +4,7 @@ import contextlib
 import functools
 import inspect
 import math
+import re
 import reprlib
 import types
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -38,8 +39,9 @@ WORDS = {
 def checked(function: Callable[P, R]) -> Callable[P, R]:
     """Let a function refuse arguments that do not fit its annotations, before it does anything.
 
-    NumPy's numbers are passed on as Python's. What no annotation says, such as "positive", is left
-    to the function.
+    NumPy's numbers, and a tensor where a list of numbers is wanted, are passed on as Python's.
+    What no annotation says, such as "positive", is left to the function. A constructor whose
+    network does not fit into memory says so with its numbers.
     """
 
     @functools.wraps(function)
@@ -52,9 +54,24 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         if bound is None:
             return wrapped(*args, **kwargs)
         bound.arguments.update(check_types(wrapped, bound.arguments))
-        return wrapped(*bound.args, **bound.kwargs)
+        try:
+            return wrapped(*bound.args, **bound.kwargs)
+        except (RuntimeError, MemoryError) as error:
+            raise _too_large(wrapped, bound.arguments, error) from error
 
     return call
+
+
+def _too_large(built: Callable, values: Mapping[str, Any], error: Exception) -> Exception:
+    """Return the error, or what it means of the numbers that a constructor was given."""
+    numbers = [f"{n}={v}" for n, v in values.items() if isinstance(v, int) and v > 1]
+    builds = built.__name__ == "__init__" or built.__name__.startswith("build")
+    if not (builds and numbers and re.search("allocate|out of memory|MemoryError", repr(error))):
+        return error
+    return MemoryError(
+        f"{', '.join(numbers)}: a network of this size needs more memory than there is. "
+        "Fix: smaller numbers."
+    )
 
 
 def check_types(annotated: Any, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,9 +87,14 @@ def check_types(annotated: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     hints, plain = _hints(annotated), {}
     for name, value in values.items():
         plain[name] = value = value.item() if isinstance(value, np.generic) else value
-        if name in hints and not _fits(value, hints[name]):
+        if name not in hints:
+            continue
+        if not _fits(value, hints[name]):
             rule, example = _words(hints[name])
             raise ValueError(f"{name}={shown(value)} must be {rule}. Fix: {name}={example}.")
+        numbers = get_origin(hints[name]) is Sequence and get_args(hints[name])[0] in (int, float)
+        if numbers and hasattr(value, "tolist"):  # a tensor's items are no numbers of Python's
+            plain[name] = value.tolist()
     return plain
 
 
@@ -231,7 +253,7 @@ def check_image_size(image_size: int | tuple[int, int], patch_size: int) -> tupl
             "Fix: image_size=32 or image_size=(32, 48), without the channels."
         )
     for side in pair:
-        check_positive_integers(image_size=side)
+        check_integers(1, 32_768, image_size=side)
         if side % patch_size:
             divisors = [p for p in range(1, min(pair) + 1) if not (pair[0] % p or pair[1] % p)]
             raise ValueError(
@@ -240,6 +262,15 @@ def check_image_size(image_size: int | tuple[int, int], patch_size: int) -> tupl
                 f"{divisors}, or resize or pad the images."
             )
     return pair
+
+
+def check_parameters(count: int, **values: Any) -> None:
+    """Raise ValueError if the arguments `values` make so many parameters that memory ends."""
+    if count > MOST:
+        given = ", ".join(f"{name}={value}" for name, value in values.items())
+        raise ValueError(
+            f"{given} make {count:,} parameters, at most {MOST:,}. Fix: smaller numbers."
+        )
 
 
 def hidden_width(part: str, explicit: int | None, features: int, factor: float) -> int:

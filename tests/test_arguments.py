@@ -54,6 +54,7 @@ from hdd.train.warmup_scheduler import GradualWarmupScheduler
 from hdd.visualization.look_up_drawings import plot_task
 from hdd.visualization.overview_drawings import predictions
 from hdd.visualization.patch_drawings import plot_cutting, plot_windows
+from hdd.visualization.recipe_drawings import noisy_path
 from hdd.visualization.unit_drawings import plot_borders
 
 IMAGES = torch.zeros(6, 3, 8, 8, dtype=torch.uint8)
@@ -81,6 +82,7 @@ WRONG = [
     (lambda: build_baseline("vit", (3, 8, 8), 4, width=10), "width"),
     (lambda: build_baseline("vit", (3, 8, 8), None), "patch_size"),
     (lambda: build_baseline("cnn", (3, 8, 8), None, depth=-1), "depth"),
+    (lambda: build_baseline("vit", (3, 8, 8), 4, depth=10**9), "depth"),
     (lambda: build_baseline("cnn", (3, 8, 8), None, strides=2), "strides"),
     (lambda: count_trainable_parameter([LINEAR]), "net"),
     (lambda: count_macs(LINEAR, 2), "input_shape"),
@@ -208,8 +210,18 @@ WRONG = [
     (lambda: count_solutions(torch.tensor(3)), "puzzle"),
     (lambda: plot_cutting(torch.zeros(4, 4), 3), "patch_size"),
     (lambda: plot_borders(4), "token"),
+    (lambda: MLPMixer(dim=10**6), "dim"),
+    (lambda: MLPMixer(depth=10**9), "depth"),
+    (lambda: MLPMixer(image_size=2**20, patch_size=1), "image_size"),
+    (lambda: MLPMixer(token_dim=10**9), "token_dim"),
+    (lambda: noisy_path(torch.tensor(1.0), 0.1, 0.1, 0), "shares"),
     (lambda: plot_task("x", torch.zeros(4, 4)), "x"),
 ]
+
+
+def test_what_no_memory_can_hold_is_named():
+    with pytest.raises(MemoryError, match=r"width=1000000000.* more memory .*Fix: smaller"):
+        build_baseline("cnn", (3, 8, 8), None, width=10**9)
 
 
 @pytest.mark.parametrize(("call", "name"), WRONG)
@@ -287,6 +299,7 @@ def test_what_fits_is_passed_on():
 def test_numpy_s_numbers_become_python_s():
     assert type(call(seed=np.int64(3))[3]) is int
     assert torch.equal(*(generate(1, "test", seed=s).givens for s in (3, np.int64(3))))
+    assert summary(torch.tensor([1, 2])) == summary(np.array([1, 2])) == summary([1, 2])
 
 
 @pytest.mark.parametrize("seed", [True, 1.0, "1", None, [1], NAN, HUGE, torch.tensor([1, 2])])

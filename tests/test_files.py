@@ -52,6 +52,8 @@ def test_what_cannot_be_written_is_named_beforehand(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["pipe", "link", ""])
 def test_only_regular_files_are_replaced(tmp_path, name):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("this system has no pipes in folders")
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("nowhere")
     path = tmp_path / name if name else Path(name)
@@ -62,7 +64,7 @@ def test_only_regular_files_are_replaced(tmp_path, name):
     assert os.readlink(tmp_path / "link") == "nowhere"
 
 
-@pytest.mark.parametrize("system", ["this", "windows", "no locks"])
+@pytest.mark.parametrize("system", ["this"] if os.name == "nt" else ["this", "windows", "no locks"])
 def test_a_folder_is_held_by_one_at_a_time(tmp_path, monkeypatch, system):
     folder = tmp_path / "课 程" / "out"
     if system == "windows":

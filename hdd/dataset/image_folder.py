@@ -12,7 +12,8 @@ from hdd.arguments import checked
 from hdd.dataset.image_tensors import ImageTensors, channel_statistics
 from hdd.progress import progress
 
-CLUTTER = ("__MACOSX", "Thumbs.db", "desktop.ini")  # what systems leave, beside hidden files
+# What systems and network drives leave, beside hidden files.
+CLUTTER = ("__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir", "$RECYCLE.BIN", "lost+found")
 # Pictures that Pillow may lack a decoder for: of telephones, cameras and drawing programs.
 OTHER_PICTURES = {
     *(".heic", ".heif", ".avif", ".jxl", ".svg", ".psd", ".raw"),

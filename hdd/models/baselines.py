@@ -3,7 +3,13 @@
 import torch
 from torch import nn
 
-from hdd.arguments import check_choice, check_image_size, check_positive_integers, checked
+from hdd.arguments import (
+    check_choice,
+    check_image_size,
+    check_integers,
+    check_positive_integers,
+    checked,
+)
 from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.models.nn_utils import count_trainable_parameter
 
@@ -52,7 +58,8 @@ def build_baseline(
     check_choice(SIZES, kind=kind)
     width = SIZES[kind][0] if width is None else width
     depth = SIZES[kind][1] if depth is None else depth
-    check_positive_integers(num_classes=num_classes, width=width, depth=depth)
+    check_positive_integers(num_classes=num_classes, width=width)
+    check_integers(1, 10_000, depth=depth)  # more would be built for hours
     for side in input_shape:
         check_positive_integers(input_shape=side)
     sizes = {"input_shape": input_shape, "patch_size": patch_size, "num_classes": num_classes}

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hdd.arguments import check_positive_integers, checked
+from hdd.arguments import check_positive_integers, checked, shown
 from hdd.tasks.token_net import Examples
 
 KEYS, VALUES = 15, 4
@@ -38,7 +38,7 @@ def look_up(n: int, places: Tensor, generator: torch.Generator) -> Examples:
 def _check_places(places: Tensor) -> None:
     if places.ndim != 1 or not len(places) or not set(places.tolist()) <= {*range(1, KEYS + 1)}:
         raise ValueError(
-            f"places={places.tolist()} must be from 1 to {KEYS}. Fix: torch.arange(1, {KEYS + 1})."
+            f"places={shown(places)} must be from 1 to {KEYS}. Fix: torch.arange(1, {KEYS + 1})."
         )
 
 

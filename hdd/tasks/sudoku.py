@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from hdd.arguments import check_choice, check_positive_integers, check_shape, checked
+from hdd.arguments import check_choice, check_positive_integers, check_shape, checked, shown
 
 SIDE, BOX = 6, (2, 3)
 CELLS, EMPTY = SIDE * SIDE, SIDE
@@ -299,11 +299,10 @@ def count_solutions(puzzle: Tensor, limit: int = 2) -> int:
     Raises:
         ValueError: not 36 numbers of 0 ... 6.
     """
-    check_shape("(36,)", puzzle=puzzle)
-    cells = puzzle.tolist()
-    if not all(0 <= digit <= EMPTY for digit in cells):
+    cells = puzzle.flatten().tolist()
+    if puzzle.shape != (CELLS,) or not all(0 <= digit <= EMPTY for digit in cells):
         raise ValueError(
-            f"puzzle={cells} must be numbers of 0 ... {EMPTY}. "
+            f"puzzle={shown(puzzle)} must be {CELLS} numbers of 0 ... {EMPTY}. "
             f"Fix: row by row, {EMPTY} for an empty cell."
         )
     row, column, box = [0] * SIDE, [0] * SIDE, [0] * SIDE  # digits used, a bit each

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from hdd.arguments import checked
+from hdd.arguments import check_shape, checked
 from hdd.visualization.patches import show_image
 from hdd.visualization.style import ACCENT, CHANNEL, OTHER, STEM, TOKEN
 
@@ -46,6 +46,7 @@ def noisy_path(shares: Tensor, rate: float, noise: float, seed: int) -> Tensor:
 
     `shares` (T,) are the learning rates as a share of `rate`.
     """
+    check_shape("(T,)", shares=shares)
     generator = torch.Generator().manual_seed(seed)
     places = [torch.tensor([-4.2, 1.5])]
     for share in shares:

@@ -65,7 +65,7 @@ def plot_routing(source: Tensor, x: Tensor) -> Figure:
 def plot_gelu_pair(at: float) -> Figure:
     """Draw GELU(z), −GELU(−z) and their sum z, and the three values at one place."""
     z = torch.linspace(-3, 3, 301)
-    both = functional.gelu(torch.tensor([at, -at])).tolist()
+    both = functional.gelu(torch.tensor([at, -at], dtype=torch.float32)).tolist()
     parts = [both[0], -both[1]]
     figure, axes = plt.subplots(figsize=(8.6, 4))
     axes.axhline(0, color="#CCCCCC", lw=1)

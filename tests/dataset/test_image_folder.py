@@ -58,6 +58,7 @@ def test_the_readmes_lines_for_your_own_images(tmp_path, monkeypatch, capsys):
 def test_what_systems_leave_behind_is_passed_over(folder):
     (folder / ".ipynb_checkpoints").mkdir()
     (folder / "__MACOSX" / "cats").mkdir(parents=True)
+    (folder / "@eaDir").mkdir()
     for path in (".ipynb_checkpoints/0.png", "__MACOSX/cats/0.png", "cats/.hidden.png"):
         Image.new("RGB", (8, 6)).save(folder / path)
     for path in ("cats/._0.png", ".DS_Store", "cats/.DS_Store", "dogs/Thumbs.db", "dogs/notes.txt"):

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from hdd.arguments import (
     check_dropout,
     check_image_size,
+    check_parameters,
     check_positive_integers,
     hidden_width,
     shown,
@@ -128,6 +129,8 @@ class MLPMixer(nn.Module):
         tokens = self.grid[0] * self.grid[1]
         d_s = hidden_width("token", token_dim, tokens, expansion_factor_token)
         d_c = hidden_width("channel", channel_dim, dim, expansion_factor_channel)
+        widths = {"token_dim": d_s, "dim": dim, "channel_dim": d_c, "depth": depth}
+        check_parameters(2 * depth * (tokens * d_s + dim * d_c), image_size=image_size, **widths)
 
         self.patch_embedding = nn.Conv2d(channels, dim, patch_size, stride=patch_size)
         self.blocks = nn.Sequential(
