@@ -126,6 +126,13 @@ def _record_in(text: bytes) -> dict[str, Any]:
     return record
 
 
+def _run_in(text: bytes) -> dict[str, Any]:
+    record = _record_in(text)
+    if not isinstance(record.get("recipe"), dict):
+        raise ValueError("it has no recipe, as a training's has")
+    return record
+
+
 @checked
 def load_runs(prefix: str) -> list[dict[str, Any]]:
     """Return the records whose names are `prefix` and a number, such as the seeds of one recipe.
@@ -248,7 +255,7 @@ def keep_run(
     source = folder / "history.json"
     if not source.exists():
         raise FileNotFoundError(f"No finished run in {folder}. Fix: the folder of one.")
-    contents = _converted(source, lambda text: to_json(_record_in(text)))
+    contents = _converted(source, lambda text: to_json(_run_in(text)))
     files = _float16_files(folder, kept, weights, snapshots)
     for path, content in files.items():
         write_atomically(path, content)

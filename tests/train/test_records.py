@@ -104,6 +104,7 @@ def test_a_full_disk_loses_nothing_of_the_earlier_run(kept, run, monkeypatch):
         ("history.json", b"{"),
         ("history.json", b"\xff"),
         ("history.json", b"[]"),
+        ("history.json", b"{}"),
         ("snapshots/epoch_0001 (1).safetensors", b"what a second download is called"),
         ("history.json", b'{"a": NaN}'),
         ("weights.safetensors", b"no weights"),
