@@ -27,10 +27,14 @@ TEST = ROOT / "resources" / "teaching" / "test.yml"
 HINTS = re.compile(r'^hints\("(?P<number>\d\d\.\d+)"\)', flags=re.M)
 
 
-def for_students(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Return a copy whose hints end without a solution, in the code and in what it displays."""
+def for_students(notebook: nbformat.NotebookNode, known: list[Exercise]) -> nbformat.NotebookNode:
+    """Return a copy without solutions: not at the end of hints, nor where the notebook goes on."""
     copy = nbformat.from_dict(notebook)
+    solutions = {one.solution.strip(): one for one in known}
     for cell in _code(copy):
+        if one := solutions.get(cell.source.strip()):
+            load = "from hdd.teaching.exercises import solved"
+            cell.source = f'{load}\n\n{one.name} = solved("{one.id}")'
         numbers = HINTS.findall(cell.source)
         cell.source = HINTS.sub(r'hints("\g<number>", solution=False)', cell.source)
         for output in cell.outputs:
@@ -133,7 +137,10 @@ def main(argv: list[str] | None = None) -> int:
         except ModuleNotFoundError:
             print(f"{path.name}: no exercises in the collection, no copies")
             continue
-        made = {"students": for_students(notebook), "instructors": for_instructors(notebook, known)}
+        made = {
+            "students": for_students(notebook, known),
+            "instructors": for_instructors(notebook, known),
+        }
         for folder, copy in made.items():
             (COPIES / folder).mkdir(parents=True, exist_ok=True)
             nbformat.write(_deeper(copy), COPIES / folder / path.name)

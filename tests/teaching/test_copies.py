@@ -1,12 +1,13 @@
 import nbformat
 import pytest
+import torch
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from hdd.teaching import copies
-from hdd.teaching.execute import find_notebooks
+from hdd.teaching.execute import find_notebooks, read_notebook
 from hdd.teaching.exercises import check, hints_html
-from hdd.teaching.exercises.exercise import find
+from hdd.teaching.exercises.exercise import exercises, find
 
 ONE, TWO = find("02.1"), find("02.4")
 
@@ -47,6 +48,25 @@ def test_students_get_no_solution_neither_in_code_nor_in_outputs(made):
     ]
     assert "提示 3" in text
     assert "02_x.ipynb: 4 exercises" in printed
+
+
+LESSONS = [path for path in find_notebooks([]) if path.stem != "glossary"]
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_no_cell_of_a_student_holds_a_solution(path):
+    known = exercises(path.stem[:2])
+    cells = [cell.source for cell in copies.for_students(read_notebook(path), known).cells]
+    for one in known:
+        assert not any(one.solution.strip() in cell for cell in cells), one.id
+
+
+def test_students_go_on_with_what_a_solution_defines():
+    reference = new_code_cell(find("03.2").solution.strip(), id="reference")
+    (cell,) = copies.for_students(new_notebook(cells=[reference]), exercises("03")).cells
+    names = {}
+    exec(cell.source, names)
+    assert names["MixerBlock"](16, 8, 4, 32)(torch.ones(1, 16, 8)).shape == (1, 16, 8)
 
 
 def test_instructors_get_solution_and_note_after_each_stub(made):

@@ -337,7 +337,8 @@ def _sign(value: Tensor, target: Tensor, tolerance: float, names: Sequence[str])
 
 
 def _factor(value: Tensor, target: Tensor, tolerance: float, names: Sequence[str]) -> str:
-    if not target.any():
+    few = target.ndim == 1 and len(target) <= 3  # the factor would tell the answer
+    if few or not target.any():
         return ""
     ratio = float((value * target).sum() / target.square().sum())
     if ratio == 0 or not _same(value, ratio * target, tolerance * max(1.0, abs(ratio))):
