@@ -43,7 +43,7 @@ from hdd.teaching.show import show_drawing, show_frames, show_table
 from hdd.timing import interleaved
 from hdd.train.classification_utils import evaluate, predict
 from hdd.train.intervals import difference, half_width, summary
-from hdd.train.muon import MuonAdamW
+from hdd.train.muon import Muon, MuonAdamW
 from hdd.train.processes import Shard
 from hdd.train.recipe import Recipe
 from hdd.train.records import load_net, load_run, load_runs
@@ -54,7 +54,7 @@ from hdd.train.warmup_scheduler import GradualWarmupScheduler
 from hdd.visualization.look_up_drawings import plot_task
 from hdd.visualization.overview_drawings import predictions
 from hdd.visualization.patch_drawings import plot_cutting, plot_windows
-from hdd.visualization.recipe_drawings import noisy_path
+from hdd.visualization.recipe_drawings import averaged, noisy_path
 from hdd.visualization.unit_drawings import plot_borders
 
 IMAGES = torch.zeros(6, 3, 8, 8, dtype=torch.uint8)
@@ -215,6 +215,8 @@ WRONG = [
     (lambda: MLPMixer(image_size=2**20, patch_size=1), "image_size"),
     (lambda: MLPMixer(token_dim=10**9), "token_dim"),
     (lambda: noisy_path(torch.tensor(1.0), 0.1, 0.1, 0), "shares"),
+    (lambda: averaged(torch.tensor(1.0), 0.9), "path"),
+    (lambda: Muon([], 0.1, 0.1), "matrices"),
     (lambda: plot_task("x", torch.zeros(4, 4)), "x"),
 ]
 

@@ -108,6 +108,10 @@ class Muon(torch.optim.Muon):
     @checked
     def __init__(self, matrices: list[nn.Parameter], lr: float, weight_decay: float) -> None:
         check_range(0, math.inf, lr=lr, weight_decay=weight_decay)
+        if not matrices:
+            raise ValueError(
+                "matrices=[] holds nothing to train. Fix: matrices of a network's blocks."
+            )
         super().__init__(matrices, lr, weight_decay, adjust_lr_fn="match_rms_adamw")
         self.__setstate__({})
 

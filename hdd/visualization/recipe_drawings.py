@@ -58,6 +58,7 @@ def noisy_path(shares: Tensor, rate: float, noise: float, seed: int) -> Tensor:
 @checked
 def averaged(path: Tensor, decay: float) -> Tensor:
     """Return the moving averages (T, 2) of a path (T, 2)."""
+    check_shape("(T, 2)", path=path)
     averages = [path[0]]
     for place in path[1:]:
         averages.append(decay * averages[-1] + (1 - decay) * place)
