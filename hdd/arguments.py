@@ -57,17 +57,19 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return wrapped(*bound.args, **bound.kwargs)
         except (RuntimeError, MemoryError) as error:
-            raise _too_large(wrapped, bound.arguments, error) from error
+            if too_large := _too_large(wrapped, bound.arguments, error):
+                raise too_large from error
+            raise
 
     return call
 
 
-def _too_large(built: Callable, values: Mapping[str, Any], error: Exception) -> Exception:
-    """Return the error, or what it means of the numbers that a constructor was given."""
+def _too_large(built: Callable, values: Mapping[str, Any], error: Exception) -> MemoryError | None:
+    """Return what a constructor's error says of its numbers, if memory is what it lacks."""
     numbers = [f"{n}={v}" for n, v in values.items() if isinstance(v, int) and v > 1]
     builds = built.__name__ == "__init__" or built.__name__.startswith("build")
     if not (builds and numbers and re.search("allocate|out of memory|MemoryError", repr(error))):
-        return error
+        return None
     return MemoryError(
         f"{', '.join(numbers)}: a network of this size needs more memory than there is. "
         "Fix: smaller numbers."

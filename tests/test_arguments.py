@@ -361,3 +361,13 @@ def test_bounds_and_shapes():
     ):
         with pytest.raises(ValueError, match=r"\ba\b.*Fix: "):
             wrong()
+
+
+def test_an_error_of_the_code_passes_unchanged():
+    @checked
+    def build(size: int) -> None:
+        raise RuntimeError("shapes do not match")
+
+    with pytest.raises(RuntimeError, match="shapes do not match") as error:
+        build(2)
+    assert error.value.__cause__ is None
