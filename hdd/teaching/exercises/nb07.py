@@ -165,8 +165,10 @@ def by_hand(source):
             " row t of `torch.eye(S)[source]` has its 1 in column source[t].",
             "每条通路要两个单元：一个读 P 的一行，另一个读它的相反数。 | Each path takes two units: one"
             " reads a row of P, the other its negative.",
-            "`w1` 是 `torch.cat([P, -P])`；`w2` 把两半相减：`torch.cat([I, -I], dim=1)`。 | `w1` is"
-            " `torch.cat([P, -P])`; `w2` subtracts the halves: `torch.cat([I, -I], dim=1)`.",
+            "用 `torch.cat` 把 P 和它的相反数叠起来，就是 `w1`。每个输出词元加上一个单元、减去另"
+            "一个：`w2` 是哪两张表并排？ | `torch.cat` stacks P and its negative: that is `w1`."
+            " Each output token adds one unit and subtracts another: which two tables stand side"
+            " by side in `w2`?",
         ),
         solution='''
 def by_hand(source):
@@ -237,8 +239,9 @@ def smallest_width(matrix, residual):
             " directions needed is the rank of `matrix`.",
             "有残差时，输出等于输入加上词元混合，所以词元混合只需补上差额。 | With a residual connection"
             " the output is the input plus token mixing, so token mixing only adds the difference.",
-            "`torch.linalg.matrix_rank`，作用在 `matrix` 或 `matrix - torch.eye(S)` 上。 |"
-            " `torch.linalg.matrix_rank` of `matrix`, or of `matrix - torch.eye(S)`.",
+            "秩用 `torch.linalg.matrix_rank` 求。残差连接自己已经做了单位矩阵的事：`matrix` 还剩"
+            "下什么？ | `torch.linalg.matrix_rank` gives the rank. The residual connection does"
+            " the identity's work by itself: what is left of `matrix`?",
         ),
         solution='''
 def smallest_width(matrix, residual):
@@ -290,8 +293,9 @@ def opposite_units(w1):
             " length: `w1 / w1.norm(dim=1, keepdim=True)`.",
             "这样得到 `u` 之后，`u @ u.T` 的第 i 行第 j 列就是两个单元的余弦。 | With `u` from that,"
             " row i, column j of `u @ u.T` is the cosine of the two units.",
-            "`(cosine < -0.9).nonzero().tolist()` 给出所有的 [i, j]；只留下 i < j 的。 |"
-            " `(cosine < -0.9).nonzero().tolist()` gives all [i, j]; keep those with i < j.",
+            "`.nonzero().tolist()` 列出一个条件成立的所有位置；每一对会出现两次，只留一次。 |"
+            " `.nonzero().tolist()` lists all places where a condition holds; each pair comes"
+            " twice, so keep one.",
         ),
         solution='''
 def opposite_units(w1):

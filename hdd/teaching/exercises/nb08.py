@@ -187,8 +187,8 @@ def relabel(matrix, order):
             " input tokens. If the labels change, both have to follow.",
             "新矩阵在 (i, j) 处的元素，是原矩阵在 (order[i], order[j]) 处的元素。 | The new entry at (i, j) is"
             " the old entry at (order[i], order[j]).",
-            "先取行 `matrix[order]`，再取列 `[:, order]`。 | Take the rows, `matrix[order]`, then the"
-            " columns, `[:, order]`.",
+            "`matrix[order]` 只换了行；列是第二个下标。 | `matrix[order]` has changed the rows"
+            " alone; the columns are the second index.",
         ),
         solution='''
 def relabel(matrix, order):
