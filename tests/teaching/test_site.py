@@ -211,6 +211,21 @@ def test_sessions_fit_into_90_minutes(lessons):
     assert [row for row in rows if sum(minutes[n] for n in re.findall(r"\d+", row)) > 90] == []
 
 
+def test_a_notebook_and_its_plan_name_the_same_minutes(lessons):
+    found = {}
+    for lesson in lessons:
+        zh, en = lesson.first_text("zh"), lesson.first_text("en")
+        said = re.findall(r"讲授约? ?(\d+) 分钟", zh) + re.findall(r"(\d+) to teach", en)
+        assert {int(one) for one in said} <= {lesson.minutes}, lesson.stem
+        found[lesson.number] = len(said)
+    assert [found[f"{number:02}"] for number in range(6, 18)] == [2] * 12
+    text = (course.ROOT / "README.md").read_text(encoding="utf-8")
+    last = re.findall(
+        r"^\| (?:最后|At the end) \| 17 \|.*?(\d+) (?:分钟|minutes)", text, flags=re.M
+    )
+    assert last == [str(lessons[-1].minutes)] * 2
+
+
 def test_markdown_keeps_formulas_for_the_page_and_leaves_out_lost_links():
     source = (
         '<span lang="zh"></span>\n\n## A\n\n$a<b$ [x](x.ipynb) [y](https://y.org)\n\n'
@@ -318,6 +333,22 @@ def test_a_poll_comes_before_what_gives_its_answer_away(lesson):
     ]
 
 
+@pytest.mark.parametrize(("before", "place"), [("add", 2), ("plot-one", 3), ("see", 4)])
+def test_a_poll_stands_where_its_plan_says(lesson, before, place):
+    (section,) = PLAN["sections"]
+    plan = {**PLAN, "sections": [{**section, "poll": {**section["poll"], "before": before}}]}
+    for language in ("zh", "en"):
+        moved = Lesson("09_x", lesson.notebook, plan)
+        found = slides.deck(Site([moved], language), moved)
+        assert [slide.kind for slide in found].index("poll") == place
+
+
+def test_a_place_that_a_section_does_not_have_is_named():
+    part = [slides.Slide("text", "zh-one", ""), slides.Slide("figure", "plot-one", "")]
+    with pytest.raises(ValueError, match=r"'check'.*\(zh-one, plot-one\)\. Fix"):
+        slides.poll_place("check", part)
+
+
 def test_what_a_slide_leaves_out_is_in_its_notes(lesson):
     cells = [*lesson.notebook.cells]
     cells[-3] = text("zh", "see", "**读图**　细说", kind="skip")
@@ -377,6 +408,7 @@ def test_plans_of_the_course_can_be_taught(lessons):
         if lesson.plan:
             polls = [one for one in lesson.plan["sections"] if one.get("poll")]
             assert len(polls) >= 2, lesson.stem
+            assert all(len(one["poll"]["options"]) >= 3 for one in polls), lesson.stem
             assert lesson.plan["aims"], lesson.stem
 
 

@@ -17,7 +17,8 @@ the same slides. What authors write:
   up to 6 printed lines. Tables that it makes have the next slide. Folded code, and a cell tagged
   `table`, shows its tables alone.
 - **Polls and notes** come from `resources/teaching/NN.yml`: a poll has a slide of its own before
-  the section's first figure or table, which would give its answer away (that is in the notes);
+  the section's first figure or table, which would give its answer away (that is in the notes), or
+  before the slide of the cell that its field `before` names, where earlier ones explain it;
   minutes, what to say, wrong answers and the board are the notes of the section's first slide,
   or, if it has none, of the last slide before it.
   What the notebook says at length is in the notes of the slide that has it in short, or of the
@@ -103,9 +104,31 @@ def at_length(cell: Any, last: list[Slide]) -> None:
 
 def with_poll(site: Site, plan: dict[str, Any], part: list[Slide]) -> list[Slide]:
     """Return a section's slides with its poll, before what would give the answer away."""
-    shows = (place for place, slide in enumerate(part) if slide.kind in ("figure", "results"))
-    place = next(shows, 1)
-    return [*part[:place], *poll_slides(site, plan), *part[place:]]
+    vote = poll_slides(site, plan)
+    place = poll_place(plan["poll"].get("before"), part) if vote else 0
+    return [*part[:place], *vote, *part[place:]]
+
+
+def poll_place(before: str | None, part: list[Slide]) -> int:
+    """Return how many of a section's slides come before its poll.
+
+    Args:
+        before: the id of a cell, without its language; None for the first figure or table.
+        part: the section's slides.
+
+    Raises:
+        ValueError: that cell has no slide in this section.
+    """
+    if before is None:
+        shows = (place for place, slide in enumerate(part) if slide.kind in ("figure", "results"))
+        return next(shows, 1)
+    for place, slide in enumerate(part):
+        if slide.cell in (before, f"zh-{before}", f"en-{before}"):
+            return place
+    raise ValueError(
+        f"before is {before!r}, a cell without a slide in the poll's section "
+        f"({', '.join(slide.cell for slide in part)}). Fix: one of these, without its language."
+    )
 
 
 def is_shown(cell: Any) -> bool:
