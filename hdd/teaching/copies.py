@@ -81,8 +81,16 @@ def _solution(one: Exercise) -> list[nbformat.NotebookNode]:
 
 def _deeper(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Return the notebook with paths that lead from copies/students/ to the project."""
+
+    def deeper(text: str) -> str:
+        return re.sub(r"(?<![\w./])\.\./(?!\.)", "../../", text)
+
     for cell in notebook.cells:
-        cell.source = re.sub(r"(?<![\w./])\.\./(?!\.)", "../../", cell.source)
+        cell.source = deeper(cell.source)
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if "text/html" in data:  # such as the frame of the explorer
+                data["text/html"] = deeper(data["text/html"])
     return notebook
 
 

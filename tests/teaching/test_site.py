@@ -7,8 +7,10 @@ import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from hdd.teaching.exercises.exercise import exercises
 from hdd.teaching.glossary import Term
 from hdd.teaching.site import course, slides
+from hdd.teaching.site.__main__ import withheld, write_pages
 from hdd.teaching.site.assets import publish
 from hdd.teaching.site.course import Lesson, in_language, load_plan
 from hdd.teaching.site.markup import Foreign, Half, Terms, inline, markdown, plain, spoken
@@ -259,6 +261,24 @@ def test_a_page_in_one_language(lesson):
     assert "long" not in page
     assert '<a id="switch" href="../en/09_x.html" lang="en"' in page
     assert site.lost == []
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_students_get_no_answers(lessons, tmp_path, language):
+    few = [withheld(lesson) for lesson in lessons if lesson.number in ("02", "03")]
+    (tmp_path / "assets").mkdir()
+    write_pages(Site(few, language, students=True), tmp_path)
+    pages = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.glob("*/*")}
+    assert "02_token_and_channel_mixing.html" in pages
+    assert not [name for name, page in pages.items() if "instructor" in name + page]
+    shown = " ".join(plain(page) for name, page in pages.items() if name.endswith("html"))
+    assert "def mix_tokens(w, x):" in shown  # the stub
+    for number in ("02", "03"):
+        for one in exercises(number):
+            assert " ".join(one.solution.split()) not in shown, one.id
+    whole = Site([one for one in lessons if one.number == "02"], language)
+    assert "matrix[offset == k].mean()" in plain(whole.lesson(0)[0])
+    assert "matrix[offset == k].mean()" not in shown
 
 
 def test_links_of_notebooks_become_links_of_pages(lesson):
