@@ -77,6 +77,8 @@ def test_code_and_formulas_are_accessible(site, window, theme):
     marks = "[...document.querySelectorAll('.output b[style]')].map(b => getComputedStyle(b).color)"
     found = set(page.evaluate(marks))  # axe does not look at single letters
     assert found == {{"light": "rgb(0, 102, 75)", "dark": "rgb(95, 214, 177)"}[theme]}
+    figure = "getComputedStyle(document.querySelector('.plot img')).filter"
+    assert page.evaluate(figure) == {"light": "none", "dark": "brightness(0.82)"}[theme]
 
 
 @pytest.mark.parametrize(("language", "name"), NAMES)

@@ -26,6 +26,7 @@ the same slides. What authors write:
 - **At most 25 slides.** What is too long is printed, and a test fails; nothing is made smaller.
 """
 
+import math
 import re
 import sys
 import time
@@ -46,6 +47,8 @@ SLIDES = ROOT / "slides"
 MOST, WORDS, CHARACTERS, BULLETS, CODE_LINES, PRINTED = 25, 60, 90, 4, 12, 6
 FIGURE = (1240, 684)  # pixels of a slide that is 1280 wide
 SMALLEST, DEFAULT_TEXT = 16, 10.5 * 110 / 72  # pixels of text in figures: on a slide, in a PNG
+# Pixels of text where it takes at most so many lines of so many letters; else deck.css has 34.
+TEXT_SIZES, TEXT_WIDTH = {4: 48, 6: 42}, {48: 44, 42: 50}
 # Pixels; a letter is .603 of its size wide.
 LARGEST_CODE, SMALLEST_CODE, CODE_WIDTH = 26, 20, 1160 / 0.603
 
@@ -59,6 +62,7 @@ class Slide:
     page: str
     notes: str = ""
     wrong: str = ""
+    size: int = 0  # of its letters, in pixels; 0 for that of deck.css
 
 
 def deck(site: Site, lesson: Lesson) -> list[Slide]:
@@ -159,7 +163,34 @@ def text_slide(site: Site, cell: Any) -> Slide:
     """Return the slide of a Markdown cell: its text for slides, or its source."""
     source = cell.metadata.get("deck") or cell.source
     page, _ = markdown(source, external, cell.id)
-    return Slide("text", cell.id, page, wrong=text_mistake(page, site.language))
+    wrong = text_mistake(page, site.language)
+    return Slide("text", cell.id, page, wrong=wrong, size=text_size(page))
+
+
+def text_size(page: str) -> int:
+    """Return how large the letters of a text can be, in pixels; 0 for the least size."""
+    for most, size in TEXT_SIZES.items():
+        if "<table" not in page and text_lines(page, TEXT_WIDTH[size]) <= most:
+            return size
+    return 0
+
+
+def text_lines(page: str, width: int) -> int:
+    """Return how many lines a slide's text takes, below its heading.
+
+    Args:
+        page: HTML.
+        width: letters in a line; a Chinese one counts twice, and a command of TeX once.
+    """
+    lines = 0
+    for piece in re.split(r"</(?:h\d|p|li)>|(?=<span class=\"math display)", page):
+        text = re.sub(r"\\[A-Za-z]+|[{}^_]", "·", re.sub(r"<[^>]*>", "", piece)).strip()
+        letters = len(text) + sum(map(len, HAN.findall(text)))
+        shown = "math display" in piece
+        lines += (
+            0 if re.search(r"<h\d", piece) else 2 * shown + math.ceil(letters / width) * (not shown)
+        )
+    return lines
 
 
 def external(url: str) -> str | None:
