@@ -399,6 +399,15 @@ def test_what_is_too_long_for_a_slide():
     assert slides.code_slide(site, short).wrong == ""
 
 
+def test_few_words_have_larger_letters():
+    def size(words):
+        return slides.text_size(f"<h2>A</h2><ul>{f'<li>{words}</li>' * 4}</ul>")
+
+    assert [size("word " * count) for count in (4, 8, 20)] == [48, 42, 0]
+    assert [size("字" * count) for count in (12, 23, 40)] == [48, 42, 0]
+    assert slides.text_size("<table><tr><td>1</td></tr></table>") == 0
+
+
 def test_too_many_slides(lesson):
     many = [slides.Slide("text", "zh-one", "") for _ in range(26)]
     assert list(slides.mistakes(lesson, many, "zh")) == ["09_x zh: 26 slides. Rule: 25 or fewer."]

@@ -47,8 +47,10 @@ SLIDES = ROOT / "slides"
 MOST, WORDS, CHARACTERS, BULLETS, CODE_LINES, PRINTED = 25, 60, 90, 4, 12, 6
 FIGURE = (1240, 684)  # pixels of a slide that is 1280 wide
 SMALLEST, DEFAULT_TEXT = 16, 10.5 * 110 / 72  # pixels of text in figures: on a slide, in a PNG
-# Pixels of text where it takes at most so many lines of so many letters; else deck.css has 34.
-TEXT_SIZES, TEXT_WIDTH = {4: 48, 6: 42}, {48: 44, 42: 50}
+# Pixels: of letters, the largest that fit (else deck.css has 34); of the room that they have; of
+# a heading's letters; beside and below a paragraph; around a box's.
+TEXT_SIZES, ROOM, HEADING, BESIDE, BELOW, BOX = (48, 42), (1150, 600), 52, 90, 36, 44
+LETTER, CHINESE = 0.58, 1.0  # the width of a letter, as a share of its size
 # Pixels; a letter is .603 of its size wide.
 LARGEST_CODE, SMALLEST_CODE, CODE_WIDTH = 26, 20, 1160 / 0.603
 
@@ -169,28 +171,25 @@ def text_slide(site: Site, cell: Any) -> Slide:
 
 def text_size(page: str) -> int:
     """Return how large the letters of a text can be, in pixels; 0 for the least size."""
-    for most, size in TEXT_SIZES.items():
-        if "<table" not in page and text_lines(page, TEXT_WIDTH[size]) <= most:
-            return size
-    return 0
+    fits = (size for size in TEXT_SIZES if text_height(page, size) <= ROOM[1])
+    return 0 if "<table" in page else next(fits, 0)
 
 
-def text_lines(page: str, width: int) -> int:
-    """Return how many lines a slide's text takes, below its heading.
-
-    Args:
-        page: HTML.
-        width: letters in a line; a Chinese one counts twice, and a command of TeX once.
-    """
-    lines = 0
+def text_height(page: str, size: int) -> float:
+    """Return about how high a slide's text is with letters of `size`, in pixels."""
+    height = 0.0
     for piece in re.split(r"</(?:h\d|p|li)>|(?=<span class=\"math display)", page):
         text = re.sub(r"\\[A-Za-z]+|[{}^_]", "·", re.sub(r"<[^>]*>", "", piece)).strip()
-        letters = len(text) + sum(map(len, HAN.findall(text)))
-        shown = "math display" in piece
-        lines += (
-            0 if re.search(r"<h\d", piece) else 2 * shown + math.ceil(letters / width) * (not shown)
-        )
-    return lines
+        chinese = sum(map(len, HAN.findall(text)))
+        width = CHINESE * chinese + LETTER * (len(text) - chinese)  # in letters' sizes
+        if "math display" in piece:
+            height += 3 * size
+        elif re.search(r"<h\d", piece):
+            height += math.ceil(width * HEADING / ROOM[0]) * 1.25 * HEADING + BELOW
+        elif text:
+            lines = math.ceil(width * size / (ROOM[0] - BESIDE))
+            height += lines * 1.6 * size + BELOW + BOX * ('class="box' in piece)
+    return height
 
 
 def external(url: str) -> str | None:
