@@ -105,6 +105,7 @@ def test_a_hand_out_prints_on_two_sheets(site, lessons, window, stem, language):
     (lesson,) = (one for one in lessons if one.stem == stem)
     page = window.open(site[0] / language / f"{stem}-handout.html")
     assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))) <= 2
+    assert page.locator("header img").get_attribute("alt")
     polls = [one["poll"] for one in lesson.plan["sections"] if "poll" in one]
     assert page.locator(".votes li").count() == sum(len(one["options"]) for one in polls)
     assert page.locator(".tasks pre").count() == len(exercises(lesson.number))

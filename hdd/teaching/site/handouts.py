@@ -9,7 +9,7 @@ from typing import Any
 
 from hdd.teaching.exercises.exercise import exercises
 from hdd.teaching.site.course import Lesson
-from hdd.teaching.site.markup import MARK, inline, spoken
+from hdd.teaching.site.markup import MARK, Half, inline, spoken
 from hdd.teaching.site.pages import Site, code_block, poll, section_title
 
 FORMULA = re.compile(r"\$\$(.*?)\$\$", re.S)
@@ -30,8 +30,19 @@ def handout(site: Site, lesson: Lesson) -> str:
     return site.fill(
         "handout.html.j2",
         **{"name": f"{lesson.stem}-handout", "lesson": card, "votes": votes, "terms": terms},
+        alt=cover_alt(lesson, site.language),
         **{"formulas": list(formulas(site, lesson)), "tasks": tasks(site, lesson)},
     )
+
+
+def cover_alt(lesson: Lesson, language: str) -> str:
+    """Return what the picture on a lesson's cover shows, as HTML; "" where it has none."""
+    for cell in lesson.notebook.cells:
+        if "cover" in cell.metadata.get("tags", []):
+            pages = (output.get("data", {}).get("text/html", "") for output in cell.outputs)
+            found = re.search(r'<img [^>]*alt="([^"]*)"', Half(language)("".join(pages)))
+            return found[1] if found else ""
+    return ""
 
 
 def texts(site: Site, lesson: Lesson) -> Iterator[str]:
