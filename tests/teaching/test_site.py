@@ -403,7 +403,7 @@ def test_few_words_have_larger_letters():
     def size(words):
         return slides.text_size(f"<h2>A</h2><ul>{f'<li>{words}</li>' * 4}</ul>")
 
-    assert [size("word " * count) for count in (4, 8, 20)] == [48, 42, 0]
+    assert [size("word " * count) for count in (4, 9, 20)] == [48, 42, 0]
     assert [size("字" * count) for count in (12, 23, 40)] == [48, 42, 0]
     assert slides.text_size("<table><tr><td>1</td></tr></table>") == 0
 

@@ -49,8 +49,8 @@ FIGURE = (1240, 684)  # pixels of a slide that is 1280 wide
 SMALLEST, DEFAULT_TEXT = 16, 10.5 * 110 / 72  # pixels of text in figures: on a slide, in a PNG
 # Pixels: of letters, the largest that fit (else deck.css has 34); of the room that they have; of
 # a heading's letters; beside and below a paragraph; around a box's.
-TEXT_SIZES, ROOM, HEADING, BESIDE, BELOW, BOX = (48, 42), (1150, 600), 52, 90, 36, 44
-LETTER, CHINESE = 0.58, 1.0  # the width of a letter, as a share of its size
+TEXT_SIZES, ROOM, HEADING, BESIDE, BELOW, BOX = (48, 42, 38), (1150, 600), 52, 64, 36, 44
+LETTER, CHINESE = 0.55, 1.0  # the width of a letter, as a share of its size
 # Pixels; a letter is .603 of its size wide.
 LARGEST_CODE, SMALLEST_CODE, CODE_WIDTH = 26, 20, 1160 / 0.603
 
