@@ -8,6 +8,7 @@ import nbformat
 import pytest
 from course_notebooks import CODE_OR_FORMULA, PATHS, ROOT, VERDICTS, pairs, read
 
+from hdd.teaching.exercises import hints_html
 from hdd.teaching.exercises.exercise import exercises
 from hdd.teaching.glossary import load_glossary
 from hdd.teaching.show import PAGE_WIDTH
@@ -304,6 +305,10 @@ def test_exercises_stand_in_the_notebook_as_they_are_defined(notebook, path):
         asked = f'check("{one.id}", {one.name})'
         assert any(asked in source for source in cells), asked
         assert any(f'hints("{one.id}")' in source for source in cells), one.id
+    outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
+    shown = [output.get("data", {}).get("text/html") for output in outputs]
+    for one in known:
+        assert hints_html(one.id, solution=True) in shown, f"{one.id}: not the collection's hints"
 
 
 def test_section_links_land_on_a_cell_of_the_same_language(notebook, path):

@@ -1,3 +1,4 @@
+import ast
 import io
 import re
 import sys
@@ -70,6 +71,17 @@ class TestEveryExercise:
             zh, en = split(text)
             assert re.search(r"[\u4e00-\u9fff]", zh), text
             assert not re.search(r"[\u4e00-\u9fff]", en), text
+
+    def test_no_hint_is_the_whole_answer(self, one):
+        code = ast.parse(one.solution)
+        results = [
+            ast.unparse(node.value).replace(" ", "")
+            for node in ast.walk(code)
+            if isinstance(node, ast.Return) or (node in code.body and isinstance(node, ast.Assign))
+            if not isinstance(node.value, ast.Name | ast.Constant)
+        ]
+        for hint in one.hints:
+            assert not [part for part in results if part in hint.replace(" ", "")], hint
 
 
 @pytest.mark.parametrize("number", NUMBERS)

@@ -116,9 +116,9 @@ def strike_out(possible, A):
             " | First find the cells that are certain: `possible.sum(2, keepdim=True) == 1`.",
             "`A @ certain.float()` 数出每格的每个数字被多少个相关格占用。"
             " | `A @ certain.float()` counts by how many peers each digit of each cell is taken.",
-            "返回 `possible & (A @ certain.float() == 0)`，其中 `certain` 是 `possible` 与“只剩一种”"
-            "取“并且”。 | Return `possible & (A @ certain.float() == 0)`, where `certain` is"
-            " `possible` and “one digit left”.",
+            "“确定”要同时满足两个条件：这个数字还可能，而且这一格只剩一种。计数为 0 的数字才留下。"
+            " | “Certain” takes two conditions: the digit is possible, and the cell has one digit"
+            " left. Only digits with a count of 0 stay.",
         ),
         solution='''
 def strike_out(possible, A):
@@ -164,7 +164,7 @@ def recursion_step(z, x, blocks, norm):
             " | Look at the drawing of the loop: the puzzle is added every time.",
             "顺序是：相加，两个 Mixer 块，层归一化。"
             " | The order: add, two Mixer blocks, LayerNorm.",
-            "一行就够：`norm(blocks(z + x))`。 | One line will do: `norm(blocks(z + x))`.",
+            "层归一化在最外面，相加在最里面。 | LayerNorm is outermost, the sum innermost.",
         ),
         solution='''
 def recursion_step(z, x, blocks, norm):
@@ -205,8 +205,8 @@ def auc(ours, others):
             " | No loop is needed: compare `ours[:, None]` with `others` for a table of all pairs.",
             "表里每个元素是真或假；平均值就是比例。"
             " | Each entry is true or false; their mean is the share.",
-            "写成 `(ours[:, None] > others).float().mean()`。"
-            " | Write `(ours[:, None] > others).float().mean()`.",
+            "真假值要先用 `.float()` 转成数，才能求平均。 | Truth values become numbers with"
+            " `.float()`; only then can one take their mean.",
         ),
         solution='''
 def auc(ours, others):
@@ -243,7 +243,8 @@ def auc(ours, others):
             " | 8 in the row, 8 in the column, 8 in the box; but some are counted twice.",
             "宫里与它同行的有 2 个，同列的有 2 个。"
             " | Of the box, 2 share its row and 2 share its column.",
-            "一共是 8 + 8 + 8 − 4。 | Together: 8 + 8 + 8 − 4.",
+            "宫里与它同行或同列的格子，已经算在行和列的 8 个里，要减去。 | The cells of the box"
+            " in its row or column are among the 8 of that row or column already: subtract them.",
         ),
         solution="peers_of_nine = 8 + 8 + 8 - 4",
         wrong={

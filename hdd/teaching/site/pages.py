@@ -21,7 +21,7 @@ from hdd.teaching.site.markup import Foreign, Terms, inline, markdown, plain
 
 ESSENTIAL = {"00", "01", "02", "03", "04", "05", "08", "09", "17"}
 VERDICTS = "✓◐✗"
-PAGES = ("index", "glossary", "claims", "instructor")
+PAGES = ("index", "claims", "glossary", "instructor")
 HEADING = re.compile(r'<h([1-3]) id="([^"]+)">(.*?)</h\1>', re.S)
 # A row of the table of claims: number, claim, verdict, evidence, where it is tested.
 ROW = re.compile(r"^\|\s*(\d+)\s*\|(.* \| [✓◐✗].* \| .*)\|\s*$", re.M)
@@ -29,15 +29,22 @@ ROW = re.compile(r"^\|\s*(\d+)\s*\|(.* \| [✓◐✗].* \| .*)\|\s*$", re.M)
 
 @dataclass
 class Site:
-    """What is being built in one language; collects files to copy and links that lead nowhere."""
+    """What is being built in one language; collects files to copy and links that lead nowhere.
+
+    That for students has no page for the instructor, and its lessons come without solutions.
+    """
 
     lessons: list[Lesson]
     language: str
+    students: bool = False
     files: set[str] = field(default_factory=set)
     lost: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.words = load_words(self.language)
+        self.pages = PAGES[:-1] if self.students else PAGES
+        if self.students:
+            self.words["check"] = self.words["check_students"]
         self.terms = load_glossary()
         self.by_stem = {lesson.stem: lesson for lesson in self.lessons}
         (self.other,) = {"zh", "en"} - {self.language}
@@ -101,9 +108,9 @@ class Site:
         """Return a template of resources/site, filled."""
         common = {"language": self.language, "other": self.other, "words": self.words}
         common |= {"explorer": self.explorer, "html_lang": html_language(self.language)}
-        common |= {"other_lang": html_language(self.other)}
+        common |= {"other_lang": html_language(self.other), "more_pages": self.pages[1:]}
         page = self.exporter.environment.get_template(template).render(**common, **values)
-        whole = template in ("layout.html.j2", "deck.html.j2")
+        whole = template in ("layout.html.j2", "deck.html.j2", "handout.html.j2")
         return Foreign(self.language)(page) if whole else page
 
     def page(self, name: str, title: str, body: str, **values: Any) -> str:
@@ -116,6 +123,7 @@ class Site:
         return self.fill(
             "layout.html.j2",
             **{"name": name, "title": title, "body": body, "contents": contents},
+            **{"is_lesson": name in self.by_stem},
             **{"lessons": list(self.cards()), "description": description, **values},
         )
 
