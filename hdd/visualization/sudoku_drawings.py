@@ -192,9 +192,15 @@ def plot_rules(matrix: Tensor, peers: Tensor, cell: int) -> Figure:
         left.add_patch(Rectangle(corner, 0.84, 0.84, fill=False, ec="black", lw=1.6, zorder=3))
     figure.colorbar(image, ax=left, shrink=0.8).ax.set_title("$W_2W_1$", loc="left")
     left.set_title("● 从各格取多少（框：相关格） | Where ● takes from: peers framed")
-    right.set_title("相关格与其他格几乎分开 | Peers and others hardly overlap")
+    _stack_by_rule(right, matrix)
+    return figure
+
+
+def _stack_by_rule(axes: Axes, matrix: Tensor) -> None:
+    """Draw a histogram of the weights of pairs of cells, by the rules that connect the two."""
     cells = torch.arange(SIDE * SIDE)
-    line, box = _same(cells // SIDE) | _same(cells % SIDE), _same(_box_of(cells))
+    line = _same(cells // SIDE) | _same(cells % SIDE)
+    box = _same(cells // SIDE // BOX[0] * BOX[0] + cells % SIDE // BOX[1])
     pairs = ~torch.eye(SIDE * SIDE, dtype=torch.bool)
     groups = {
         "同行或同列，且同宫 | same line and box": (line & box & pairs, "#004B78"),
@@ -202,22 +208,14 @@ def plot_rules(matrix: Tensor, peers: Tensor, cell: int) -> Figure:
         "只同宫 | same box only": (box & ~line, "#8EC1E0"),
         "其他格 | other cells": (~line & ~box, "#BBBBBB"),
     }
+    values = [matrix[where] for where, _ in groups.values()]
     edges = torch.linspace(float(matrix[pairs].min()), float(matrix[pairs].max()), 41)
-    right.hist(
-        [matrix[where] for where, _ in groups.values()],
-        edges,
-        stacked=True,
-        color=[color for _, color in groups.values()],
-        label=list(groups),
-    )
-    right.set(xlabel="$W_2W_1$ 的元素 | entry of $W_2W_1$", ylabel="格子的对数 | pairs of cells")
-    right.legend(loc="upper left")
-    return figure
+    colors = [color for _, color in groups.values()]
+    axes.hist(values, edges, stacked=True, color=colors, label=list(groups))
+    axes.set(xlabel="$W_2W_1$ 的元素 | entry of $W_2W_1$", ylabel="格子的对数 | pairs of cells")
+    axes.set_title("相关格与其他格几乎分开 | Peers and others hardly overlap")
+    axes.legend(loc="upper left")
 
 
 def _same(group: Tensor) -> Tensor:
     return group[:, None] == group
-
-
-def _box_of(cells: Tensor) -> Tensor:
-    return cells // SIDE // BOX[0] * BOX[0] + cells % SIDE // BOX[1]
