@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import nbformat
 import pytest
-from course_notebooks import CODE_OR_FORMULA, PATHS, ROOT, VERDICTS, pairs, read
+from course_notebooks import CODE_OR_FORMULA, PATHS, ROOT, pairs, read
 
 from hdd.teaching.exercises import hints_html
 from hdd.teaching.exercises.exercise import exercises
@@ -244,9 +244,7 @@ def test_english_text_is_english(texts):
         assert re.search("[A-Za-z]{3}", text), english
 
 
-def test_at_least_three_figures(notebook, path):
-    if path.stem == VERDICTS:
-        pytest.skip("has a table instead of figures")
+def test_at_least_three_figures(notebook):
     assert sum(len(pictures(cell)) for cell in code_cells(notebook)) >= 3
 
 
