@@ -221,14 +221,6 @@ def test_bfloat16_autocast_stays_close_to_float32():
     assert {parameter.dtype for parameter in net.parameters()} == {torch.float32}
 
 
-@pytest.mark.parametrize("options", [{"epochs": 0}, {"epochs": -1}, {"log_every": 0}])
-def test_bad_counts_are_named(options):
-    ((name, value),) = options.items()
-    name = name.replace("epochs", "max_epochs")
-    with pytest.raises(ValueError, match=f"{name}={value} must be a positive integer. Fix: "):
-        run(make_net(), BatchLoader(make_data(), 8), **options)
-
-
 @pytest.mark.parametrize("empty", ["train_loader", "val_loader"])
 def test_an_empty_loader_is_named_before_the_training(empty):
     full, net = BatchLoader(make_data(), 8), make_net()
