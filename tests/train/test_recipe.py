@@ -145,6 +145,7 @@ def test_a_wrong_value_is_refused_by_name(name):
         ({"model": "vit", "dim": 30}, "dim=30 .* Fix: dim=32"),
         ({"batch_size": 1}, "cutmix=0.25 .* Fix: cutmix=0"),
         ({"dim": 1}, "dim=1 .* Fix: dim=2"),
+        ({"model": "hybrid", "depth": 1}, "depth=1 .*model='hybrid'.* Fix: depth=2"),
     ],
 )
 def test_what_has_no_effect_is_refused(arguments, says):
@@ -155,9 +156,17 @@ def test_what_has_no_effect_is_refused(arguments, says):
 @pytest.mark.parametrize(
     ("arguments", "images", "says"),
     [
-        ({"batch_size": 41}, 40, "batch_size=41 is more than the 40 .* Fix: batch_size=40"),
+        (
+            {"batch_size": 41},
+            40,
+            "batch_size=41 is more than the 40 .*validation=0.02 leaves.* Fix: batch_size=40",
+        ),
         ({"batch_size": 40, "epochs": 1}, 40, "batch_size=40 .* one step.*Fix: epochs=2"),
-        ({"batch_size": 4, "warmup_epochs": 0.04}, 40, "warmup_epochs=0.04 .*=0, or 0.1 and more"),
+        (
+            {"batch_size": 4, "warmup_epochs": 0.04},
+            40,
+            "warmup_epochs=0.04 .*batch_size=4 .*=0, or 0.1 and more",
+        ),
     ],
 )
 def test_what_has_no_effect_on_so_few_images_is_refused(arguments, images, says):
@@ -165,6 +174,14 @@ def test_what_has_no_effect_on_so_few_images_is_refused(arguments, images, says)
     recipe.check_images(10_000)
     with pytest.raises(ValueError, match=says):
         recipe.check_images(images)
+
+
+def test_one_token_without_a_hidden_unit_is_refused():
+    with pytest.raises(
+        ValueError, match=r"patch_size=8 .*factor_token=0\.5.* Fix: .*_token=1"
+    ) as error:
+        Recipe(patch_size=8, dim=8, depth=1).network(DATA)
+    assert "token_dim" not in str(error.value)  # which no recipe has
 
 
 def test_a_recipe_is_what_its_dict_says():
@@ -185,7 +202,7 @@ def test_numbers_of_other_libraries_are_numbers():
 def test_a_network_has_as_many_outputs_as_classes(model):
     pytest.importorskip("timm")
     optimizer = "adam" if model == "cnn" else "muon"
-    net = Recipe(model=model, optimizer=optimizer, dim=8, depth=1).network(DATA)
+    net = Recipe(model=model, optimizer=optimizer, dim=8, depth=2).network(DATA)
     assert net(DATA.normalize(IMAGES[:2])).shape == (2, 4)
 
 
