@@ -257,7 +257,7 @@ class Recipe:
             raise ValueError(
                 f"patch_size={self.patch_size} makes {tokens} token of an image, and with "
                 f"expansion_factor_token={self.expansion_factor_token} no hidden unit. "
-                f"Fix: a smaller patch_size, or expansion_factor_token={1 / tokens:.2g}."
+                f"Fix: a smaller `patch_size`, or expansion_factor_token={1 / tokens:.2g}."
             )
         return MLPMixer(**sizes, expansion_factor_token=self.expansion_factor_token)
 
