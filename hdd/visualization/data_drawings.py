@@ -8,7 +8,6 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from hdd.visualization.paper import arrow, paper
 from hdd.visualization.style import ACCENT, OTHER, STEM
-from hdd.visualization.tuning_drawings import NETWORK_COLORS
 
 SQUARE, IMAGES = 100, 9000  # images a square stands for; images to train on, without validation
 # Shades of the squares up to this image: three nested sets, and validation.
@@ -33,15 +32,12 @@ def plot_paired_subsets() -> Figure:
     for seed, axes in enumerate(panels):
         order = torch.randperm(IMAGES, generator=torch.Generator().manual_seed(seed)).tolist()
         first = [f"{image:,}" for image in order[:3]]
-        zh, en = (
-            f"种子 {seed}：图像 {'、'.join(first)}……",
-            f"seed {seed}: images {', '.join(first)}, …",
-        )
-        axes.set_title(f"{zh} | {en}", fontsize=12)
+        zh, en = "、".join(first), ", ".join(first)
+        axes.set_title(f"种子 {seed}：图像 {zh}…… | seed {seed}: images {en}, …", fontsize=12)
         for place in range((IMAGES + 1000) // SQUARE):
             shade = next(color for last, color in SHADES.items() if place * SQUARE < last)
-            corner = (place % 10, place // 10)
-            axes.add_patch(Rectangle(corner, 0.92, 0.92, fc=shade, ec="none"))
+            row, column = divmod(place, 10)
+            axes.add_patch(Rectangle((column, row), 0.92, 0.92, fc=shade, ec="none"))
         axes.text(-0.3, 0.46, "100", ha="right", va="center")
         axes.text(10.2, 0.46, "1,000", va="center")
         axes.plot([12.9, 13.1, 13.1, 12.9], [0, 0, 8.92, 8.92], color=OTHER, lw=1.2)
