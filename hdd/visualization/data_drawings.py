@@ -13,12 +13,13 @@ SQUARE, IMAGES = 100, 9000  # images a square stands for; images to train on, wi
 # Shades of the squares up to this image: three nested sets, and validation.
 SHADES = {100: "#0B5394", 1000: "#6FA8DC", IMAGES: "#CFE2F3", IMAGES + 1000: "#DDDDDD"}
 ARROW = {"head": 11, "width": 1.5, "gap": 0}
+RANDOM = "随机初值的网络 | random network"
 # A way to the answer on new classes: what the features come from, and what is trained on them.
 WAYS = {
     "微调 | fine-tuned": (True, True),
     "线性探测 | linear probe": (True, False),
-    "从零训练 | from scratch": (False, True),
-    "随机特征 | random features": (False, False),
+    "从零训练：微调的对照 | from scratch: control for fine-tuning": (False, True),
+    "随机特征：线性探测的对照 | random features: control for the probe": (False, False),
 }
 
 
@@ -52,7 +53,7 @@ def plot_ways() -> Figure:
     figure, panels = plt.subplots(2, 2, figsize=(9, 4.1))
     figure.suptitle("从哪里开始，训练哪一部分 | Where to start, and what to train")
     for axes, (title, (pretrained, trained)) in zip(panels.flat, WAYS.items(), strict=True):
-        start = "预训练 | pre-trained" if pretrained else "随机初值 | random start"
+        start = "预训练的网络 | pre-trained network" if pretrained else RANDOM
         _box(axes, 2.6, start, STEM if pretrained else OTHER, frozen=not trained)
         _box(axes, 6.9, "分类头 | head", ACCENT, frozen=False)
         arrow(axes, (0.2, 0), (0.85, 0), OTHER, **ARROW)
@@ -61,7 +62,7 @@ def plot_ways() -> Figure:
         axes.text(2.6, -0.95, word, ha="center", va="center", fontsize=11)
         axes.text(6.9, -0.95, "训练 | trained", ha="center", va="center", fontsize=11)
         axes.set(xlim=(0, 8.9), ylim=(-1.3, 0.8))
-        axes.set_title(title)
+        axes.set_title(title, fontsize=12)
         axes.axis("off")
     return figure
 
