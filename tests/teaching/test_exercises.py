@@ -1,3 +1,4 @@
+import ast
 import io
 import re
 import sys
@@ -71,6 +72,17 @@ class TestEveryExercise:
             assert re.search(r"[\u4e00-\u9fff]", zh), text
             assert not re.search(r"[\u4e00-\u9fff]", en), text
 
+    def test_no_hint_is_the_whole_answer(self, one):
+        code = ast.parse(one.solution)
+        results = [
+            ast.unparse(node.value).replace(" ", "")
+            for node in ast.walk(code)
+            if isinstance(node, ast.Return) or (node in code.body and isinstance(node, ast.Assign))
+            if not isinstance(node.value, ast.Name | ast.Constant)
+        ]
+        for hint in one.hints:
+            assert not [part for part in results if part in hint.replace(" ", "")], hint
+
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_numbers_follow_each_other(number):
@@ -120,8 +132,16 @@ FORMS = {
     for weight in weights[1:]:
         average.lerp_(weight, 1 - decay)
     return average""",
+    "07.1": """def by_hand(source):
+    change = torch.eye(len(source))[source] - torch.eye(len(source))
+    a = torch.eye(len(source)) + 0.5  # any invertible matrix
+    return [torch.cat([a @ change, -a @ change]), torch.cat([a.inverse(), -a.inverse()], dim=1)]""",
     "07.2": """def smallest_width(matrix, residual):
     return torch.linalg.matrix_rank(matrix.double() - residual * torch.eye(len(matrix)))""",
+    "08.2": """def average_relabelled(matrix):
+    permutations = __import__("itertools").permutations
+    orders = [list(order) for order in permutations(range(len(matrix)))]
+    return torch.stack([matrix[o][:, o] for o in orders]).mean(dim=0)""",
     "10.2": """class PostNorm(nn.Module):
     def __init__(self, dim, mixing):
         super().__init__()
