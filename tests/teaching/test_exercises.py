@@ -473,14 +473,14 @@ def test_check_prints_on_a_console_that_lacks_characters(monkeypatch):
         assert words in text
 
 
-def test_checks_speak_both_languages_in_a_notebook(run_cells):
+def test_checks_speak_both_languages_in_a_notebook(shell):
     name = ONE.name
-    _, cell = run_cells(
-        f"def {name}(*inputs):\n    return missing_name",
+    shell(f"def {name}(*inputs):\n    return missing_name")
+    outputs = shell(
         f"from hdd.teaching.exercises import check, hints\ncheck('{ONE.id}', {name})\n"
-        f"check('{ONE.id}', ...)\nhints('{ONE.id}')",
-    )
-    first, second, third = (output.data["text/html"] for output in cell.outputs)
+        f"check('{ONE.id}', ...)\nhints('{ONE.id}')"
+    ).outputs
+    first, second, third = (output.data["text/html"] for output in outputs)
     halves = dict(re.findall(r'<div lang="(zh|en)">(.*?)</div>', first, flags=re.S))
     assert "第 2 行出错：<code>return missing_name</code> → NameError" in halves["zh"]
     assert "line 2 raises an error: <code>return missing_name</code>" in halves["en"]
