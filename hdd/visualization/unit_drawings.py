@@ -15,6 +15,7 @@ from hdd.visualization.style import ACCENT, AMOUNT, OTHER, SIGNED, TOKEN
 from hdd.visualization.token_figures import show_maps
 
 PLUS, MINUS = "#F4B6A6", "#A9CCE6"  # as in SIGNED, pale enough for numbers
+SHADES = ("white", "#FBE3DC", PLUS)  # of 0, 1 and 2
 
 
 def painted_ship() -> Tensor:
@@ -34,13 +35,13 @@ def painted_ship() -> Tensor:
     return picture
 
 
-def _map(axes: plt.Axes, values: Tensor, limit: float | None = None) -> None:
-    """Draw one signed map (h, w) in colours from -limit to limit."""
+def _map(axes: plt.Axes, values: Tensor, limit: float | None = None):
+    """Draw one signed map (h, w) in colours from -limit to limit; return it, for a colour bar."""
     limit = limit or float(values.abs().max())
-    axes.imshow(values, cmap=SIGNED, vmin=-limit, vmax=limit)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(True)
     axes.spines[:].set_color(OTHER)
+    return axes.imshow(values, cmap=SIGNED, vmin=-limit, vmax=limit)
 
 
 @checked
@@ -57,20 +58,21 @@ def plot_unit_at_work(
         z: the weighted sum with the bias.
         a: GELU(z).
     """
-    figure, axes = plt.subplots(1, 5, figsize=(9, 2.9))
+    figure, axes = plt.subplots(1, 4, figsize=(9, 3.4))
     axes[0].imshow(picture.permute(1, 2, 0))
     axes[0].set(xticks=[], yticks=[])
-    for axis, values in zip(axes[1:], (channel, read, write, a * write), strict=True):
+    for axis, values in zip(axes[1:], (channel, read, write), strict=True):
         _map(axis, values)
-    titles = ["图像 | picture", "一个通道 | one channel", "读取图 $r$ | reading map $r$"]
-    titles += ["写入图 $w$ | writing map $w$", "加到通道上 | added to it"]
-    labels = ["32 × 32", "$x$: 8 × 8", f"$z = r·x + b$\n$= {z:.2f}$"]
-    labels += [f"$a = $GELU$(z)$\n$= {a:.2f}$", "$a·w$"]
+    titles = ["图像 | picture", "一个通道 $x$ | one channel $x$", "读取图 $r$ | reading map $r$"]
+    titles += ["写入图 $w$ | writing map $w$"]
+    value = f"$a = $GELU$(z) = {a:.2f}$"
+    labels = ["32 × 32", "8 × 8", f"$z = r·x + b$\n$= {z:.2f}$"]
+    labels += [f"{value}\n加到通道上：$a·w$ | {value}\nadds $a·w$ to the channel"]
     for axis, title, label in zip(axes, titles, labels, strict=True):
         axis.set_title(title, fontsize=11)
         axis.set_xlabel(label.replace("-", "−"), fontsize=11)
-    for axis, sign in zip(axes[1:], ("→", "·", "→", "→"), strict=True):
-        axis.text(-0.13, 0.5, sign, transform=axis.transAxes, ha="center", va="center", fontsize=15)
+    for axis, sign in zip(axes[1:], ("→", "·", "→"), strict=True):
+        axis.text(-0.1, 0.5, sign, transform=axis.transAxes, ha="center", va="center", fontsize=15)
     return figure
 
 
@@ -109,6 +111,36 @@ def plot_scale(maps: Sequence[Tensor], values: Sequence[float], names: Sequence[
         inset.set_title(name, fontsize=10.5)
         axes.plot([value, value], [0, 0.36], color=TOKEN, lw=1.2)
         axes.text(value + 0.02, 0.18, f"{value:.2f}".replace("-", "−"), va="center")
+    return figure
+
+
+@checked
+def plot_relabelling(matrix: Tensor, order: Tensor, titles: Sequence[str]) -> Figure:
+    """Draw a matrix as it is, with rows and columns in another order, and with the rows alone.
+
+    Rows and columns carry the tokens' old numbers; the diagonal is framed.
+
+    Args:
+        matrix: (S, S), row "out", of a few tokens; its entries are 0, 1 and 2.
+        order: the old number of each new token, (S,).
+        titles: of the three.
+    """
+    same, size = torch.arange(len(order)), len(order)
+    figure, panels = plt.subplots(1, 3, figsize=(9, 4))
+    figure.suptitle("读取和写入一起换才公平 | A fair baseline moves reading and writing alike")
+    orders = ((same, same), (order, order), (order, same))
+    for axes, title, (rows, columns) in zip(panels, titles, orders, strict=True):
+        shown = matrix[rows][:, columns]
+        draw_table(axes, shown, fill=lambda i, j, values=shown: SHADES[int(values[i, j])])
+        for k, labels in enumerate(zip(rows.tolist(), columns.tolist(), strict=True)):
+            axes.add_patch(Rectangle((k, k), 1, 1, fill=False, ec=TOKEN, lw=2.5, zorder=3))
+            for place, token in zip(((-0.35, k + 0.5), (k + 0.5, -0.35)), labels, strict=True):
+                color = OTHER if token == k else ACCENT
+                axes.text(*place, str(token), ha="center", va="center", color=color)
+        axes.text(-0.95, size / 2, "写入 | writing", rotation=90, ha="center", va="center")
+        axes.text(size / 2, -0.95, "读取 | reading", ha="center", va="center")
+        axes.set_title(title, fontsize=11)
+        paper(axes, (-1.3, size + 0.1), (-1.4, size + 0.1))
     return figure
 
 
@@ -164,10 +196,11 @@ def plot_growing_sum(
     figure, axes = plt.subplots(1, len(rows), figsize=(9, 2.3))
     limit = max(float(one.abs().max()) for one in rows)
     for axis, one, name in zip(axes, rows, names, strict=True):
-        _map(axis, one, limit)
+        image = _map(axis, one, limit)
         axis.set_title(name, fontsize=11)
         corner = (place[1] - 0.5, place[0] - 0.5)
         axis.add_patch(Rectangle(corner, 1, 1, fill=False, ec=ACCENT, lw=2.5))
+    figure.colorbar(image, ax=axes, label="权重之和 | sum of weights", shrink=0.8, aspect=12)
     return figure
 
 
@@ -192,29 +225,35 @@ def plot_dependence_grids(
 
 @checked
 def plot_unit_frame(
-    maps: Tensor, limit: float, curves: Mapping[str, tuple[Sequence[float], str]], now: int
+    maps: Tensor,
+    limit: float,
+    curves: Mapping[str, tuple[Sequence[float], Sequence[bool], str]],
+    now: int,
 ) -> tuple[Figure, plt.Axes]:
     """Draw eight maps at one moment of training, beside the course of some numbers.
 
     Args:
         maps: (8, h, w).
         limit: the weight of the strongest colour.
-        curves: values at each moment, and a colour, by name.
+        curves: values at each moment, whether each is beyond chance, and a colour, by name.
         now: which moment.
 
     Returns:
         the figure, and the axes of the curves, whose ticks are still to be named.
     """
-    figure = plt.figure(figsize=(9, 3.5))
-    left, right = figure.subfigures(1, 2, width_ratios=[1.25, 1], wspace=0.03)
+    figure = plt.figure(figsize=(9, 3.7))
+    left, right = figure.subfigures(1, 2, width_ratios=[1.1, 1], wspace=0.03)
     for axis, one in zip(left.subplots(2, 4).flat, maps, strict=True):
         _map(axis, one, limit)
     left.suptitle("八个单元的读取图 | reading maps of eight units", fontsize=12)
     axes = right.subplots()
-    for name, (values, color) in curves.items():
+    axes.axvline(now, color=OTHER, lw=6, alpha=0.25)
+    for name, (values, beyond, color) in curves.items():
         axes.plot(values, color=color, label=name)
-        axes.plot(now, values[now], "o", color=color, ms=9)
-    axes.axvline(now, color=OTHER, lw=1, ls=":")
+        for moment, (value, filled) in enumerate(zip(values, beyond, strict=True)):
+            axes.plot(moment, value, "o", color=color, mfc=color if filled else "white", ms=7)
+    for fill, name in (("black", "超出随机 | beyond chance"), ("white", "随机水平 | at chance")):
+        axes.plot([], [], "o", color="black", mfc=fill, ms=7, label=name)
     axes.set(ylim=(-0.1, 1), xticks=range(len(values)))
     axes.legend(loc="upper left")
     return figure, axes

@@ -120,8 +120,16 @@ FORMS = {
     for weight in weights[1:]:
         average.lerp_(weight, 1 - decay)
     return average""",
+    "07.1": """def by_hand(source):
+    change = torch.eye(len(source))[source] - torch.eye(len(source))
+    a = torch.eye(len(source)) + 0.5  # any invertible matrix
+    return [torch.cat([a @ change, -a @ change]), torch.cat([a.inverse(), -a.inverse()], dim=1)]""",
     "07.2": """def smallest_width(matrix, residual):
     return torch.linalg.matrix_rank(matrix.double() - residual * torch.eye(len(matrix)))""",
+    "08.2": """def average_relabelled(matrix):
+    permutations = __import__("itertools").permutations
+    orders = [list(order) for order in permutations(range(len(matrix)))]
+    return torch.stack([matrix[o][:, o] for o in orders]).mean(dim=0)""",
     "10.2": """class PostNorm(nn.Module):
     def __init__(self, dim, mixing):
         super().__init__()

@@ -19,15 +19,15 @@ def test_the_ship_is_a_picture_with_more_at_the_left():
     assert float((ship - mirrored).abs().max()) > 0.3
 
 
-def test_a_unit_adds_its_writing_map_times_its_value():
+def test_a_unit_has_two_maps_and_one_number_between_them():
     read, write = torch.randn(8, 8), torch.randn(8, 8)
     figure = drawings.plot_unit_at_work(
         torch.rand(3, 32, 32), torch.randn(8, 8), read, write, -1.5, -0.1
     )
     shown = images(figure)
-    assert len(shown) == 5
+    assert len(shown) == 4
     torch.testing.assert_close(torch.tensor(shown[2]), read)
-    torch.testing.assert_close(torch.tensor(shown[4]), -0.1 * write)
+    torch.testing.assert_close(torch.tensor(shown[3]), write)
     assert "−1.50" in figure.axes[2].get_xlabel()
     assert "−0.10" in figure.axes[3].get_xlabel()
 
@@ -46,6 +46,22 @@ def test_maps_stand_above_their_values():
     assert [text.get_text() for text in axes.texts] == ["−0.50", "0.80"]
 
 
+def test_relabelling_moves_rows_and_columns_or_the_rows_alone():
+    matrix, order = torch.tensor([[2, 1, 0], [0, 2, 1], [1, 0, 2]]), torch.tensor([0, 2, 1])
+    panels = drawings.plot_relabelling(matrix, order, ["a", "b", "c"]).axes
+    tables, columns = [], []
+    for axes in panels:
+        digits = [int(text.get_text()) for text in axes.texts if text.get_text().isdigit()]
+        tables.append(torch.tensor(digits[:9]).view(3, 3))
+        columns.append(digits[10::2])  # the labels: row, column, row, ...
+        frames = [p.get_xy() for p in axes.patches if isinstance(p, Rectangle) and not p.get_fill()]
+        assert frames == [(0, 0), (1, 1), (2, 2)]
+    assert [table.diagonal().tolist() for table in tables] == [[2, 2, 2], [2, 2, 2], [2, 0, 1]]
+    assert sorted(tables[1].flatten().tolist()) == sorted(matrix.flatten().tolist())
+    assert tables[1][0].tolist() == [2, 0, 1]  # old columns 0, 2, 1 of row 0
+    assert columns == [[0, 1, 2], [0, 2, 1], [0, 1, 2]]
+
+
 @pytest.mark.parametrize("token", range(4))
 def test_three_borders_add_up_to_what_is_near(token):
     (axes,) = drawings.plot_borders(token).axes
@@ -59,9 +75,12 @@ def test_three_borders_add_up_to_what_is_near(token):
 
 def test_the_own_place_is_framed():
     figure = drawings.plot_growing_sum([torch.randn(4, 5)] * 2, ["1", "2"], (1, 3))
-    for axes in figure.axes:
+    shown = [axes for axes in figure.axes if axes.images]
+    for axes in shown:
         (frame,) = (patch for patch in axes.patches if isinstance(patch, Rectangle))
         assert frame.get_xy() == (2.5, 0.5)
+    assert len({axes.images[0].get_clim() for axes in shown}) == 1
+    assert shown[-1].images[0].colorbar  # one for all
 
 
 def test_amounts_and_signed_weights_have_their_colours():
@@ -72,9 +91,13 @@ def test_amounts_and_signed_weights_have_their_colours():
     assert all(image.colorbar for image in shown)
 
 
-def test_a_frame_marks_its_moment():
-    curves = {"a": ([0.1, 0.2, 0.4], "C0"), "b": ([0.0, 0.3, 0.5], "C1")}
+def test_a_frame_marks_its_moment_and_what_is_beyond_chance():
+    curves = {"a": ([0.1, 0.2, 0.4], [False, True, True], "C0")}
+    curves["b"] = ([0.0, 0.3, 0.5], [False, False, True], "C1")
     figure, axes = drawings.plot_unit_frame(torch.randn(8, 4, 4), 1.0, curves, 1)
-    dots = [line.get_ydata() for line in axes.lines if line.get_marker() == "o"]
-    assert [float(dot[0]) for dot in dots] == [0.2, 0.3]
+    dots = [line for line in axes.lines if line.get_marker() == "o" and len(line.get_xdata())]
+    hollow = [float(dot.get_ydata()[0]) for dot in dots if dot.get_markerfacecolor() == "white"]
+    assert len(dots) == 6
+    assert hollow == [0.1, 0.0, 0.3]
+    assert axes.lines[0].get_xdata() == [1, 1]
     assert len(figure.axes) == 9

@@ -10,29 +10,34 @@ from hdd.teaching.exercises.exercise import Exercise
 
 # ------------------------------------------------------------------------ weights by hand
 def _test_by_hand(answer):
-    source = torch.tensor([3, 0, 0, 4, 1])  # token 2 is taken by none
+    source = torch.tensor([3, 1, 0, 4, 0])  # token 1 stays, token 2 is taken by none
     w1, w2 = _two_matrices(call(answer, source), len(source))
     x = torch.randn(len(source), 3, dtype=torch.float64)  # (S, C)
-    y = x[source]
-    went = w2 @ functional.gelu(w1 @ x)
+    y, gelu = x[source], functional.gelu
+    change = y - x  # what token mixing has to add
     asked = torch.eye(len(source), dtype=torch.float64)[source]  # P
     close(
-        went,
+        x + w2 @ gelu(w1 @ x),
         y,
         axes="S C",
         mistakes={
+            "残差连接已经给出了 x：词元混合还要减掉这份副本 | the residual connection has given x"
+            " already: token mixing has to subtract this copy": x + y,
             "每条通路只有一个单元，GELU 改变了负的值：再加上权重相反的一半 | each path has one unit"
             " only, and GELU changes negative values: add the half with opposite weights": (
-                functional.gelu(y)
+                x + gelu(change)
             ),
+            "只用了一个单元，也没有减掉残差连接的副本 | one unit only, and the copy of the residual"
+            " connection is not subtracted": x + gelu(y),
             "两个单元的输出应当相减，而不是相加 | the outputs of the two units have to be subtracted,"
-            " not added": functional.gelu(y) + functional.gelu(-y),
+            " not added": x + gelu(change) + gelu(-change),
             "P 转置了：第 t 行的 1 应当在第 source[t] 列 | P is transposed: the 1 of row t belongs in"
             " column source[t]": asked.T @ x,
-            "结果是两倍：GELU(z) − GELU(−z) 已经等于 z | the result is twice as large:"
-            " GELU(z) − GELU(−z) is z already": 2 * y,
-            "结果是一半：GELU(z) − GELU(−z) 已经等于 z | the result is half as large:"
-            " GELU(z) − GELU(−z) is z already": y / 2,
+            "符号反了：要补上的是 Px − x | the sign is wrong: Px − x has to be added": x - change,
+            "补上的是两倍：GELU(z) − GELU(−z) 已经等于 z | twice as much is added:"
+            " GELU(z) − GELU(−z) is z already": x + 2 * change,
+            "补上的只有一半：GELU(z) − GELU(−z) 已经等于 z | half as much is added:"
+            " GELU(z) − GELU(−z) is z already": x + change / 2,
         },
     )
 
@@ -150,45 +155,62 @@ def _compare(found: list, right: set, mistakes: dict[str, set]) -> None:
 EXERCISES = [
     Exercise(
         id="07.1",
-        title="手写两个矩阵 | two matrices by hand",
+        title="带残差，手写两个矩阵 | two matrices by hand, with a residual connection",
         name="by_hand",
         stub='''
 def by_hand(source):
-    """Return W1 (D_S, S) and W2 (S, D_S): W2 @ gelu(W1 @ x) must be x[source] exactly."""
+    """Return W1 (D_S, S), W2 (S, D_S): x + W2 @ gelu(W1 @ x) must be x[source] exactly."""
     w1 = ...  # 在这里写 / your code here
     w2 = ...
     return w1, w2
 ''',
         test=_test_by_hand,
         hints=(
-            "先写出 P：`torch.eye(S)[source]` 的第 t 行只在第 source[t] 列是 1。 | Write P first:"
-            " row t of `torch.eye(S)[source]` has its 1 in column source[t].",
-            "每条通路要两个单元：一个读 P 的一行，另一个读它的相反数。 | Each path takes two units: one"
-            " reads a row of P, the other its negative.",
-            "`w1` 是 `torch.cat([P, -P])`；`w2` 把两半相减：`torch.cat([I, -I], dim=1)`。 | `w1` is"
-            " `torch.cat([P, -P])`; `w2` subtracts the halves: `torch.cat([I, -I], dim=1)`.",
+            "残差连接已经给出了 x，所以词元混合只需补上 Px − x。 | The residual connection gives x"
+            " already, so token mixing only has to add Px − x.",
+            "Px − x = (P − I)x 也是线性的，每个词元同样用两个单元：一个读 P − I 的一行，另一个读它的相反数。"
+            " | Px − x = (P − I)x is linear, too, and takes two units per token: one reads a row of"
+            " P − I, the other its negative.",
+            "P 是 `torch.eye(S)[source]`，I 是 `torch.eye(S)`。`w1` 把 P − I 和 I − P 上下拼起来，`w2` 把两半"
+            "相减。 | P is `torch.eye(S)[source]` and I is `torch.eye(S)`. `w1` stacks P − I and I − P;"
+            " `w2` subtracts the halves.",
         ),
         solution='''
 def by_hand(source):
-    """Return W1 (D_S, S) and W2 (S, D_S): W2 @ gelu(W1 @ x) must be x[source] exactly."""
+    """Return W1 (D_S, S), W2 (S, D_S): x + W2 @ gelu(W1 @ x) must be x[source] exactly."""
     identity = torch.eye(len(source))
-    routing = identity[source]  # P
-    w1 = torch.cat([routing, -routing])
+    change = identity[source] - identity  # P - I
+    w1 = torch.cat([change, -change])
     w2 = torch.cat([identity, -identity], dim=1)
     return w1, w2
 ''',
         wrong={
+            "as without a residual": (
+                "def by_hand(source):\n"
+                "    identity = torch.eye(len(source))\n"
+                "    p = identity[source]\n"
+                "    return torch.cat([p, -p]), torch.cat([identity, -identity], dim=1)",
+                "还要减掉这份副本",
+                "subtract this copy",
+            ),
             "one unit a path": (
                 "def by_hand(source):\n"
                 "    identity = torch.eye(len(source))\n"
-                "    return identity[source], identity",
+                "    return identity[source] - identity, identity",
                 "每条通路只有一个单元",
+                "one unit only",
+            ),
+            "one unit, as without a residual": (
+                "def by_hand(source):\n"
+                "    identity = torch.eye(len(source))\n"
+                "    return identity[source], identity",
+                "只用了一个单元",
                 "one unit only",
             ),
             "added": (
                 "def by_hand(source):\n"
                 "    identity = torch.eye(len(source))\n"
-                "    p = identity[source]\n"
+                "    p = identity[source] - identity\n"
                 "    return torch.cat([p, -p]), torch.cat([identity, identity], dim=1)",
                 "应当相减",
                 "have to be subtracted",
@@ -196,7 +218,7 @@ def by_hand(source):
             "transposed": (
                 "def by_hand(source):\n"
                 "    identity = torch.eye(len(source))\n"
-                "    p = identity[source].T\n"
+                "    p = identity[source].T - identity\n"
                 "    return torch.cat([p, -p]), torch.cat([identity, -identity], dim=1)",
                 "P 转置了",
                 "P is transposed",
@@ -204,23 +226,31 @@ def by_hand(source):
             "stacked the wrong way": (
                 "def by_hand(source):\n"
                 "    identity = torch.eye(len(source))\n"
-                "    p = identity[source]\n"
+                "    p = identity[source] - identity\n"
                 "    return torch.cat([p, -p]), torch.cat([identity, -identity])",
                 "形状应当是",
                 "the shapes should be",
             ),
+            "the other sign": (
+                "def by_hand(source):\n"
+                "    identity = torch.eye(len(source))\n"
+                "    p = identity - identity[source]\n"
+                "    return torch.cat([p, -p]), torch.cat([identity, -identity], dim=1)",
+                "符号反了",
+                "the sign is wrong",
+            ),
             "halved": (
                 "def by_hand(source):\n"
                 "    identity = torch.eye(len(source))\n"
-                "    p = identity[source]\n"
+                "    p = identity[source] - identity\n"
                 "    return torch.cat([p, -p]), torch.cat([identity, -identity], dim=1) / 2",
-                "结果是一半",
-                "half as large",
+                "只有一半",
+                "half as much",
             ),
         },
-        note="可逆矩阵 A 放进去也对：`[A P; −A P]` 和 `[A⁻¹, −A⁻¹]`。检查只看函数，不看写法。"
-        " | With an invertible matrix A it is right, too: `[A P; −A P]` and `[A⁻¹, −A⁻¹]`. The check"
-        " looks at the function, not at how it is written.",
+        note="追问：这里 W2W1 的对角线是多少？（没有词元留在原处时是 −2；第 6 节在训练得到的权重里也看到负的"
+        "对角线。） | Ask: what stands on the diagonal of W2W1 here? (−2 if no token stays in place;"
+        " section 6 finds a negative diagonal in trained weights, too.)",
     ),
     Exercise(
         id="07.2",

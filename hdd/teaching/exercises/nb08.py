@@ -61,24 +61,36 @@ def _test_morans_i(answer):
 
 
 # ------------------------------------------------------------------------ the joint null
-def _test_relabel(answer):
-    matrix, order = torch.randn(6, 6), torch.tensor([2, 0, 1, 5, 3, 4])  # not its own inverse
-    back = order.argsort()
+def _two_means(own: Tensor, other: Tensor, size: int) -> Tensor:
+    """Return a matrix with `own` on the diagonal and `other` everywhere else."""
+    return torch.eye(size) * (own - other) + other
+
+
+def _test_average_relabelled(answer):
+    size = 5  # 120 orders: few enough for an answer that tries them all
+    matrix = torch.randn(size, size) + torch.linspace(1, 3, size).diag()
+    own, rest = matrix.diagonal().mean(), matrix.sum() - matrix.trace()
+    other = rest / (size * (size - 1))
     close(
-        call(answer, matrix, order),
-        matrix[order][:, order],
+        call(answer, matrix),
+        _two_means(own, other, size),
         axes="out in",
         mistakes={
+            "对角线的元素只和对角线的元素互换，要单独求平均 | entries of the diagonal only change places"
+            " with each other: they have a mean of their own": matrix.mean().expand(size, size),
             "只换了行：列也要用同一个次序 | only the rows are moved: the columns need the same"
-            " order": matrix[order],
+            " order": matrix.mean(dim=0).expand(size, size),
             "只换了列：行也要用同一个次序 | only the columns are moved: the rows need the same"
-            " order": matrix[:, order],
-            "行用了这个次序，列用了相反的次序，对角线散了 | the rows are moved by this order and the"
-            " columns back by it: the diagonal is lost": matrix[order][:, back],
-            "次序用反了：新的第 i 个词元是原来的第 order[i] 个 | the order is used the wrong way"
-            " round: the new token i is the old token order[i]": matrix[back][:, back],
-            "`matrix[order, order]` 只取出对角线 | `matrix[order, order]` only takes the"
-            " diagonal": matrix[order, order],
+            " order": matrix.mean(dim=1, keepdim=True).expand(size, size),
+            "对角线以外共有 S (S − 1) 个元素 | off the diagonal there are S (S − 1) entries": (
+                _two_means(own, rest / size**2, size)
+            ),
+            "对角线以外的元素也要求平均 | the entries off the diagonal need their mean, too": (
+                _two_means(own, torch.zeros(()), size)
+            ),
+            "对角线的元素也要求平均 | the entries of the diagonal need their mean, too": (
+                _two_means(torch.zeros(()), other, size) + matrix.diagonal().diag()
+            ),
         },
     )
 
@@ -174,51 +186,74 @@ def morans_i(weights):
     ),
     Exercise(
         id="08.2",
-        title="给词元重新编号 | relabelling the tokens",
-        name="relabel",
+        title="对所有编号求平均 | the mean over all relabellings",
+        name="average_relabelled",
         stub='''
-def relabel(matrix, order):
-    """Return a matrix (S, S) between tokens if the new token i is the old token order[i]."""
+def average_relabelled(matrix):
+    """Return the mean of a matrix (S, S) over all relabellings, rows and columns alike."""
     return ...  # 在这里写 / your code here
 ''',
-        test=_test_relabel,
+        test=_test_average_relabelled,
         hints=(
-            "行是输出词元，列是输入词元。编号变了，两者都要跟着变。 | Rows are output tokens, columns are"
-            " input tokens. If the labels change, both have to follow.",
-            "新矩阵在 (i, j) 处的元素，是原矩阵在 (order[i], order[j]) 处的元素。 | The new entry at (i, j) is"
-            " the old entry at (order[i], order[j]).",
-            "先取行 `matrix[order]`，再取列 `[:, order]`。 | Take the rows, `matrix[order]`, then the"
-            " columns, `[:, order]`.",
+            "先用 3 × 3 的矩阵和纸笔写出 6 种次序，或者用 `itertools.permutations(range(3))`。 | Start with a"
+            " 3 × 3 matrix and its 6 orders, on paper or with `itertools.permutations(range(3))`.",
+            "对角线上的元素，无论怎样编号都留在对角线上，而且在每一格出现的次数相同。 | Whatever the labels,"
+            " an entry of the diagonal stays on the diagonal, in each of its places equally often.",
+            "所以对角线处处是对角线的平均；其余的元素同样处处是它们的平均，它们的和是"
+            " `matrix.sum() - matrix.trace()`。 | So the diagonal holds its mean everywhere; all other"
+            " entries hold theirs, and their sum is `matrix.sum() - matrix.trace()`.",
         ),
         solution='''
-def relabel(matrix, order):
-    """Return a matrix (S, S) between tokens if the new token i is the old token order[i]."""
-    return matrix[order][:, order]
+def average_relabelled(matrix):
+    """Return the mean of a matrix (S, S) over all relabellings, rows and columns alike."""
+    size = len(matrix)
+    others = (matrix.sum() - matrix.trace()) / (size * (size - 1))
+    average = torch.full_like(matrix, others.item())
+    return average.fill_diagonal_(matrix.diagonal().mean().item())
 ''',
         wrong={
+            "one mean for all": (
+                "def average_relabelled(matrix): return matrix.mean().expand(matrix.shape)",
+                "要单独求平均",
+                "a mean of their own",
+            ),
             "rows only": (
-                "def relabel(matrix, order): return matrix[order]",
+                "def average_relabelled(matrix): return matrix.mean(dim=0).expand(matrix.shape)",
                 "只换了行",
                 "only the rows",
             ),
             "columns only": (
-                "def relabel(matrix, order): return matrix[:, order]",
+                "def average_relabelled(matrix):\n"
+                "    return matrix.mean(dim=1, keepdim=True).expand(matrix.shape)",
                 "只换了列",
                 "only the columns",
             ),
-            "back and forth": (
-                "def relabel(matrix, order): return matrix[order][:, order.argsort()]",
-                "对角线散了",
-                "the diagonal is lost",
+            "the wrong number of entries": (
+                "def average_relabelled(matrix):\n"
+                "    rest = (matrix.sum() - matrix.trace()) / matrix.numel()\n"
+                "    average = torch.full_like(matrix, rest.item())\n"
+                "    return average.fill_diagonal_(matrix.diagonal().mean().item())",
+                "S (S − 1)",
+                "S (S − 1)",
             ),
-            "the diagonal": (
-                "def relabel(matrix, order): return matrix[order, order]",
-                "只取出对角线",
-                "only takes the diagonal",
+            "the diagonal alone": (
+                "def average_relabelled(matrix):\n"
+                "    return matrix.diagonal().mean() * torch.eye(len(matrix))",
+                "对角线以外的元素也要求平均",
+                "off the diagonal need their mean",
+            ),
+            "the diagonal as it was": (
+                "def average_relabelled(matrix):\n"
+                "    rest = matrix - matrix.diagonal().diag()\n"
+                "    mean = rest.sum() / (len(matrix) * (len(matrix) - 1))\n"
+                "    return mean * (1 - torch.eye(len(matrix))) + matrix.diagonal().diag()",
+                "对角线的元素也要求平均",
+                "of the diagonal need their mean",
             ),
         },
-        note="追问：对角线、平均值、特征值，哪些会变？（都不变。） | Ask: which of diagonal, mean and eigenvalues"
-        " change? (None.)",
+        note="得到的矩阵是单位矩阵和常数矩阵的组合：它不含任何关于谁与谁相邻的信息。它的平方和占矩阵平方和的"
+        "比例，就是第 4 节的灰柱。 | The result combines identity and constant matrix: it knows nothing of"
+        " neighbours. Its share of the matrix's sum of squares is the grey bar of section 4.",
     ),
     Exercise(
         id="08.3",
