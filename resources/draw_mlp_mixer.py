@@ -1,11 +1,13 @@
-"""Draw mlp_mixer.svg in Chinese and in English: mlp_mixer.zh.png, mlp_mixer.en.png.
+"""Draw the architecture in Chinese and in English: mlp_mixer_idea.zh.png, mlp_mixer.zh.png, ….
 
     python resources/draw_mlp_mixer.py chromium
 
+`mlp_mixer_idea.svg` shows the idea alone (notebook 00), `mlp_mixer.svg` every step (notebook 03).
 Needs a Chromium or Chrome and the font Noto Sans CJK SC; readers need neither.
 """
 
 import io
+import re
 import subprocess
 import sys
 import tempfile
@@ -15,32 +17,34 @@ from PIL import Image
 
 from hdd.command import described, run
 
-SOURCE = Path(__file__).with_name("mlp_mixer.svg")
-SIZE = (2400, 1340)
+SOURCES = [Path(__file__).with_name(f"{name}.svg") for name in ("mlp_mixer_idea", "mlp_mixer")]
 SHOWN = {"zh": ".en { display: none; }", "en": ".zh { display: none; }"}
 
 
-def draw(browser: str, language: str) -> Path:
-    """Write the picture in one language, with 256 colours, and return its path."""
-    text = SOURCE.read_text(encoding="utf-8").replace(SHOWN["zh"], SHOWN[language])
-    target = SOURCE.with_suffix(f".{language}.png")
+def draw(browser: str, source: Path, language: str) -> Path:
+    """Write a drawing in one language, with 256 colours, and return its path."""
+    text = source.read_text(encoding="utf-8").replace(SHOWN["zh"], SHOWN[language])
+    width, height = map(int, re.search(r'viewBox="0 0 (\d+) (\d+)"', text).groups())
+    target = source.with_suffix(f".{language}.png")
     with tempfile.TemporaryDirectory() as folder:
         page, shot = Path(folder, "page.svg"), Path(folder, "shot.png")
         page.write_text(text, encoding="utf-8")
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
-        window = "--window-size={},{}".format(*SIZE)
+        window = f"--window-size={width},{height}"
         command = [browser, *options, window, f"--screenshot={shot}", page.as_uri()]
         subprocess.run(command, check=True, capture_output=True)
-        picture = Image.open(io.BytesIO(shot.read_bytes())).convert("RGB").crop((0, 0, *SIZE))
-    small = picture.resize((SIZE[0] * 2 // 3, SIZE[1] * 2 // 3), Image.Resampling.LANCZOS)
+        picture = Image.open(io.BytesIO(shot.read_bytes())).convert("RGB")
+    picture = picture.crop((0, 0, width, height))
+    small = picture.resize((width * 2 // 3, height * 2 // 3), Image.Resampling.LANCZOS)
     small.quantize(256, dither=Image.Dither.NONE).save(target, optimize=True)
     return target
 
 
 def main(browser: str) -> None:
-    """Draw in both languages."""
-    for language in SHOWN:
-        print(draw(browser, language))
+    """Draw everything in both languages."""
+    for source in SOURCES:
+        for language in SHOWN:
+            print(draw(browser, source, language))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Drawings of how an image becomes a table of patches: axes, cuts, windows and stem filters."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 
 import torch
@@ -188,11 +188,12 @@ def plot_windows(side: int, kernels: Mapping[int, int]) -> Figure:
             axes.add_patch(Rectangle(divmod(i, side), 1, 1, fc=EMPTY, ec="white"))
         starts = range(0, side - size + 1, stride)
         for x, color in zip(starts, [STEM, ACCENT], strict=False):
-            axes.add_patch(Rectangle((x, 0), size, size, fc=to_rgba(color, 0.4), ec=color, lw=3))
-        for x, y in ((x, y) for y in starts for x in starts if y or x >= 2 * stride):
-            if stride > 1:  # the others would hide each other
-                inside = (x + 0.12, y + 0.12), size - 0.24, size - 0.24  # apart from its neighbours
-                axes.add_patch(Rectangle(*inside, fill=False, ec=OTHER, lw=1.5, ls="--"))
+            look = {"fc": to_rgba(color, 0.4), "ec": color, "lw": 3, "zorder": 2}
+            axes.add_patch(Rectangle((x, 0), size, size, **look))
+        rest = [(x, y) for y in starts for x in starts if y or x >= 2 * stride]
+        for corner in rest if stride > 1 else []:  # else they would hide each other
+            look = {"fc": to_rgba(OTHER, 0.1), "ec": OTHER, "lw": 2, "zorder": 1.5}
+            axes.add_patch(Rectangle(corner, size, size, **look))
         paper(axes, (-0.1, side + 0.1), (-0.1, side + 0.1))
         count, apart = len(starts) ** 2, stride >= size
         zh, en = ("不重叠", "separate") if apart else ("重叠", "overlapping")
@@ -204,12 +205,17 @@ def plot_windows(side: int, kernels: Mapping[int, int]) -> Figure:
 
 
 @checked
-def plot_filters(before: Tensor, after: Tensor) -> Figure:
-    """Draw the same stem filters (N, 3, P, P) before and after training, each on its own scale."""
-    figure, panels = plt.subplots(2, len(before), figsize=(9, 2.5))
-    names = ["训练前 | before", "训练后 | after"]
+def plot_filters(before: Tensor, after: Tensor, channels: Sequence[int]) -> Figure:
+    """Draw stem filters (N, 3, P, P) before and after training, each on its own scale.
+
+    `channels` are the N channels of the tokens that they compute, written above them.
+    """
+    figure, panels = plt.subplots(2, len(channels), figsize=(9, 4.8), squeeze=False)
+    names = ["训练前 | before training", "训练后 | after training"]
     for filters, row, name in zip([before, after], panels, names, strict=True):
         for axes, one in zip(row, filters, strict=True):
             show_image(axes, 0.5 + 0.5 * one / one.abs().max())
-        row[0].set_ylabel(name, fontsize=11)
+        row[0].set_ylabel(name, fontsize=12)
+    for axes, channel in zip(panels[0], channels, strict=True):
+        axes.set_title(f"通道 {channel} | channel {channel}")
     return figure

@@ -101,8 +101,8 @@ def plot_shift_curves(record: dict[str, Any], looks: dict[str, tuple[str, str, s
         looks: (label, colour, line style) of each network; those not in the record are left out.
     """
     figure, panels = plt.subplots(1, 2, figsize=(9.2, 4.2), sharey=True)
-    titles = ("准确率 | accuracy", "一致率 | consistency")
-    for axes, part, title in zip(panels, ("accuracy", "unchanged"), titles, strict=True):
+    names = ("测试准确率，% | test accuracy, %", "一致率，% | consistency, %")
+    for axes, part, label_y in zip(panels, ("accuracy", "unchanged"), names, strict=True):
         for name, (label, color, line) in looks.items():
             if name in record:
                 summaries = record[name][part]
@@ -110,8 +110,7 @@ def plot_shift_curves(record: dict[str, Any], looks: dict[str, tuple[str, str, s
                 axes.plot(record["pixels"], means, line, marker="o", color=color, label=label)
                 low, high = ([end(found["values"]) for found in summaries] for end in (min, max))
                 axes.fill_between(record["pixels"], low, high, color=color, alpha=0.2, lw=0)
-        axes.set(ylim=(0, 103), xlabel="平移的像素数 | shift in pixels", title=title)
-        axes.set_ylabel("%（色带：所有种子） | % (band: all seeds)")
+        axes.set(ylim=(0, 103), xlabel="平移的像素数 | shift in pixels", ylabel=label_y)
     handles = panels[0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=3, handlelength=3.5)
     return figure

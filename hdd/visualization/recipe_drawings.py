@@ -78,7 +78,7 @@ def plot_paths(shares: Tensor) -> Figure:
     lines = [
         (panels[0], constant, OTHER, "权重 | weights"),
         (panels[0], averaged(constant, 0.9), STEM, "滑动平均 | moving average"),
-        (panels[1], falling, TOKEN, "权重 | weights"),
+        (panels[1], falling, OTHER, "权重 | weights"),
     ]
     for axes in panels:
         _draw_valley(axes)

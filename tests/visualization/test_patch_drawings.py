@@ -67,12 +67,15 @@ def test_windows_are_counted():
     assert split(left.get_title())[1].endswith("36 overlapping windows")
     assert split(right.get_title())[1].endswith("4 separate windows")
     assert split(right.get_title())[0].endswith("4 个不重叠的窗口")
+    windows = [(p.get_width(), p.get_height()) for p in right.patches if p.get_width() > 1]
+    assert windows == [(4, 4)] * 4
 
 
-def test_filters_are_drawn_on_their_own_scale_with_grey_for_zero():
+def test_filters_have_their_channel_above_and_their_own_scale_with_grey_for_zero():
     before, after = torch.zeros(2, 3, 4, 4), torch.zeros(2, 3, 4, 4)
     before[:, 0, 0, 0], after[:, 1, 2, 3] = 1e-3, -50.0
-    panels = drawings.plot_filters(before, after).axes
+    panels = drawings.plot_filters(before, after, [7, 2]).axes
+    assert [split(axes.get_title())[1] for axes in panels[:2]] == ["channel 7", "channel 2"]
     pictures = [axes.images[0].get_array() for axes in panels]
     assert [float(p[1, 1, 1]) for p in pictures] == [0.5] * 4
     assert [float(p[0, 0, 0]) for p in pictures] == [1, 1, 0.5, 0.5]

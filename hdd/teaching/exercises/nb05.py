@@ -120,7 +120,7 @@ def _paired(gap: float, fine: list[float], coarse: list[float]) -> tuple[float, 
 
 # --------------------------------------------------------------------------------- the cost
 def _test_cost(answer):
-    tokens, hidden = 256, 128
+    tokens, hidden = 1024, 512  # P = 1
     token, channel = 2 * tokens * hidden * 128, 2 * tokens * 128 * 512
     close(
         answer,
@@ -128,12 +128,12 @@ def _test_cost(answer):
         tolerance=0.5,
         axes="numbers",
         mistakes={
-            "这是 P = 4 时的数：现在 P = 2 | these are the numbers at P = 4; here P is 2": (
-                64,
-                2 * 64 * 32 * 128 + 2 * 64 * 128 * 512,
+            "这是 P = 2 时的数：现在 P = 1 | these are the numbers at P = 2; here P is 1": (
+                256,
+                2 * 256 * 128 * 128 + 2 * 256 * 128 * 512,
             ),
             "词元数不对：每条边有 32/P 个图像块，一共是它的平方 | the number of tokens is wrong: there"
-            " are 32/P patches along a side, and the square of that in all": (16, token + channel),
+            " are 32/P patches along a side, and the square of that in all": (32, token + channel),
             "通道混合要对每个词元做一遍 | channel mixing is done once for every token": (
                 tokens,
                 token + 2 * 128 * 512,
@@ -166,8 +166,9 @@ def tokens_touched(top, left, height, width, patch):
             " the end.",
             "第 r 行像素在第 `r // patch` 行图像块里。框的第一行是 `top`，最后一行呢？ | Pixel row r lies"
             " in patch row `r // patch`. The box begins at row `top`; which is its last row?",
-            "行数是 `(top + height - 1) // patch - top // patch + 1`。 | The number of rows is"
-            " `(top + height - 1) // patch - top // patch + 1`.",
+            "框的最后一行像素是 `top + height - 1`。数从第一行图像块到最后一行，两头都算。 | The"
+            " last pixel row of the box is `top + height - 1`. Count the patch rows from the"
+            " first to the last, both included.",
         ),
         solution='''
 def tokens_touched(top, left, height, width, patch):
@@ -339,30 +340,31 @@ def difference(fine, coarse):
             "两个 MLP 各有两层：2·S·D_S·C 和 2·S·C·D_C，相加。 | Both MLPs have two layers: 2·S·D_S·C and"
             " 2·S·C·D_C, added up.",
         ),
-        solution="cost = (256, 2 * 256 * 128 * 128 + 2 * 256 * 128 * 512)",
+        solution="cost = (1024, 2 * 1024 * 512 * 128 + 2 * 1024 * 128 * 512)",
         wrong={
-            "patch 4": (
-                "cost = (64, 2 * 64 * 32 * 128 + 2 * 64 * 128 * 512)",
-                "P = 4 时的数",
-                "numbers at P = 4",
+            "patch 2": (
+                "cost = (256, 2 * 256 * 128 * 128 + 2 * 256 * 128 * 512)",
+                "P = 2 时的数",
+                "numbers at P = 2",
             ),
             "side, not area": (
-                "cost = (16, 2 * 256 * 128 * 128 + 2 * 256 * 128 * 512)",
+                "cost = (32, 2 * 1024 * 512 * 128 + 2 * 1024 * 128 * 512)",
                 "词元数不对",
                 "number of tokens is wrong",
             ),
             "one layer each": (
-                "cost = (256, 256 * 128 * 128 + 256 * 128 * 512)",
+                "cost = (1024, 1024 * 512 * 128 + 1024 * 128 * 512)",
                 "只算了一层",
                 "one of them is counted",
             ),
             "one channel": (
-                "cost = (256, 2 * 256 * 128 + 2 * 256 * 128 * 512)",
+                "cost = (1024, 2 * 1024 * 512 + 2 * 1024 * 128 * 512)",
                 "对每个通道做一遍",
                 "once for every channel",
             ),
         },
-        note="8 个 Mixer 块再加上主干层和分类头，就是第 2 节表中 P = 2 的那一行。 | Eight Mixer blocks,"
-        " the stem and the head together are the row P = 2 of the table in section 2.",
+        note="8 个 Mixer 块约 21 亿次，是 P = 2 的 6 倍多，不再是 4 倍：词元混合随 S 的平方增长，这时已与通道混合"
+        "一样多。 | Eight blocks take about 2.1 billion, more than 6 times as many as at P = 2, no longer"
+        " 4: token mixing grows with the square of S, and here needs as much as channel mixing.",
     ),
 ]

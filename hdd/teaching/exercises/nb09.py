@@ -135,18 +135,18 @@ def _test_by_offset(answer):
 def _test_weights(answer):
     close(
         answer,
-        (256, 31, 4),
+        (256, 49, 4),
         tolerance=0.5,
         axes="rungs",
         mistakes={
-            "第二个数不对：位移从 −15 到 15，0 也算一个 | the second number is wrong: offsets run from"
-            " −15 to 15, and 0 counts, too": (256, 30, 4),
-            "第二个数不对：正负位移的权重各不相同 | the second number is wrong: positive and negative"
-            " offsets have different weights": (256, 16, 4),
+            "第二个数不对：网格上的位移有上下、左右两个分量 | the second number is wrong: on a grid, an"
+            " offset has two components, down and across": (256, 31, 4),
+            "第二个数不对：每个分量都可正可负，0 也算一个 | the second number is wrong: each component may"
+            " be positive, negative or 0": (256, 16, 4),
             "第三个数不对：共用的权重与位置数无关，看图中有几个不同的字母 | the third number is wrong:"
             " shared weights do not grow with the number of places; count the letters": (
                 256,
-                31,
+                49,
                 16,
             ),
         },
@@ -308,9 +308,9 @@ def by_offset(r):
             "S 是多少？`r` 有 2S − 1 个数。 | What is S? There are 2S − 1 numbers in `r`.",
             "位移 s − t 的权重是 `r[s - t + S - 1]`。 | The weight of offset s − t is"
             " `r[s - t + S - 1]`.",
-            "用 `i = torch.arange(S)` 做出下标表 `i[None, :] - i[:, None] + S - 1`，再用它去取 `r`。 |"
-            " With `i = torch.arange(S)`, make the table of indices"
-            " `i[None, :] - i[:, None] + S - 1` and index `r` with it.",
+            "设 `i = torch.arange(S)`，则 `i[None, :]` 是列号 s，`i[:, None]` 是行号 t；一整张下"
+            "标表可以一次去取 `r`。 | With `i = torch.arange(S)`, `i[None, :]` are the columns s"
+            " and `i[:, None]` the rows t; a whole table of indices may index `r`.",
         ),
         solution='''
 def by_offset(r):
@@ -358,16 +358,17 @@ def by_offset(r):
         stub="weights = ...  # (每个位置, 每个位移, 共用) / (per position, per offset, shared)",
         test=_test_weights,
         hints=(
-            "先数图中 4 个词元的情形：16、7、4。 | First count the drawing with 4 tokens: 16, 7 and 4.",
-            "每个位置一套：每对（输出，输入）一个。每个位移一套：位移从 −15 到 15。 | Per position: one for"
-            " each pair of output and input. Per offset: offsets from −15 to 15.",
+            "每个位置一套：每对（输出，输入）一个权重，与词元怎样排列无关。 | Per position: one weight for"
+            " each pair of output and input, however the tokens are arranged.",
+            "每个位移一套：位移是（上下，左右）两个数，各能取哪些值？ | Per offset: an offset is two numbers,"
+            " down and across. Which values can each take?",
             "共用的权重不随词元数增加。 | Shared weights do not grow with the number of tokens.",
         ),
-        solution="weights = (16**2, 2 * 16 - 1, 4)",
+        solution="weights = (16**2, 7**2, 4)",
         wrong={
-            "no offset 0": ("weights = (256, 30, 4)", "0 也算一个", "0 counts"),
-            "signs forgotten": ("weights = (256, 16, 4)", "正负位移", "positive and negative"),
-            "shared by place": ("weights = (256, 31, 16)", "第三个数不对", "third number is wrong"),
+            "in a row": ("weights = (256, 31, 4)", "两个分量", "two components"),
+            "signs forgotten": ("weights = (256, 16, 4)", "可正可负", "positive, negative or 0"),
+            "shared by place": ("weights = (256, 49, 16)", "第三个数不对", "third number is wrong"),
             "one number": ("weights = 256", "只得到一个", "yours is one"),
         },
         note="三个答案一起说明：共用得越多，权重越少，训练时每个权重见到的例子也越多。 | Together: the more"
