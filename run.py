@@ -10,6 +10,7 @@
     python3 run.py copies [names]            notebooks for a class: students', instructors'
     python3 run.py colab [names]             notebooks that install the course where they are opened
     python3 run.py site                      pages to read without Jupyter, in site/
+    python3 run.py site --students           the same without answers, in copies/students/site/
     python3 run.py slides                    slides to lecture with, in slides/
     python3 run.py python [options]          the project's Python, e.g. -m hdd.train --help
     python3 run.py setup                     only set up

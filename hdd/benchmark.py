@@ -60,12 +60,18 @@ def build(kind: str, patch_size: int = 4, dim: int = 128, depth: int = 8) -> nn.
     )
 
 
-def training_step(net: nn.Module, amp_dtype: torch.dtype, batch: int) -> Timed:
-    """Return a whole training step: forward, loss, backward, Adam."""
+def step_of(kind: str, amp_dtype: torch.dtype, batch: int = 0, **shape: int) -> Timed:
+    """Return a whole training step (forward, loss, backward, Adam) of an implementation.
+
+    As it is used: the package in float32.
+    """
+    net, batch = build(kind, **shape), batch or BATCH
+    lower = amp_dtype != torch.float32 and kind not in ("fused", "mlp-mixer-pytorch")
+    if kind == "fused":
+        net = FusedMixer(net, amp_dtype)
     images, labels = torch.randn(batch, 3, 32, 32), torch.randint(10, (batch,))
     optimizer = torch.optim.Adam(net.parameters(), 1e-3, betas=(0.9, 0.99), fused=True)
     criterion = nn.CrossEntropyLoss(label_smoothing=0.1)
-    lower = amp_dtype != torch.float32 and not isinstance(net, FusedMixer)
 
     def step() -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=lower):
@@ -75,15 +81,6 @@ def training_step(net: nn.Module, amp_dtype: torch.dtype, batch: int) -> Timed:
         optimizer.step()
 
     return step
-
-
-def step_of(kind: str, amp_dtype: torch.dtype, batch: int = 0, **shape: int) -> Timed:
-    """Return the training step of an implementation as it is used: the package in float32."""
-    net = build(kind, **shape)
-    if kind == "fused":
-        net = FusedMixer(net, amp_dtype)
-    dtype = torch.float32 if kind == "mlp-mixer-pytorch" else amp_dtype
-    return training_step(net, dtype, batch or BATCH)
 
 
 def matrix_products(dtype: torch.dtype, batch: int) -> Timed:
@@ -207,24 +204,6 @@ def _pictures(count: int) -> torch.Tensor:
     return ((smooth + noise) * 255).clamp(0, 255).to(torch.uint8)
 
 
-def time_inference(amp_dtype: torch.dtype, rounds: int) -> dict[str, float]:
-    """Return images a second of each implementation, without gradients."""
-    images = torch.randn(BATCH, 3, 32, 32)
-
-    def forward(kind: str) -> Timed:
-        net = build(kind).eval()
-        lower = amp_dtype == torch.bfloat16 and kind != "mlp-mixer-pytorch"
-
-        def call() -> None:
-            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=lower):
-                net(images)
-
-        return call
-
-    calls = {name: forward(kind) for name, kind in KINDS.items() if name != FUSED}
-    return {name: BATCH / t["median"] for name, t in interleaved(calls, rounds).items()}
-
-
 def peak_memory(amp_dtype: torch.dtype, kinds: dict[str, str]) -> dict[str, float]:
     """Return MiB that three training steps add to a process, each kind measured in its own.
 
@@ -281,7 +260,6 @@ def _report(result: dict) -> str:
     for title, table in (
         ("A step of Muon, ms", muon),
         ("Augmentation, images/s on one core", result["augmentation_images_per_second"]),
-        ("Inference, images/s", result["inference_images_per_second"]),
         ("Peak memory of a training step, MiB", result["peak_memory_mib"]),
     ):
         lines += [title, *(f"  {name:32s}{value:10,.0f}" for name, value in table.items())]
@@ -320,7 +298,6 @@ def _measure(rounds: int) -> dict:
         "muon_step_seconds": time_muon(rounds),
         "growth": time_growth(amp_dtype, rounds),
         "augmentation_images_per_second": time_augmentation(rounds),
-        "inference_images_per_second": time_inference(amp_dtype, rounds),
         "peak_memory_mib": peak_memory(amp_dtype, KINDS),
         **provenance("cpu"),
     }

@@ -2,12 +2,13 @@ import os
 import sys
 from pathlib import Path
 
-import nbformat
 import pytest
 import torch
-from nbclient import NotebookClient
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from traitlets.config import Config
 
 # The networks of these tests are tiny: a second thread would only wait for the first, and where
 # other programs keep the cores busy it waits long.
@@ -22,17 +23,22 @@ os.environ.pop("MPLBACKEND", None)
 
 
 @pytest.fixture
-def run_cells(tmp_path):
-    """Run sources as the code cells of one notebook in a real kernel; return the executed cells."""
+def shell(monkeypatch):
+    """Return a function that runs a cell in this process; its result has stdout and outputs."""
+    for name in ("displayhook", "excepthook"):
+        monkeypatch.setattr(sys, name, getattr(sys, name))
+    config = Config({"HistoryManager": {"enabled": False}})
+    one = InteractiveShell.instance(config=config)
+    one.kernel = object()  # by which the package tells a notebook from a console
+    one.restore_sys_module_state()  # workers of a DataLoader look for pytest's own __main__
 
-    def run(*sources):
-        cells = [nbformat.v4.new_code_cell(source) for source in sources]
-        notebook = nbformat.v4.new_notebook(cells=cells)
-        resources = {"metadata": {"path": str(tmp_path)}}
-        NotebookClient(notebook, kernel_name="python3", timeout=120, resources=resources).execute()
-        return notebook.cells
+    def run(source):
+        with capture_output() as captured:
+            one.run_cell(source).raise_error()
+        return captured
 
-    return run
+    yield run
+    InteractiveShell.clear_instance()
 
 
 class OneDevice(TorchDispatchMode):

@@ -1,8 +1,9 @@
-"""The tables of claims: verdict, certainty, links and figures are those of `claims.json`.
+"""The table of claims: verdict, certainty, links and figures are those of `claims.json`.
 
-Each claim names the notebook sections that test it, and the recorded figures that its row quotes.
-A path leads through a record to the figure; "*" stands for all members of a list. What a path ends
-at is averaged, and quoted with one decimal.
+Each claim has a row in notebook 17. The file names its evidence, what the course found, the
+sections that test it, and the recorded figures that it quotes. A path leads through a record to
+the figure; "*" stands for all members of a list. What a path ends at is averaged, and quoted with
+one decimal.
 """
 
 import json
@@ -12,17 +13,17 @@ import statistics
 import pytest
 from course_notebooks import ROOT, VERDICTS, read
 
+from hdd.teaching.language import LANGUAGES, split
+from hdd.teaching.site.pages import ROW
 from hdd.train.records import load_run
 
 CLAIMS = json.loads((ROOT / "resources" / "claims.json").read_text(encoding="utf-8"))
 HEADING = re.compile(r"^#{2,3} (.*)$", flags=re.M)
 QUOTED = re.compile(r"(\d+\.\d) ?(?:%|个百分点|points)")
-
-
-SECTIONS = {
-    "certain": ("确定", "Certain"),
-    "tentative": ("有迹象", "Tentative"),
-    "unknown": ("不知道", "Unknown"),
+CERTAINTY = {
+    "certain": ("确定", "certain"),
+    "tentative": ("有迹象", "tentative"),
+    "unknown": ("不知道", "unknown"),
 }
 
 
@@ -30,20 +31,11 @@ def notebook(stem):
     return read(ROOT / "notebooks" / f"{stem}.ipynb")
 
 
-def tables(language):
-    """Return for each section of notebook 17 with claims the cells of its rows, by claim."""
-    found = {}
-    for cell in notebook(VERDICTS).cells:
-        for sure, names in SECTIONS.items() if language in cell.metadata.get("tags", []) else ():
-            if re.search(rf"^## \d\. ({'|'.join(names)})$", cell.source, flags=re.M):
-                lines = re.findall(r"^\| (\d+) \|(.*)\|$", cell.source, flags=re.M)
-                found[sure] = {int(n): [c.strip() for c in row.split(" | ")] for n, row in lines}
-    return found
-
-
 def rows(language):
-    """Return the cells of each claim's row, by the number of the claim."""
-    return {n: row for table in tables(language).values() for n, row in table.items()}
+    """Return (claim, verdict, certainty, where it is tested) of each row, by the claim's number."""
+    cells = notebook(VERDICTS).cells
+    texts = [cell.source for cell in cells if language in cell.metadata.get("tags", [])]
+    return {int(number): row for text in texts for number, *row in ROW.findall(text)}
 
 
 def figure(node, path):
@@ -69,26 +61,27 @@ def language(request):
 
 
 def test_every_claim_has_a_row(language):
-    assert [claim["claim"] for claim in CLAIMS] == sorted(rows(language)) == list(range(1, 20))
+    assert [claim["claim"] for claim in CLAIMS] == list(rows(language)) == list(range(1, 20))
 
 
-def test_every_claim_stands_where_its_certainty_says(language):
-    for sure, table in tables(language).items():
-        assert list(table) == [one["claim"] for one in CLAIMS if one["certainty"] == sure]
-
-
-def test_verdicts_and_figures_are_those_of_the_records(language):
+def test_verdict_and_certainty_are_those_of_the_file(language):
     for claim in CLAIMS:
-        row = rows(language)[claim["claim"]]
-        assert row[1][0] == claim["verdict"], claim
-        assert QUOTED.findall(row[-1]) == measured(claim), claim
+        _, verdict, certainty, _ = rows(language)[claim["claim"]]
+        assert verdict[0] == claim["verdict"], claim
+        assert certainty == CERTAINTY[claim["certainty"]][LANGUAGES.index(language)], claim
+
+
+def test_figures_are_those_of_the_records(language):
+    for claim in CLAIMS:
+        found = split(claim.get("found", ""))[LANGUAGES.index(language)]
+        assert QUOTED.findall(found) == measured(claim), claim
 
 
 def test_links_lead_to_the_very_section(language):
     for claim in CLAIMS:
         assert claim["sections"], "every claim is tested somewhere"
-        row = rows(language)[claim["claim"]][-1]
-        links = re.findall(r"\((\d\d_\w+)\.ipynb#cell-id=([^)]*)\)", row)
+        tested = rows(language)[claim["claim"]][-1]
+        links = re.findall(r"\((\d\d_\w+)\.ipynb#cell-id=([^)]*)\)", tested)
         assert [stem for stem, _ in links] == [stem for stem, _ in claim["sections"]]
         for (stem, cell_id), (_, number) in zip(links, claim["sections"], strict=True):
             (cell,) = (cell for cell in notebook(stem).cells if cell.get("id") == cell_id)

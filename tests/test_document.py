@@ -6,21 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
-from kernel_output import stdout_of
+import torch
+from fake_cifar10 import FakeCIFAR10
+from torchvision import datasets
 
 TESTS = Path(__file__).parent
 DOCUMENT = TESTS / "data" / "mlp_mixer_seed.txt"
 PRINTED = ("Use device:", "Files already", "#Parameter:")  # where a cell's output begins
 SMALLER = {"max_epochs = 800\n": "max_epochs = 2\n", "num_workers=8,": "num_workers=1,"}
-PRELUDE = f"""
-import sys
-sys.path.insert(0, {str(TESTS)!r})  # read by the workers that a DataLoader starts, too
-import torch
-from torchvision import datasets
-from fake_cifar10 import FakeCIFAR10
-datasets.CIFAR10 = FakeCIFAR10
-torch.set_num_threads(1)
-"""
 
 
 def code_cells():
@@ -37,17 +30,15 @@ def test_document_is_the_original():
     assert ["\n".join(code_cells()).count(number) for number in SMALLER] == [1, 2]
 
 
-@pytest.fixture
-def executed(run_cells):
+def test_cells_run_unchanged(shell, monkeypatch):
+    monkeypatch.setattr(datasets, "CIFAR10", FakeCIFAR10)
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)  # the document sets it
     cells = code_cells()
     for number, smaller in SMALLER.items():
         cells = [cell.replace(number, smaller) for cell in cells]
-    look = "import json; print(json.dumps(patch_4))"
-    return run_cells(PRELUDE, *cells, look)[1:]
-
-
-def test_cells_run_unchanged(executed):
-    device, _, training, look = (stdout_of(cell) for cell in executed)
+    device, _, training, look = (
+        shell(cell).stdout for cell in (*cells, "import json; print(json.dumps(patch_4))")
+    )
     assert device.startswith("Use device:")
 
     parameters, *rest = [line for line in training.splitlines() if not line.startswith("\r")]

@@ -86,7 +86,7 @@ def forbid_measuring(monkeypatch):
     def measure(*_):
         raise AssertionError("measured before the options were checked")
 
-    for name in ("time_steps", "time_growth", "time_augmentation", "time_inference"):
+    for name in ("time_steps", "time_growth", "time_augmentation", "time_muon"):
         monkeypatch.setattr(benchmark, name, measure)
 
 

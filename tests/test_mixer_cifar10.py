@@ -114,7 +114,7 @@ def archive(folder):
     return path
 
 
-SMALLER = {"128, 1000, 0.1": "16, 80, 0.1", "1e-3, 0.999": "1e-3, 0.5", "depth: int = 8": "depth=2"}
+SMALLER = {"128, 1000, 0.1": "16, 80, 0.1", "1e-3, 0.999": "1e-3, 0.5", "depth: int = 8": "depth=1"}
 
 
 def test_it_runs_and_learns(tmp_path, monkeypatch, capsys):

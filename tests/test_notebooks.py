@@ -6,8 +6,9 @@ from urllib.parse import unquote
 
 import nbformat
 import pytest
-from course_notebooks import CODE_OR_FORMULA, PATHS, ROOT, VERDICTS, pairs, read
+from course_notebooks import CODE_OR_FORMULA, PATHS, ROOT, pairs, read
 
+from hdd.teaching.exercises import hints_html
 from hdd.teaching.exercises.exercise import exercises
 from hdd.teaching.glossary import load_glossary
 from hdd.teaching.show import PAGE_WIDTH
@@ -243,9 +244,7 @@ def test_english_text_is_english(texts):
         assert re.search("[A-Za-z]{3}", text), english
 
 
-def test_at_least_three_figures(notebook, path):
-    if path.stem == VERDICTS:
-        pytest.skip("has a table instead of figures")
+def test_at_least_three_figures(notebook):
     assert sum(len(pictures(cell)) for cell in code_cells(notebook)) >= 3
 
 
@@ -304,6 +303,10 @@ def test_exercises_stand_in_the_notebook_as_they_are_defined(notebook, path):
         asked = f'check("{one.id}", {one.name})'
         assert any(asked in source for source in cells), asked
         assert any(f'hints("{one.id}")' in source for source in cells), one.id
+    outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
+    shown = [output.get("data", {}).get("text/html") for output in outputs]
+    for one in known:
+        assert hints_html(one.id, solution=True) in shown, f"{one.id}: not the collection's hints"
 
 
 def test_section_links_land_on_a_cell_of_the_same_language(notebook, path):

@@ -11,13 +11,12 @@ from functools import cache
 import pytest
 from course_notebooks import CODE_OR_FORMULA, PATHS, VERDICTS, pairs, read
 
-# Cells with numbers from the literature, from records, or worked out in the text itself; those of
-# 17's claims are compared with the records in test_claims.py.
+# Cells with numbers from the literature, from records, or worked out in the text itself.
 QUOTED = {
     *("00 explorer", "03 official-see", "05 paper-see", "11 paper", "14 detect-read", "15 frame"),
-    *("04 newton", "07 by-hand-see", "10 sweep", "10 signal", "15 accuracy-see"),
+    *("04 newton", "07 by-hand-see", "10 sweep", "10 signal", "15 real"),
     *("05 cifar", "06 compute", "06 compute-points", "13 study", "14 detect", "16 rules"),
-    *("16 null", "17 certain", "17 hint", "17 unknown"),
+    *("16 null", "17 exercises"),
 }
 ADDRESS = re.compile(r"\]\([^)]*\)|https?://\S+|\d{4}\.\d{5}|<[^>]*>")
 NUMBER = re.compile(r"(?<![\w.])\d+(?:[,\u202f ]\d{3})*(?:\.\d+)?(?:e-?\d+)?")

@@ -61,12 +61,6 @@ def test_environment_yml_agrees_with_pyproject():
     ]
 
 
-def test_run_py_wants_the_same_python_as_pyproject():
-    text = (ROOT / "run.py").read_text(encoding="utf-8")
-    oldest = re.search(r"^OLDEST = \((\d+), (\d+)\)$", text, flags=re.M)
-    assert f">={oldest[1]}.{oldest[2]}" == PROJECT["requires-python"]
-
-
 def test_every_dependency_has_a_lower_bound_and_nothing_else():
     for requirement in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]:
         assert re.fullmatch(r"[\w-]+>=[\d.]+(post\d+)?", requirement), requirement
@@ -145,12 +139,6 @@ def test_a_workflow_is_one(path):
     contexts = re.findall(r"\$\{\{\s*(\w+)", text)
     assert len(contexts) == text.count("${{") == text.count("}}")
     assert set(contexts) <= {"env", "github", "matrix", "needs", "secrets", "steps"}
-
-
-TOOLS = {
-    "cffconvert": ["--validate", "-i", str(ROOT / "CITATION.cff")],
-    "actionlint": list(map(str, WORKFLOWS)),
-}
 
 
 COMMANDS = re.findall(r"^    python3 run\.py (\w+)", (ROOT / "run.py").read_text("utf-8"), re.M)
@@ -273,6 +261,11 @@ def parse(path):
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@functools.cache
+def imports(path):
+    return set(imported_names(parse(path)))
+
+
 def test_hdd_imports_direct_dependencies_only():
     for path in MODULES:
         # Executing notebooks and comparing with other packages are not needed to use the library.
@@ -282,14 +275,14 @@ def test_hdd_imports_direct_dependencies_only():
             *("course.py", "markup.py", "pages.py"),
         )
         allowed = DIRECT | (DEV if optional else set())
-        for name in {name.split(".")[0] for name in imported_names(parse(path))}:
+        for name in {name.split(".")[0] for name in imports(path)}:
             if name not in sys.stdlib_module_names and name != "hdd":
                 providers = {d.lower().replace("_", "-") for d in DISTRIBUTIONS.get(name, [])}
                 assert providers & allowed, f"{path} imports {name}"
 
 
 def test_every_direct_dependency_is_imported():
-    imported = {name.split(".")[0] for path in MODULES for name in imported_names(parse(path))}
+    imported = {name.split(".")[0] for path in MODULES for name in imports(path)}
     provided = {
         d.lower().replace("_", "-") for name in imported for d in DISTRIBUTIONS.get(name, [])
     }
@@ -314,15 +307,15 @@ def module_name(path):
 def test_every_module_of_hdd_is_used():
     """By a notebook, a command or a script, itself or through others; tests don't count."""
     commands = re.findall(r'"(hdd[\w.]*)"', (ROOT / "run.py").read_text(encoding="utf-8"))
-    trees = [ast.parse(notebook_code(path)) for path in NOTEBOOKS]
-    trees += [parse(path) for path in MODULES if path.name == "__main__.py" or is_command(path)]
-    trees += [parse(path) for path in SCRIPTS]
+    new = {n for path in NOTEBOOKS for n in imported_names(ast.parse(notebook_code(path)))}
+    roots = [path for path in MODULES if path.name == "__main__.py" or is_command(path)]
+    new = new.union(*map(imports, [*roots, *SCRIPTS]))
     used = {module_name(path) for path in MODULES if is_command(path)} | set(commands)
     modules = {module_name(path): path for path in MODULES}
-    new = used | {name for tree in trees for name in imported_names(tree)}
+    new |= used
     while new:
         used |= new
-        new = {n for m in new if m in modules for n in imported_names(parse(modules[m]))} - used
+        new = {n for m in new if m in modules for n in imports(modules[m])} - used
     for name, path in modules.items():
         # The exercises of notebook 02 are imported by name when one of them is checked.
         notebook = re.fullmatch(r"nb(\d\d)", path.stem)
@@ -358,7 +351,7 @@ APART = {
 
 
 def test_no_import_runs_upwards():
-    for path, name in ((p, n) for p in MODULES for n in imported_names(parse(p))):
+    for path, name in ((p, n) for p in MODULES for n in imports(p)):
         room = [*module_name(path).split("."), ""][1]
         other = [*name.split("."), ""][1] if name.split(".")[0] == "hdd" else ""
         if not other or other == room:
@@ -367,11 +360,6 @@ def test_no_import_runs_upwards():
             assert FLOORS.get(other) == 0 or other in APART[room], f"{path}: {name}"
         else:
             assert FLOORS[other] <= FLOORS[room], f"{path}: {name}"
-
-
-def test_every_folder_of_hdd_is_a_package():
-    for folder in {path.parent for path in MODULES}:
-        assert (folder / "__init__.py").exists(), folder
 
 
 def code_lines(function, lines):

@@ -35,13 +35,11 @@ def for_students(notebook: nbformat.NotebookNode, known: list[Exercise]) -> nbfo
         if one := solutions.get(cell.source.strip()):
             load = "from hdd.teaching.exercises import solved"
             cell.source = f'{load}\n\n{one.name} = solved("{one.id}")'
-        numbers = HINTS.findall(cell.source)
+        pages = [output.get("data", {}) for output in cell.outputs]
+        folded = [page for page in pages if "<details" in page.get("text/html", "")]
+        for number, page in zip(HINTS.findall(cell.source), folded, strict=False):
+            page["text/html"] = hints_html(number, solution=False)
         cell.source = HINTS.sub(r'hints("\g<number>", solution=False)', cell.source)
-        for output in cell.outputs:
-            data = output.get("data", {})
-            for number in numbers:
-                if data.get("text/html") == hints_html(number, solution=True):
-                    data["text/html"] = hints_html(number, solution=False)
     return copy
 
 
@@ -83,8 +81,16 @@ def _solution(one: Exercise) -> list[nbformat.NotebookNode]:
 
 def _deeper(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Return the notebook with paths that lead from copies/students/ to the project."""
+
+    def deeper(text: str) -> str:
+        return re.sub(r"(?<![\w./])\.\./(?!\.)", "../../", text)
+
     for cell in notebook.cells:
-        cell.source = re.sub(r"(?<![\w./])\.\./(?!\.)", "../../", cell.source)
+        cell.source = deeper(cell.source)
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if "text/html" in data:  # such as the frame of the explorer
+                data["text/html"] = deeper(data["text/html"])
     return notebook
 
 

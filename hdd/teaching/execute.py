@@ -164,13 +164,9 @@ def read_notebook(path: Path) -> nbformat.NotebookNode:
 
 def _save_cover(notebook: nbformat.NotebookNode, target: Path) -> None:
     covers = [cell for cell in notebook.cells if "cover" in cell.metadata.get("tags", [])]
-    outputs = [output.get("data", {}) for cell in covers for output in cell.outputs]
-    pictures = [data["image/png"] for data in outputs if "image/png" in data][:1]
-    for data in outputs:  # in two languages: Chinese, then English
-        pictures += re.findall(
-            r'<img src="data:image/png;base64,([^"]*)"', data.get("text/html", "")
-        )
-    for picture, ending in zip(pictures[:2], (".png", ".en.png"), strict=False):
+    pages = [o.get("data", {}).get("text/html", "") for cell in covers for o in cell.outputs]
+    pictures = re.findall(r'<img src="data:image/png;base64,([^"]*)"', "".join(pages))
+    for picture, ending in zip(pictures, (".png", ".en.png"), strict=False):
         target.parent.mkdir(exist_ok=True)
         target.with_suffix(ending).write_bytes(base64.b64decode(picture))
 

@@ -140,7 +140,7 @@ class Recipe:
         for name, value in usual.items():
             if getattr(self, name) is None:
                 self._set(name, value)
-        self._check_dim()
+        self._check_sizes()
         self._check_together()
 
     def _set(self, name: str, value: Any) -> None:
@@ -162,7 +162,7 @@ class Recipe:
             usual["warmup_epochs"] = min(1.0, self.epochs / 2)
         return usual
 
-    def _check_dim(self) -> None:
+    def _check_sizes(self) -> None:
         if self.dim == 1 and self.model != "cnn":
             raise ValueError(
                 "dim=1 leaves the norms one channel, and they make a zero of it: nothing of the "
@@ -172,6 +172,11 @@ class Recipe:
             raise ValueError(
                 f"dim={self.dim} does not divide among the four attention heads of "
                 f"model={self.model!r}. Fix: dim={self.dim + -self.dim % 4}."
+            )
+        if self.model == "hybrid" and self.depth == 1:
+            raise ValueError(
+                "depth=1 has no second block, where model='hybrid' has its attention. "
+                "Fix: depth=2 or more, or model='token-mlp'."
             )
 
     def _check_together(self) -> None:
@@ -202,8 +207,8 @@ class Recipe:
         """Raise ValueError if a knob has no effect on a training with so many images."""
         if self.batch_size > images:
             raise ValueError(
-                f"batch_size={self.batch_size} is more than the {images} training images. "
-                f"Fix: batch_size={images} or less."
+                f"batch_size={self.batch_size} is more than the {images} training images that "
+                f"validation={self.validation} leaves. Fix: batch_size={images} or less."
             )
         steps = -(-images // self.batch_size)
         if self.epochs * steps == 1:
@@ -213,7 +218,8 @@ class Recipe:
             )
         if 0 < (self.warmup_epochs or 0) * steps <= 0.5:
             raise ValueError(
-                f"warmup_epochs={self.warmup_epochs} is less than one of an epoch's {steps} steps. "
+                f"warmup_epochs={self.warmup_epochs} is less than one of the {steps} steps that "
+                f"batch_size={self.batch_size} makes of an epoch. "
                 f"Fix: warmup_epochs=0, or {1 / steps:.2g} and more."
             )
 
@@ -246,6 +252,13 @@ class Recipe:
         }
         if self.model in MIXER_KINDS:
             return build_mixer(self.model, **sizes)
+        tokens = (shape[1] // self.patch_size) * (shape[2] // self.patch_size)
+        if tokens and tokens * self.expansion_factor_token < 1:
+            raise ValueError(
+                f"patch_size={self.patch_size} makes {tokens} token of an image, and with "
+                f"expansion_factor_token={self.expansion_factor_token} no hidden unit. "
+                f"Fix: a smaller `patch_size`, or expansion_factor_token={1 / tokens:.2g}."
+            )
         return MLPMixer(**sizes, expansion_factor_token=self.expansion_factor_token)
 
     def build_optimizer(self, net: nn.Module) -> torch.optim.Optimizer:

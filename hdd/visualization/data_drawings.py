@@ -1,49 +1,50 @@
 """Drawings for amounts of data: paired subsets, and four ways to use a network on new classes."""
 
+import torch
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
-from hdd.visualization.paper import arrow
+from hdd.visualization.paper import arrow, paper
 from hdd.visualization.style import ACCENT, OTHER, STEM
-from hdd.visualization.tuning_drawings import NETWORK_COLORS
 
-NESTED = {100: 4, 1000: 16, 9000: 56}  # images -> squares drawn for them; 8 more validate
+SQUARE, IMAGES = 100, 9000  # images a square stands for; images to train on, without validation
+# Shades of the squares up to this image: three nested sets, and validation.
+SHADES = {100: "#0B5394", 1000: "#6FA8DC", IMAGES: "#CFE2F3", IMAGES + 1000: "#DDDDDD"}
 ARROW = {"head": 11, "width": 1.5, "gap": 0}
-SHADES = {4: "#0B5394", 16: "#6FA8DC", 56: "#CFE2F3", 64: "#DDDDDD"}
+RANDOM = "随机初值的网络 | random network"
 # A way to the answer on new classes: what the features come from, and what is trained on them.
 WAYS = {
     "微调 | fine-tuned": (True, True),
     "线性探测 | linear probe": (True, False),
-    "从零训练 | from scratch": (False, True),
-    "随机特征 | random features": (False, False),
+    "从零训练：微调的对照 | from scratch: control for fine-tuning": (False, True),
+    "随机特征：线性探测的对照 | random features: control for the probe": (False, False),
 }
 
 
 def plot_paired_subsets() -> Figure:
-    """Draw two seeds' orders of the images; each network gets the same first ones of an order."""
-    figure, axes = plt.subplots(figsize=(9, 4.1))
-    zh, en = "同一个种子，三个网络用同样的图像", "One seed: the same images for all three networks"
-    axes.set_title(f"{zh} | {en}")
-    for row, seed in enumerate((0, 1)):
-        top = 3.2 * row
-        axes.text(-0.4, top + 1, f"种子 {seed} | seed {seed}", ha="right", va="center")
-        for place in range(64):
-            shade = next(color for count, color in SHADES.items() if place < count)
-            corner = (place // 4 * 0.5, top + place % 4 * 0.5)
-            axes.add_patch(Rectangle(corner, 0.46, 0.46, fc=shade, ec="none"))
-        axes.text(7.5, top + 2.12, "验证 | validation", ha="center", va="top", fontsize=11)
-        for size, count in NESTED.items():
-            edge = count // 4 * 0.5 - 0.02
-            axes.plot([edge, edge], [top - 0.1, top + 2.1], color=ACCENT, lw=2)
-            axes.text(edge, top - 0.22, f"{size:,}", ha="center", va="bottom", color=ACCENT)
-        for index, name in enumerate(("Mixer", "ResNet", "ViT")):
-            place = (10.1, top + 0.15 + 0.8 * index)
-            axes.text(*place, name, va="center", color=NETWORK_COLORS[name], fontsize=12)
-            arrow(axes, (8.15, top + 1), (9.9, place[1]), NETWORK_COLORS[name], **ARROW)
-    axes.set(xlim=(-2.2, 11.6), ylim=(5.5, -0.9))
-    axes.axis("off")
+    """Draw two seeds' orders of the images to scale; all networks get the first of an order."""
+    figure, panels = plt.subplots(1, 2, figsize=(9, 3.7))
+    figure.suptitle(
+        "每格 100 张图像：Mixer、ResNet、ViT 取同样的格子"
+        " | A square is 100 images; Mixer, ResNet and ViT get the same squares"
+    )
+    for seed, axes in enumerate(panels):
+        order = torch.randperm(IMAGES, generator=torch.Generator().manual_seed(seed)).tolist()
+        first = [f"{image:,}" for image in order[:3]]
+        zh, en = "、".join(first), ", ".join(first)
+        axes.set_title(f"种子 {seed}：图像 {zh}…… | seed {seed}: images {en}, …", fontsize=12)
+        for place in range((IMAGES + 1000) // SQUARE):
+            shade = next(color for last, color in SHADES.items() if place * SQUARE < last)
+            row, column = divmod(place, 10)
+            axes.add_patch(Rectangle((column, row), 0.92, 0.92, fc=shade, ec="none"))
+        axes.text(-0.3, 0.46, "100", ha="right", va="center")
+        axes.text(10.2, 0.46, "1,000", va="center")
+        axes.plot([12.9, 13.1, 13.1, 12.9], [0, 0, 8.92, 8.92], color=OTHER, lw=1.2)
+        axes.text(13.4, 4.46, "9,000", va="center")
+        axes.text(10.2, 9.46, "验证 | validation", va="center")
+        paper(axes, (-1.6, 15.4), (-0.2, 10))
     return figure
 
 
@@ -52,7 +53,7 @@ def plot_ways() -> Figure:
     figure, panels = plt.subplots(2, 2, figsize=(9, 4.1))
     figure.suptitle("从哪里开始，训练哪一部分 | Where to start, and what to train")
     for axes, (title, (pretrained, trained)) in zip(panels.flat, WAYS.items(), strict=True):
-        start = "预训练 | pre-trained" if pretrained else "随机初值 | random start"
+        start = "预训练的网络 | pre-trained network" if pretrained else RANDOM
         _box(axes, 2.6, start, STEM if pretrained else OTHER, frozen=not trained)
         _box(axes, 6.9, "分类头 | head", ACCENT, frozen=False)
         arrow(axes, (0.2, 0), (0.85, 0), OTHER, **ARROW)
@@ -61,7 +62,7 @@ def plot_ways() -> Figure:
         axes.text(2.6, -0.95, word, ha="center", va="center", fontsize=11)
         axes.text(6.9, -0.95, "训练 | trained", ha="center", va="center", fontsize=11)
         axes.set(xlim=(0, 8.9), ylim=(-1.3, 0.8))
-        axes.set_title(title)
+        axes.set_title(title, fontsize=12)
         axes.axis("off")
     return figure
 

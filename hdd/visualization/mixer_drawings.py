@@ -14,6 +14,11 @@ from hdd.visualization.style import ACCENT, OTHER, STEM, TOKEN
 PALE = "#DDEBF5"
 TARGET = 1  # the output that is drawn: the second token
 IN, OUT = 0.45, 3.1  # x of inputs and output
+BEND = 0.48  # of a gate's arrow around the mixed half
+ON_ARROW = {
+    **{"ha": "center", "va": "center", "fontsize": 10.5, "zorder": 2.5},
+    "bbox": {"boxstyle": "round,pad=0.08", "fc": "white", "ec": "none"},
+}
 
 
 @dataclass
@@ -27,7 +32,8 @@ class Mixing:
         output: the number that comes out.
         hidden: of an MLP, for each hidden unit: its number, the texts at the arrows from the
             inputs, the text at the arrow to the output.
-        factor: of a gate: the sum that the weights make, and the number that it multiplies.
+        halves: of a gate: for each token the number of the half that is not mixed.
+        total: of a gate: what mixing the other half gives, bias included.
         from_content: whether the weights are computed from the tokens (dashed arrows).
     """
 
@@ -36,7 +42,8 @@ class Mixing:
     weights: Sequence[str] = ()
     output: str = ""
     hidden: Sequence[tuple[str, Sequence[str], str]] = ()
-    factor: tuple[str, str] | None = None
+    halves: Sequence[str] = ()
+    total: str = ""
     from_content: bool = False
 
 
@@ -50,7 +57,9 @@ def plot_mixers(tokens: Sequence[float], mixings: Sequence[Mixing]) -> Figure:
     """
     figure, panels = plt.subplots(1, len(mixings), figsize=(9, 4))
     for axes, mixing in zip(panels, mixings, strict=True):
-        if mixing.weights or mixing.hidden:
+        if mixing.halves:
+            _draw_gate(axes, tokens, mixing)
+        elif mixing.weights or mixing.hidden:
             _draw_inputs(axes, tokens)
             _draw_mixing(axes, mixing)
         else:
@@ -67,20 +76,31 @@ def _draw_inputs(axes, tokens: Sequence[float]) -> None:
 
 
 def _draw_mixing(axes, mixing: Mixing) -> None:
-    y = TARGET + 0.5
-    target = (OUT, y)
+    target = (OUT, TARGET + 0.5)
     if mixing.hidden:
         _draw_hidden(axes, mixing, target)
-    elif mixing.factor:
-        total, value = mixing.factor
-        _draw_arrows(axes, mixing, (1.85, y))
-        _circle(axes, 1.85, y, total, "white")
-        _circle(axes, 2.3, 3.3, value, "white", ACCENT)
-        _arrow(axes, (1.85, y), target, "")
-        _arrow(axes, (2.3, 3.3), target, "×", color=ACCENT)
     else:
         _draw_arrows(axes, mixing, target)
     _circle(axes, *target, mixing.output, PALE)
+
+
+def _draw_gate(axes, tokens: Sequence[float], mixing: Mixing) -> None:
+    """Draw tokens of two halves: one is mixed, the target's other one multiplies the result."""
+    y = TARGET + 0.5
+    for index, (token, half) in enumerate(zip(tokens, mixing.halves, strict=True)):
+        fill = PALE if index == TARGET else "white"
+        for x, text, edge in ((0.3, half, ACCENT), (0.92, f"{token:g}", TOKEN)):
+            axes.add_patch(
+                Rectangle((x - 0.3, index + 0.2), 0.6, 0.6, fc=fill, ec=edge, lw=1.4, zorder=3)
+            )
+            axes.text(x, index + 0.5, text, ha="center", va="center", fontsize=11, zorder=4)
+        if mixing.weights[index]:
+            _arrow(axes, (0.92, index + 0.5), (2.1, y), mixing.weights[index])
+    _circle(axes, 2.1, y, mixing.total, "white", TOKEN)
+    _arrow(axes, (2.1, y), (OUT, y), "")
+    arrow(axes, (0.3, y), (OUT, y), ACCENT, head=11, width=1.5, gap=15, bend=BEND)
+    axes.text((0.3 + OUT) / 2, y + BEND / 2 * (OUT - 0.3), "×", **ON_ARROW)
+    _circle(axes, OUT, y, mixing.output, PALE)
 
 
 def _draw_arrows(axes, mixing: Mixing, target: tuple[float, float]) -> None:
@@ -122,6 +142,5 @@ def _arrow(axes, start, end, text: str, color: str = TOKEN, dashed: bool = False
     style = (0, (4, 2)) if dashed else "-"
     arrow(axes, start, end, color, head=11, width=1.5, gap=15, linestyle=style)
     x, y = (a + 0.45 * (b - a) for a, b in zip(start, end, strict=True))
-    behind = {"boxstyle": "round,pad=0.08", "fc": "white", "ec": "none"}
     if text:
-        axes.text(x, y, text, ha="center", va="center", fontsize=10.5, bbox=behind, zorder=2.5)
+        axes.text(x, y, text, **ON_ARROW)

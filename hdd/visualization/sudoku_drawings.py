@@ -143,13 +143,12 @@ def plot_course(
 
 
 @checked
-def plot_transition(curves: dict[int, list], live: list, limit: float) -> Figure:
+def plot_transition(curves: dict[int, list], live: list) -> Figure:
     """Draw the share of validation puzzles solved, by step: recorded seeds thin, this run thick.
 
     Args:
         curves: for each seed a list of [step, share of puzzles, share of cells].
         live: the same for the run of this notebook.
-        limit: a share that counts as passed.
     """
     figure, axes = plt.subplots(figsize=(9, 3.9))
     for index, curve in enumerate(curves.values()):
@@ -160,12 +159,12 @@ def plot_transition(curves: dict[int, list], live: list, limit: float) -> Figure
     axes.plot(steps, puzzles, color=TOKEN, lw=3, label="这次运行：整题 | this run: puzzles")
     name = "这次运行：空格 | this run: empty cells"
     axes.plot(steps, cells, color=TOKEN, lw=2, ls=":", label=name)
-    axes.axhline(
-        limit, color=OTHER, lw=1, ls="--", label=f"通过：{limit:.0%} | passed: {limit:.0%}"
-    )
+    for share in (0.1, 0.9):
+        label = "10%, 90%" if share < 0.5 else None
+        axes.axhline(share, color=OTHER, lw=1, ls="--", label=label)
     axes.set(xlabel="训练步数 | training step", ylabel="正确的占比 | share right", ylim=(0, 1.04))
-    axes.set_title("整题的正确率突然上升 | Whole puzzles: none at first, then suddenly all")
-    axes.legend(loc="lower right")
+    axes.set_title("整题起步晚，上升快 | Whole puzzles: a late start, then a fast rise")
+    axes.legend(loc="center right")
     return figure
 
 
@@ -193,13 +192,30 @@ def plot_rules(matrix: Tensor, peers: Tensor, cell: int) -> Figure:
         left.add_patch(Rectangle(corner, 0.84, 0.84, fill=False, ec="black", lw=1.6, zorder=3))
     figure.colorbar(image, ax=left, shrink=0.8).ax.set_title("$W_2W_1$", loc="left")
     left.set_title("● 从各格取多少（框：相关格） | Where ● takes from: peers framed")
-    right.set_title("相关格与其他格几乎分开 | Peers and others hardly overlap")
-    pairs = ~torch.eye(SIDE * SIDE, dtype=torch.bool)
-    groups = [matrix[peers], matrix[pairs & ~peers]]
-    edges = torch.linspace(float(matrix[pairs].min()), float(matrix[pairs].max()), 41)
-    names = ("相关格 | peers", "其他格 | other cells")
-    for values, name, color in zip(groups, names, (TOKEN, "#BBBBBB"), strict=True):
-        right.hist(values, edges, density=True, alpha=0.75, color=color, label=name)
-    right.set(xlabel="$W_2W_1$ 的元素 | entry of $W_2W_1$", yticks=[], ylabel="密度 | density")
-    right.legend()
+    _stack_by_rule(right, matrix)
     return figure
+
+
+def _stack_by_rule(axes: Axes, matrix: Tensor) -> None:
+    """Draw a histogram of the weights of pairs of cells, by the rules that connect the two."""
+    cells = torch.arange(SIDE * SIDE)
+    line = _same(cells // SIDE) | _same(cells % SIDE)
+    box = _same(cells // SIDE // BOX[0] * BOX[0] + cells % SIDE // BOX[1])
+    pairs = ~torch.eye(SIDE * SIDE, dtype=torch.bool)
+    groups = {
+        "同行或同列，且同宫 | same line and box": (line & box & pairs, "#004B78"),
+        "只同行或同列 | same line only": (line & ~box, TOKEN),
+        "只同宫 | same box only": (box & ~line, "#8EC1E0"),
+        "其他格 | other cells": (~line & ~box, "#BBBBBB"),
+    }
+    values = [matrix[where] for where, _ in groups.values()]
+    edges = torch.linspace(float(matrix[pairs].min()), float(matrix[pairs].max()), 41)
+    colors = [color for _, color in groups.values()]
+    axes.hist(values, edges, stacked=True, color=colors, label=list(groups))
+    axes.set(xlabel="$W_2W_1$ 的元素 | entry of $W_2W_1$", ylabel="格子的对数 | pairs of cells")
+    axes.set_title("相关格与其他格几乎分开 | Peers and others hardly overlap")
+    axes.legend(loc="upper left")
+
+
+def _same(group: Tensor) -> Tensor:
+    return group[:, None] == group

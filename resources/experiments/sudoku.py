@@ -46,6 +46,7 @@ POOL, VALIDATION, TEST, FEW = 4000, 250, 1000, 10  # puzzles, and the givens of 
 RECURSIONS = 6  # in training
 ANSWER, MOST = 8, 16  # recursions at test: when the answer is read, and how far it is watched
 PASSED = 0.99
+EVERY = 10  # steps from one look at the validation puzzles to the next: the rise takes some 60
 TRAINED_ON = (11, 12, 13, 14)  # givens: fewer than the 13 and 14 at test, so more are hard
 
 
@@ -65,7 +66,7 @@ def one_run(kind: str, how: Training, recursions: int, seed: int, sets: dict[str
     net, curve = RecursiveNet(kind, recursions=recursions), []
 
     def watch(step: int) -> None:
-        if step % 50 == 0 or step == how.steps:
+        if step % EVERY == 0 or step == how.steps:
             right = solved(net, sets["validation"], ANSWER)[-1]
             empty = sets["validation"].givens == EMPTY
             curve.append([step, share(right.all(dim=1)), share(right[empty])])

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 import pytest
 
 from hdd.teaching.execute import NOTEBOOKS
+from hdd.teaching.exercises.exercise import exercises
 from hdd.teaching.site.pages import PAGES
 
 STEMS = sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
@@ -76,6 +77,8 @@ def test_code_and_formulas_are_accessible(site, window, theme):
     marks = "[...document.querySelectorAll('.output b[style]')].map(b => getComputedStyle(b).color)"
     found = set(page.evaluate(marks))  # axe does not look at single letters
     assert found == {{"light": "rgb(0, 102, 75)", "dark": "rgb(95, 214, 177)"}[theme]}
+    figure = "getComputedStyle(document.querySelector('.plot img')).filter"
+    assert page.evaluate(figure) == {"light": "none", "dark": "brightness(0.82)"}[theme]
 
 
 @pytest.mark.parametrize(("language", "name"), NAMES)
@@ -94,6 +97,22 @@ def test_nothing_is_clipped_on_paper(site, paper, name):
     assert page.evaluate(f"{cut}.length") == 0
     assert page.locator(".hints").count() >= 3
     assert page.locator(".hints:visible, .top:visible, #side:visible").count() == 0
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("stem", STEMS)
+def test_a_hand_out_prints_on_two_sheets(site, lessons, window, stem, language):
+    (lesson,) = (one for one in lessons if one.stem == stem)
+    page = window.open(site[0] / language / f"{stem}-handout.html")
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))) <= 2
+    assert page.locator("header img").get_attribute("alt")
+    polls = [one["poll"] for one in lesson.plan["sections"] if "poll" in one]
+    assert page.locator(".votes li").count() == sum(len(one["options"]) for one in polls)
+    assert page.locator(".tasks pre").count() == len(exercises(lesson.number))
+    assert window.foreign() == []
+    check_links(page)
+    assert window.violations(without=ALIKE) == []
+    assert window.wrong == []
 
 
 def test_both_languages_have_the_same_places(site):

@@ -56,15 +56,21 @@ def folder(monkeypatch, tmp_path):
 
 def test_seeds_says_how_often_each_conclusion_holds_and_goes_on_after_a_failure(folder, capsys):
     before = (folder / "06_weights.ipynb").read_bytes()
-    assert seeds.main(["7", "8"]) == 1
+    assert seeds.main(["7"]) == 1
     printed = capsys.readouterr().out
     assert "05_broken failed with seed 7" in printed
     assert "oh dear" in printed
     lines = printed.splitlines()
-    assert "! 1 of 2  06: seed is odd   not with seed 8" in lines
-    assert "  2 of 2  06: seed is positive" in lines
+    assert "  1 of 1  06: seed is odd" in lines
+    assert "  1 of 1  06: seed is positive" in lines
     assert (folder / "06_weights.ipynb").read_bytes() == before
     assert not any("07_no_seed" in line for line in lines)
+
+
+def test_a_conclusion_that_fails_is_marked_with_its_seeds():
+    assert seeds.table({"06: seed is odd": {7: True, 8: False, 10: False}}) == [
+        "! 1 of 3  06: seed is odd   not with seed 8, 10"
+    ]
 
 
 def test_a_name_that_no_notebook_has(folder, capsys):

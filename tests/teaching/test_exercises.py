@@ -1,3 +1,4 @@
+import ast
 import io
 import re
 import sys
@@ -70,6 +71,17 @@ class TestEveryExercise:
             zh, en = split(text)
             assert re.search(r"[\u4e00-\u9fff]", zh), text
             assert not re.search(r"[\u4e00-\u9fff]", en), text
+
+    def test_no_hint_is_the_whole_answer(self, one):
+        code = ast.parse(one.solution)
+        results = [
+            ast.unparse(node.value).replace(" ", "")
+            for node in ast.walk(code)
+            if isinstance(node, ast.Return) or (node in code.body and isinstance(node, ast.Assign))
+            if not isinstance(node.value, ast.Name | ast.Constant)
+        ]
+        for hint in one.hints:
+            assert not [part for part in results if part in hint.replace(" ", "")], hint
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -461,14 +473,14 @@ def test_check_prints_on_a_console_that_lacks_characters(monkeypatch):
         assert words in text
 
 
-def test_checks_speak_both_languages_in_a_notebook(run_cells):
+def test_checks_speak_both_languages_in_a_notebook(shell):
     name = ONE.name
-    _, cell = run_cells(
-        f"def {name}(*inputs):\n    return missing_name",
+    shell(f"def {name}(*inputs):\n    return missing_name")
+    outputs = shell(
         f"from hdd.teaching.exercises import check, hints\ncheck('{ONE.id}', {name})\n"
-        f"check('{ONE.id}', ...)\nhints('{ONE.id}')",
-    )
-    first, second, third = (output.data["text/html"] for output in cell.outputs)
+        f"check('{ONE.id}', ...)\nhints('{ONE.id}')"
+    ).outputs
+    first, second, third = (output.data["text/html"] for output in outputs)
     halves = dict(re.findall(r'<div lang="(zh|en)">(.*?)</div>', first, flags=re.S))
     assert "第 2 行出错：<code>return missing_name</code> → NameError" in halves["zh"]
     assert "line 2 raises an error: <code>return missing_name</code>" in halves["en"]

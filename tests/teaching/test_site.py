@@ -7,8 +7,10 @@ import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from hdd.teaching.exercises.exercise import exercises
 from hdd.teaching.glossary import Term
 from hdd.teaching.site import course, slides
+from hdd.teaching.site.__main__ import withheld, write_pages
 from hdd.teaching.site.assets import publish
 from hdd.teaching.site.course import Lesson, in_language, load_plan
 from hdd.teaching.site.markup import Foreign, Half, Terms, inline, markdown, plain, spoken
@@ -211,6 +213,21 @@ def test_sessions_fit_into_90_minutes(lessons):
     assert [row for row in rows if sum(minutes[n] for n in re.findall(r"\d+", row)) > 90] == []
 
 
+def test_a_notebook_and_its_plan_name_the_same_minutes(lessons):
+    found = {}
+    for lesson in lessons:
+        zh, en = lesson.first_text("zh"), lesson.first_text("en")
+        said = re.findall(r"讲授约? ?(\d+) 分钟", zh) + re.findall(r"(\d+) to teach", en)
+        assert {int(one) for one in said} <= {lesson.minutes}, lesson.stem
+        found[lesson.number] = len(said)
+    assert [found[f"{number:02}"] for number in range(6, 18)] == [2] * 12
+    text = (course.ROOT / "README.md").read_text(encoding="utf-8")
+    last = re.findall(
+        r"^\| (?:最后|At the end) \| 17 \|.*?(\d+) (?:分钟|minutes)", text, flags=re.M
+    )
+    assert last == [str(lessons[-1].minutes)] * 2
+
+
 def test_markdown_keeps_formulas_for_the_page_and_leaves_out_lost_links():
     source = (
         '<span lang="zh"></span>\n\n## A\n\n$a<b$ [x](x.ipynb) [y](https://y.org)\n\n'
@@ -244,6 +261,24 @@ def test_a_page_in_one_language(lesson):
     assert "long" not in page
     assert '<a id="switch" href="../en/09_x.html" lang="en"' in page
     assert site.lost == []
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_students_get_no_answers(lessons, tmp_path, language):
+    few = [withheld(lesson) for lesson in lessons if lesson.number in ("02", "03")]
+    (tmp_path / "assets").mkdir()
+    write_pages(Site(few, language, students=True), tmp_path)
+    pages = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.glob("*/*")}
+    assert "02_token_and_channel_mixing.html" in pages
+    assert not [name for name, page in pages.items() if "instructor" in name + page]
+    shown = " ".join(plain(page) for name, page in pages.items() if name.endswith("html"))
+    assert "def mix_tokens(w, x):" in shown  # the stub
+    for number in ("02", "03"):
+        for one in exercises(number):
+            assert " ".join(one.solution.split()) not in shown, one.id
+    whole = Site([one for one in lessons if one.number == "02"], language)
+    assert "matrix[offset == k].mean()" in plain(whole.lesson(0)[0])
+    assert "matrix[offset == k].mean()" not in shown
 
 
 def test_links_of_notebooks_become_links_of_pages(lesson):
@@ -318,6 +353,22 @@ def test_a_poll_comes_before_what_gives_its_answer_away(lesson):
     ]
 
 
+@pytest.mark.parametrize(("before", "place"), [("add", 2), ("plot-one", 3), ("see", 4)])
+def test_a_poll_stands_where_its_plan_says(lesson, before, place):
+    (section,) = PLAN["sections"]
+    plan = {**PLAN, "sections": [{**section, "poll": {**section["poll"], "before": before}}]}
+    for language in ("zh", "en"):
+        moved = Lesson("09_x", lesson.notebook, plan)
+        found = slides.deck(Site([moved], language), moved)
+        assert [slide.kind for slide in found].index("poll") == place
+
+
+def test_a_place_that_a_section_does_not_have_is_named():
+    part = [slides.Slide("text", "zh-one", ""), slides.Slide("figure", "plot-one", "")]
+    with pytest.raises(ValueError, match=r"'check'.*\(zh-one, plot-one\)\. Fix"):
+        slides.poll_place("check", part)
+
+
 def test_what_a_slide_leaves_out_is_in_its_notes(lesson):
     cells = [*lesson.notebook.cells]
     cells[-3] = text("zh", "see", "**读图**　细说", kind="skip")
@@ -346,6 +397,15 @@ def test_what_is_too_long_for_a_slide():
     short = nbformat.from_dict(long)
     short.source = "x = 1"
     assert slides.code_slide(site, short).wrong == ""
+
+
+def test_few_words_have_larger_letters():
+    def size(words):
+        return slides.text_size(f"<h2>A</h2><ul>{f'<li>{words}</li>' * 4}</ul>")
+
+    assert [size("word " * count) for count in (4, 9, 20)] == [48, 42, 0]
+    assert [size("字" * count) for count in (12, 23, 40)] == [48, 42, 0]
+    assert slides.text_size("<table><tr><td>1</td></tr></table>") == 0
 
 
 def test_too_many_slides(lesson):
@@ -377,6 +437,7 @@ def test_plans_of_the_course_can_be_taught(lessons):
         if lesson.plan:
             polls = [one for one in lesson.plan["sections"] if one.get("poll")]
             assert len(polls) >= 2, lesson.stem
+            assert all(len(one["poll"]["options"]) >= 3 for one in polls), lesson.stem
             assert lesson.plan["aims"], lesson.stem
 
 

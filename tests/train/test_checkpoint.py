@@ -9,8 +9,9 @@ from hdd.train.recipe import Recipe
 from hdd.train.run import Run
 
 SMALL = {"dataset": "fashion_mnist_mini", "patch_size": 14, "dim": 16, "depth": 1}
-COMMAND = ["--dataset", "fashion_mnist_mini", "--patch-size", "14", "--dim", "16", "--depth", "1"]
-RECIPE = Recipe(**SMALL, epochs=1)
+SMALL |= {"epochs": 1, "validation": 0.98}
+COMMAND = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
+RECIPE = Recipe(**SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def resume(tmp_path, capsys, monkeypatch):
 
     def run(state):
         torch.save(state, tmp_path / CHECKPOINT)
-        code = main([*COMMAND, "--epochs", "1", "--out", str(tmp_path), "--resume"])
+        code = main([*COMMAND, "--out", str(tmp_path), "--resume"])
         return code, capsys.readouterr().err
 
     return run
@@ -56,7 +57,7 @@ def test_an_older_checkpoint_does_not_say_its_precision(resume, state):
 
 def test_a_folder_in_the_checkpoints_place_is_not_damaged(tmp_path, capsys):
     (tmp_path / CHECKPOINT).mkdir()
-    assert main([*COMMAND, "--epochs", "1", "--out", str(tmp_path), "--resume"]) == 2
+    assert main([*COMMAND, "--out", str(tmp_path), "--resume"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "Is a directory" in line
     assert "damaged" not in line

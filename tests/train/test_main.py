@@ -1,9 +1,9 @@
 """`python -m hdd.train` as a user meets it: files, interruptions, several processes, errors."""
 
+import io
 import json
-import os
+import runpy
 import shutil
-import subprocess
 import sys
 import time
 
@@ -26,25 +26,25 @@ from hdd.train.run import Run
 SIZE = ["--patch-size", "14", "--dim", "16", "--depth", "1", "--batch-size", "64"]
 SHORT = ["--lr", "3e-3", "--weight-average", "0.998", "--validation", "0.8", "--no-auto-augment"]
 TINY = ["--dataset", "fashion_mnist_mini", *SIZE, *SHORT]
-SILENT = os.environ | {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
 
 
 def arguments(out, *more, epochs=2):
     return [*TINY, "--epochs", str(epochs), "--out", str(out), *more]
 
 
-@pytest.fixture(autouse=True)
-def quiet(monkeypatch):
-    monkeypatch.setenv("TQDM_DISABLE", "1")
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A folder with a finished run of 4 epochs, made by the command."""
     out = tmp_path_factory.mktemp("run") / "out"
-    command = [sys.executable, "-m", "hdd.train", *arguments(out, epochs=4)]
-    done = subprocess.run(command, env=SILENT, capture_output=True, text=True, check=True)
-    return out, done
+    said = {name: io.StringIO() for name in ("stdout", "stderr")}
+    with pytest.MonkeyPatch.context() as patch:  # as `python -m` does, without another Python
+        patch.setattr(sys, "argv", ["hdd.train", *arguments(out, epochs=4)])
+        for name, stream in said.items():
+            patch.setattr(sys, name, stream)
+        with pytest.raises(SystemExit) as end:
+            runpy.run_module("hdd.train", run_name="__main__", alter_sys=True)
+    assert not end.value.code, said["stderr"].getvalue()
+    return out, *(stream.getvalue() for stream in said.values())
 
 
 def history(out):
@@ -52,7 +52,7 @@ def history(out):
 
 
 def test_a_run_leaves_its_record(finished):
-    out, done = finished
+    out, printed, errors = finished
     record = history(out)
     assert record["command"].startswith("python -m hdd.train --dataset fashion_mnist_mini")
     assert record["recipe"]["patch_size"] == 14
@@ -63,19 +63,19 @@ def test_a_run_leaves_its_record(finished):
     by_class = record["test_accuracy_by_class"].values()
     assert sum(by_class) / 10 == pytest.approx(record["test_accuracy"])
     assert record["test_accuracy"] > 0.2  # chance is 0.1
-    assert f"Test accuracy {record['test_accuracy']:.4f} (n = 2,000)." in done.stdout
-    assert done.stderr == ""
+    assert f"Test accuracy {record['test_accuracy']:.4f} (n = 2,000)." in printed
+    assert errors == ""
 
 
 def test_its_log_is_a_short_table(finished):
-    lines = finished[1].stdout.splitlines()
+    lines = finished[1].splitlines()
     assert len(lines) == 2 + 4 + 2
     assert [line.split()[0] for line in lines[2:6]] == ["1", "2", "3", "4"]
     assert max(map(len, lines[:6])) < 80
 
 
 def test_its_weights_are_those_it_tested(finished):
-    out, _ = finished
+    out, *_ = finished
     net = MLPMixer(image_size=28, channels=1, patch_size=14, dim=16, depth=1)
     net.load_state_dict(load_file(out / "weights.safetensors"))
     _, accuracy = evaluate(net, BatchLoader(load("fashion_mnist_mini")[1], 200), "cpu")
@@ -83,7 +83,7 @@ def test_its_weights_are_those_it_tested(finished):
 
 
 def test_snapshots_hold_the_token_mixing(finished):
-    out, _ = finished
+    out, *_ = finished
     names = sorted(path.name for path in (out / "snapshots").iterdir())
     assert names == [f"epoch_{e:04d}.safetensors" for e in (0, 1, 2, 4)]
     first, last = (load_file(out / "snapshots" / name) for name in (names[0], names[-1]))

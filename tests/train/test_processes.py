@@ -64,7 +64,7 @@ def test_a_process_whose_others_never_come_does_not_wait_for_ever(
     alone, monkeypatch, capsys, place
 ):
     """As with a RANK set by hand, or by a cluster whose other machines do not start."""
-    monkeypatch.setattr(processes, "START", timedelta(seconds=1))
+    monkeypatch.setattr(processes, "START", timedelta(seconds=0.5))
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", place)
     with pytest.raises(ConnectionError, match=r"do not reach each other .*imed out.*Fix: on one"):

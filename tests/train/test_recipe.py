@@ -15,9 +15,8 @@ from torch import nn
 from hdd.dataset.image_tensors import ImageTensors
 from hdd.device.utils import get_amp_dtype
 from hdd.models.cnn.mlp_mixer import MLPMixer
-from hdd.models.nn_utils import count_trainable_parameter
 from hdd.train import run as engine
-from hdd.train.recipe import BASELINES, CHOICES, Recipe
+from hdd.train.recipe import CHOICES, Recipe
 from hdd.train.run import Run
 
 KNOBS = [knob.name for knob in dataclasses.fields(Recipe)]
@@ -110,7 +109,7 @@ def tried(monkeypatch, arguments):
     return None
 
 
-@pytest.mark.parametrize("number", range(20))
+@pytest.mark.parametrize("number", range(10))
 def test_each_knob_changes_the_run_or_is_refused(monkeypatch, number):
     pytest.importorskip("timm")
     monkeypatch.setenv("TQDM_DISABLE", "1")
@@ -130,13 +129,6 @@ def test_a_wrong_value_is_refused_by_name(name):
         Recipe(**{name: DRAWN[name][1]})
 
 
-@pytest.mark.parametrize("name", ["lr", "epochs", "model", "auto_augment"])
-def test_a_value_of_another_kind_is_refused_by_name(name):
-    for value in (torch.ones(2), np.ones(2), [1], {}, 1j, object(), b"1"):
-        with pytest.raises(ValueError, match=rf"(?s)^{name}=.* must be .*Fix: {name}="):
-            Recipe(**{name: value})
-
-
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -153,6 +145,7 @@ def test_a_value_of_another_kind_is_refused_by_name(name):
         ({"model": "vit", "dim": 30}, "dim=30 .* Fix: dim=32"),
         ({"batch_size": 1}, "cutmix=0.25 .* Fix: cutmix=0"),
         ({"dim": 1}, "dim=1 .* Fix: dim=2"),
+        ({"model": "hybrid", "depth": 1}, "depth=1 .*model='hybrid'.* Fix: depth=2"),
     ],
 )
 def test_what_has_no_effect_is_refused(arguments, says):
@@ -163,9 +156,17 @@ def test_what_has_no_effect_is_refused(arguments, says):
 @pytest.mark.parametrize(
     ("arguments", "images", "says"),
     [
-        ({"batch_size": 41}, 40, "batch_size=41 is more than the 40 .* Fix: batch_size=40"),
+        (
+            {"batch_size": 41},
+            40,
+            "batch_size=41 is more than the 40 .*validation=0.02 leaves.* Fix: batch_size=40",
+        ),
         ({"batch_size": 40, "epochs": 1}, 40, "batch_size=40 .* one step.*Fix: epochs=2"),
-        ({"batch_size": 4, "warmup_epochs": 0.04}, 40, "warmup_epochs=0.04 .*=0, or 0.1 and more"),
+        (
+            {"batch_size": 4, "warmup_epochs": 0.04},
+            40,
+            "warmup_epochs=0.04 .*batch_size=4 .*=0, or 0.1 and more",
+        ),
     ],
 )
 def test_what_has_no_effect_on_so_few_images_is_refused(arguments, images, says):
@@ -173,6 +174,14 @@ def test_what_has_no_effect_on_so_few_images_is_refused(arguments, images, says)
     recipe.check_images(10_000)
     with pytest.raises(ValueError, match=says):
         recipe.check_images(images)
+
+
+def test_one_token_without_a_hidden_unit_is_refused():
+    with pytest.raises(
+        ValueError, match=r"patch_size=8 .*factor_token=0\.5.* Fix: .*_token=1"
+    ) as error:
+        Recipe(patch_size=8, dim=8, depth=1).network(DATA)
+    assert "token_dim" not in str(error.value)  # which no recipe has
 
 
 def test_a_recipe_is_what_its_dict_says():
@@ -189,31 +198,12 @@ def test_numbers_of_other_libraries_are_numbers():
     assert (type(recipe.lr), type(recipe.epochs), type(recipe.cutmix)) == (float, int, float)
 
 
-def test_the_default_is_the_documents_network():
-    images = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
-    data = dataclasses.replace(
-        DATA, images=images, labels=torch.zeros(1).long(), class_names=tuple("abcdefghij")
-    )
-    assert count_trainable_parameter(Recipe().network(data)) == 1_099_146
-
-
 @pytest.mark.parametrize("model", CHOICES["model"])
 def test_a_network_has_as_many_outputs_as_classes(model):
     pytest.importorskip("timm")
     optimizer = "adam" if model == "cnn" else "muon"
-    net = Recipe(model=model, optimizer=optimizer, dim=8, depth=1).network(DATA)
+    net = Recipe(model=model, optimizer=optimizer, dim=8, depth=2).network(DATA)
     assert net(DATA.normalize(IMAGES[:2])).shape == (2, 4)
-
-
-@pytest.mark.parametrize("model", BASELINES)
-def test_dim_and_depth_are_those_of_the_baselines(model):
-    pytest.importorskip("timm")
-    sizes = [{"dim": d, "depth": n} for d, n in [(8, 1), (16, 1), (8, 2)]]
-    counts = [
-        count_trainable_parameter(Recipe(model=model, optimizer="adam", **s).network(DATA))
-        for s in sizes
-    ]
-    assert len(set(counts)) == 3
 
 
 class TestOptimizer:

@@ -1,15 +1,23 @@
+from collections import Counter
+
+from matplotlib.colors import to_hex
 from matplotlib.patches import FancyBboxPatch
 
 from hdd.visualization import data_drawings as drawings
 
 
-def test_the_sets_of_both_seeds_are_nested():
-    axes = drawings.plot_paired_subsets().axes[0]
-    written = [text.get_text() for text in axes.texts]
-    for size in ("100", "1,000", "9,000"):
-        assert written.count(size) == 2
-    edges = [line.get_xdata()[0] for line in axes.lines]
-    assert edges[:3] == sorted(edges[:3]) == edges[3:]
+def test_the_sets_of_both_seeds_are_nested_and_to_scale():
+    for axes in drawings.plot_paired_subsets().axes:
+        shades = [to_hex(patch.get_facecolor()) for patch in axes.patches]
+        sizes = [drawings.SQUARE * count for count in Counter(shades).values()]  # first come first
+        assert sizes == [100, 900, 8000, 1000]
+        assert shades == sorted(shades, key=shades.index), "no set is broken up"
+        assert {"100", "1,000", "9,000"} <= {text.get_text() for text in axes.texts}
+
+
+def test_each_seed_has_its_own_order():
+    titles = {axes.get_title() for axes in drawings.plot_paired_subsets().axes}
+    assert len({title.partition(" images ")[2] for title in titles}) == 2
 
 
 def test_what_does_not_learn_is_dashed():

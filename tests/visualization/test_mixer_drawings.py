@@ -27,10 +27,12 @@ def test_weights_from_content_are_dashed():
     )
 
 
-def test_a_gate_multiplies_a_value():
-    arrows, words = drawn(Mixing("", "", ["½", "½", "0", "0"], "8", factor=("4", "2")))
-    assert len(arrows) == 4 + 2
-    assert "×" in words
+def test_a_gate_has_tokens_of_two_halves_and_multiplies():
+    halves = ["5", "7", "3", "6"]
+    gate = Mixing("", "", ["½", "½", "", ""], "28", halves=halves, total="4")
+    arrows, words = drawn(gate)
+    assert len(arrows) == 2 + 2  # weights; the mixed half, and the other one
+    assert {*halves, *map(str, TOKENS), "4", "×", "28"} <= set(words)
 
 
 def test_hidden_units_lie_between():

@@ -135,9 +135,9 @@ def cut(images, patch):
             "六个轴是 (B, C_in, h, p1, w, p2)。前面留下批和图像块的轴，后面是图像块内部的轴。 | The six"
             " axes are (B, C_in, h, p1, w, p2). In front come the batch and the axes of the patches,"
             " behind them the axes inside a patch.",
-            "次序是 (B, h, w, C_in, p1, p2)，也就是 `permute(0, 2, 4, 1, 3, 5)`；最后再 reshape 一次。"
-            " | The order is (B, h, w, C_in, p1, p2), that is `permute(0, 2, 4, 1, 3, 5)`; then reshape"
-            " once more.",
+            "排好的次序是 (B, h, w, C_in, p1, p2)：`permute` 的每个数是那个轴原来的编号。最后再"
+            " reshape 一次。 | The order wanted is (B, h, w, C_in, p1, p2): each number of"
+            " `permute` is the old place of that axis. Then reshape once more.",
         ),
         solution='''
 def cut(images, patch):
@@ -207,9 +207,8 @@ def uncut(tables, grid, patch):
             "把 `cut` 的三步倒过来做。 | Do the three steps of `cut` in reverse.",
             "先拆成六个轴 (B, h, w, C_in, p1, p2)；C_in 可以由最后一个轴的长度算出。 | First split into six"
             " axes (B, h, w, C_in, p1, p2); the length of the last axis tells C_in.",
-            "再排成 (B, C_in, h, p1, w, p2)，即 `permute(0, 3, 1, 4, 2, 5)`；最后合并 h 与 p1、w 与 p2。"
-            " | Then order them (B, C_in, h, p1, w, p2), `permute(0, 3, 1, 4, 2, 5)`, and merge h with"
-            " p1 and w with p2.",
+            "再排成 (B, C_in, h, p1, w, p2)；最后合并 h 与 p1、w 与 p2。 | Then order them (B,"
+            " C_in, h, p1, w, p2), and merge h with p1 and w with p2.",
         ),
         solution='''
 def uncut(tables, grid, patch):
@@ -272,8 +271,9 @@ def stem(images, kernel, bias):
             " axes (B, C_in, h, p1, w, p2); there is no need to permute.",
             "给每个轴一个字母：图像 `bchpwq`，卷积核 `dcpq`。哪些字母应当留在结果里？ | Give each axis a"
             " letter: images `bchpwq`, kernel `dcpq`. Which letters should remain in the result?",
-            '`torch.einsum("bchpwq,dcpq->bhwd", split, kernel) + bias`，再把 h 与 w 合并。'
-            ' | `torch.einsum("bchpwq,dcpq->bhwd", split, kernel) + bias`, then merge h and w.',
+            "对 c、p、q 求和，因为两边都有它们；留下 b、h、w、d。加上偏置以后，再把 h 与 w 合并。"
+            " | Sum over c, p and q, which both have; b, h, w and d remain. Add the bias, then"
+            " merge h and w.",
         ),
         solution='''
 def stem(images, kernel, bias):

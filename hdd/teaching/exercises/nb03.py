@@ -608,7 +608,8 @@ EXERCISES = [
             " each arrow come from?",
             "看下半部分的残差连接：它的起点是哪一张表？ | Look at the residual connection of the lower"
             " half: at which table does it start?",
-            "它的起点是 X′，也就是代码里的 `y`。 | It starts at X′, which the code calls `y`.",
+            "第 3 节的第二个公式从 X′ 出发，加的也是 X′。它在这段代码里叫什么？ | The second"
+            " formula of section 3 starts from X′ and adds to X′. What is X′ called in this code?",
         ),
         solution=RIGHT.format(name="block_a"),
         wrong=_wrong_wirings(
@@ -626,8 +627,8 @@ EXERCISES = [
             "一个 Mixer 块有四个部件。代码里每个部件各用了几次？ | A block has four parts. How often does"
             " the code use each?",
             "有一个部件用了两次，另一个一次也没有用。 | One part is used twice, another not at all.",
-            "通道混合之前应当用 `block.channel_norm`。 | `block.channel_norm` belongs before channel"
-            " mixing.",
+            "看最后一行：每种混合之前，应当是它自己的层归一化。 | Look at the last line: before"
+            " each mixing stands the LayerNorm of its own.",
         ),
         solution=RIGHT.format(name="block_b"),
         wrong=_wrong_wirings(
@@ -646,7 +647,8 @@ EXERCISES = [
             " ask whether each number is still in its place.",
             "`reshape` 只改形状，不换位置：它按原来的次序重新分行（见 01 篇）。 | `reshape` changes the"
             " shape only: it cuts the same sequence into other rows (notebook 01).",
-            "需要的是 `.transpose(1, 2)`。 | What is needed is `.transpose(1, 2)`.",
+            "前一行交换了两个轴；混合以后，要把同样的两个轴换回来。 | The line before swaps two"
+            " axes; after mixing, the same two have to be swapped back.",
         ),
         solution=RIGHT.format(name="block_c"),
         wrong=_wrong_wirings(
@@ -669,8 +671,9 @@ def count(p, c, layers, s, d_s, d_c, k):
             " the stem, L blocks, the final LayerNorm and the head; every linear layer has biases.",
             "一个 Mixer 块的公式在第 5 节。主干层是 3P² → C 的线性层，分类头是 C → K 的线性层。 | Section"
             " 5 has the formula of a block. The stem is a linear layer 3P² → C, the head is one C → K.",
-            "主干层 3·P²·C + C，最后的层归一化 2·C，分类头 C·K + K，再加上 L 乘以一个 Mixer 块。 | The stem"
-            " has 3·P²·C + C, the final LayerNorm 2·C, the head C·K + K; add L times a block.",
+            "线性层 a → b 有 a·b 个权重和 b 个偏置；层归一化的 γ 和 β 各有 C 个数；Mixer 块要乘以"
+            " L。 | A linear layer a → b has a·b weights and b biases; γ and β of a LayerNorm"
+            " have C numbers each; blocks count L times.",
         ),
         solution='''
 def count(p, c, layers, s, d_s, d_c, k):

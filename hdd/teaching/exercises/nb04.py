@@ -150,7 +150,8 @@ def orthogonal(gradient):
             " | `torch.linalg.svd(gradient, full_matrices=False)` returns three things: U, σ and V"
             " transposed.",
             "把 σ 换成 1，就是在乘积里不写它。 | Replacing σ by 1 means leaving it out of the product.",
-            "两行：先分解，再返回 `u @ vh`。 | Two lines: decompose, then return `u @ vh`.",
+            "第三样已经是转置过的，直接和第一样相乘。 | The third is transposed already: multiply"
+            " it with the first as it is.",
         ),
         solution='''
 def orthogonal(gradient):
@@ -211,7 +212,8 @@ def smooth(labels, classes, epsilon):
             " ε = 0: `functional.one_hot(labels, classes)`.",
             "把它乘以 1 − ε，再给每个类别加上同样的一份。 | Multiply it by 1 − ε, then give every class"
             " the same share.",
-            "这一份是 `epsilon / classes`。 | The share is `epsilon / classes`.",
+            "每一份有多大？所有类别的份加起来恰好是 ε。 | How large is a share? Those of all"
+            " classes add up to ε.",
         ),
         solution='''
 def smooth(labels, classes, epsilon):
@@ -264,10 +266,11 @@ def learning_rate(epoch, epochs, warmup, peak):
             "分两种情况：`epoch < warmup` 和其余。 | Two cases: `epoch < warmup`, and the others.",
             "预热：第 0 轮已经是峰值的 1/warmup，第 warmup − 1 轮是峰值。 | Warm-up: epoch 0 has 1/warmup"
             " of the peak already, epoch warmup − 1 has the peak.",
-            "余弦走完的比例是 `(epoch - warmup) / (epochs - warmup)`，学习率是"
-            " `peak * (1 + math.cos(math.pi * ratio)) / 2`。 | The part of the cosine that is done is"
-            " `(epoch - warmup) / (epochs - warmup)`; the learning rate is"
-            " `peak * (1 + math.cos(math.pi * ratio)) / 2`.",
+            "余弦走完的比例是 `ratio = (epoch - warmup) / (epochs - warmup)`。它从 0 到 1 时，`math.cos(math.pi"
+            " * ratio)` 从 1 降到 −1；把它换成从峰值降到 0。 | The part of the cosine that is"
+            " done is `ratio = (epoch - warmup) / (epochs - warmup)`. As it goes from 0 to 1,"
+            " `math.cos(math.pi * ratio)` falls from 1 to −1; make that a fall from the peak to"
+            " 0.",
         ),
         solution='''
 def learning_rate(epoch, epochs, warmup, peak):
@@ -366,7 +369,7 @@ def honest(choose, judge):
                 "averaged over all epochs",
             ),
         },
-        note="让学生用自己的函数重算第 8 节的表。 | Let the students compute the table of section 8 again"
-        " with their function.",
+        note="让学生先猜，再用模拟的答案试一试：平均回到 87%，偏差消失了。 | Let the students guess first,"
+        " then try it on simulated answers: the mean is back at 87%, and the bias is gone.",
     ),
 ]

@@ -166,8 +166,9 @@ def tokens_touched(top, left, height, width, patch):
             " the end.",
             "第 r 行像素在第 `r // patch` 行图像块里。框的第一行是 `top`，最后一行呢？ | Pixel row r lies"
             " in patch row `r // patch`. The box begins at row `top`; which is its last row?",
-            "行数是 `(top + height - 1) // patch - top // patch + 1`。 | The number of rows is"
-            " `(top + height - 1) // patch - top // patch + 1`.",
+            "框的最后一行像素是 `top + height - 1`。数从第一行图像块到最后一行，两头都算。 | The"
+            " last pixel row of the box is `top + height - 1`. Count the patch rows from the"
+            " first to the last, both included.",
         ),
         solution='''
 def tokens_touched(top, left, height, width, patch):

@@ -269,8 +269,8 @@ def moving_average(weights, decay):
             " average once for each of the others.",
             "旧的平均值乘以 `decay`，新的权重乘以 `1 - decay`。 | The old average is multiplied by"
             " `decay`, the new weights by `1 - decay`.",
-            "循环里只有一行：`average = decay * average + (1 - decay) * weight`。 | The loop has one"
-            " line: `average = decay * average + (1 - decay) * weight`.",
+            "用 4、0、4、0 和 β = ½ 检查：依次应当得到 4、2、3、1.5。 | Check it with 4, 0, 4, 0"
+            " and β = ½: the averages should be 4, 2, 3, 1.5.",
         ),
         solution='''
 def moving_average(weights, decay):
@@ -326,8 +326,9 @@ def paired_interval(a, b, quantile):
             " but these differences.",
             "`statistics.mean` 和 `statistics.stdev` 给出 $\\bar d$ 和 $s$。 | `statistics.mean` and"
             " `statistics.stdev` give $\\bar d$ and $s$.",
-            "半宽是 `quantile * s / len(d) ** 0.5`；返回 `(mean - half, mean + half)`。 | Half the width"
-            " is `quantile * s / len(d) ** 0.5`; return `(mean - half, mean + half)`.",
+            "n 个差值的平均，标准误是 `s / n ** 0.5`；区间的两端离平均值各有 `quantile` 个标准误。"
+            " | The standard error of a mean of n differences is `s / n ** 0.5`; both ends lie"
+            " `quantile` standard errors from the mean.",
         ),
         solution='''
 def paired_interval(a, b, quantile):
@@ -385,8 +386,10 @@ def share_of_peak(step, total, warm):
             " rest is the cosine.",
             "余弦走过的比例是 `(step - warm) / (total - warm)`。 | The part of the cosine that is done is"
             " `(step - warm) / (total - warm)`.",
-            "`(1 + math.cos(math.pi * done)) / 2`；预热是 `(step + 1) / (warm + 1)`。 |"
-            " `(1 + math.cos(math.pi * done)) / 2`; the warm-up is `(step + 1) / (warm + 1)`.",
+            "`math.cos(math.pi * done)` 从 1 降到 −1，要换成从 1 降到 0。预热是 warm + 1 级相等的"
+            "台阶，第 0 步已经在第一级上。 | `math.cos(math.pi * done)` falls from 1 to −1; make"
+            " it fall from 1 to 0. The warm-up has warm + 1 equal stairs, and step 0 is on the"
+            " first already.",
         ),
         solution='''
 def share_of_peak(step, total, warm):
@@ -423,9 +426,9 @@ def share_of_peak(step, total, warm):
             ),
         },
         note=(
-            "第 0 步学习率为 0 的错误真的出现过：04 篇第 10 节的 800 轮训练因此浪费了整个第一轮。 | The"
+            "第 0 步学习率为 0 的错误真的出现过：04 篇第 8 节的 800 轮训练因此浪费了整个第一轮。 | The"
             " mistake of a first step at rate 0 is real: it wasted all of epoch 1 of the run of 800"
-            " epochs in notebook 04, section 10."
+            " epochs in notebook 04, section 8."
         ),
     ),
 ]

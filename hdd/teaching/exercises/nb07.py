@@ -171,9 +171,10 @@ def by_hand(source):
             "Px − x = (P − I)x 也是线性的，每个词元同样用两个单元：一个读 P − I 的一行，另一个读它的相反数。"
             " | Px − x = (P − I)x is linear, too, and takes two units per token: one reads a row of"
             " P − I, the other its negative.",
-            "P 是 `torch.eye(S)[source]`，I 是 `torch.eye(S)`。`w1` 把 P − I 和 I − P 上下拼起来，`w2` 把两半"
-            "相减。 | P is `torch.eye(S)[source]` and I is `torch.eye(S)`. `w1` stacks P − I and I − P;"
-            " `w2` subtracts the halves.",
+            "P 是 `torch.eye(S)[source]`，I 是 `torch.eye(S)`；两组单元用 `torch.cat` 上下叠起来。写回时，每个词元"
+            "加上一个单元，减去另一个。 | P is `torch.eye(S)[source]` and I is `torch.eye(S)`; `torch.cat`"
+            " stacks the two groups of units. When writing, each token adds one unit and subtracts the"
+            " other.",
         ),
         solution='''
 def by_hand(source):
@@ -267,8 +268,9 @@ def smallest_width(matrix, residual):
             " directions needed is the rank of `matrix`.",
             "有残差时，输出等于输入加上词元混合，所以词元混合只需补上差额。 | With a residual connection"
             " the output is the input plus token mixing, so token mixing only adds the difference.",
-            "`torch.linalg.matrix_rank`，作用在 `matrix` 或 `matrix - torch.eye(S)` 上。 |"
-            " `torch.linalg.matrix_rank` of `matrix`, or of `matrix - torch.eye(S)`.",
+            "秩用 `torch.linalg.matrix_rank` 求。残差连接自己已经做了单位矩阵的事：`matrix` 还剩"
+            "下什么？ | `torch.linalg.matrix_rank` gives the rank. The residual connection does"
+            " the identity's work by itself: what is left of `matrix`?",
         ),
         solution='''
 def smallest_width(matrix, residual):
@@ -320,8 +322,9 @@ def opposite_units(w1):
             " length: `w1 / w1.norm(dim=1, keepdim=True)`.",
             "这样得到 `u` 之后，`u @ u.T` 的第 i 行第 j 列就是两个单元的余弦。 | With `u` from that,"
             " row i, column j of `u @ u.T` is the cosine of the two units.",
-            "`(cosine < -0.9).nonzero().tolist()` 给出所有的 [i, j]；只留下 i < j 的。 |"
-            " `(cosine < -0.9).nonzero().tolist()` gives all [i, j]; keep those with i < j.",
+            "`.nonzero().tolist()` 列出一个条件成立的所有位置；每一对会出现两次，只留一次。 |"
+            " `.nonzero().tolist()` lists all places where a condition holds; each pair comes"
+            " twice, so keep one.",
         ),
         solution='''
 def opposite_units(w1):

@@ -308,9 +308,9 @@ def by_offset(r):
             "S 是多少？`r` 有 2S − 1 个数。 | What is S? There are 2S − 1 numbers in `r`.",
             "位移 s − t 的权重是 `r[s - t + S - 1]`。 | The weight of offset s − t is"
             " `r[s - t + S - 1]`.",
-            "用 `i = torch.arange(S)` 做出下标表 `i[None, :] - i[:, None] + S - 1`，再用它去取 `r`。 |"
-            " With `i = torch.arange(S)`, make the table of indices"
-            " `i[None, :] - i[:, None] + S - 1` and index `r` with it.",
+            "设 `i = torch.arange(S)`，则 `i[None, :]` 是列号 s，`i[:, None]` 是行号 t；一整张下"
+            "标表可以一次去取 `r`。 | With `i = torch.arange(S)`, `i[None, :]` are the columns s"
+            " and `i[:, None]` the rows t; a whole table of indices may index `r`.",
         ),
         solution='''
 def by_offset(r):

@@ -205,8 +205,8 @@ class PostNorm(nn.Module):
             " make an `nn.LayerNorm(dim)`.",
             "残差连接仍是“输入加上混合的输出”，只是混合的输入不再归一化。 | The residual is still input"
             " plus mixing; but what is mixed is no longer normalised.",
-            "最后对整个和做层归一化：`self.norm(x + ...)`。 | Normalise the whole sum at the end:"
-            " `self.norm(x + ...)`.",
+            "层归一化放在最外面，作用在整个和上，包括 x。 | The LayerNorm is outermost: it takes"
+            " the whole sum, x included.",
         ),
         solution='''
 class PostNorm(nn.Module):
@@ -278,7 +278,8 @@ class PostNorm(nn.Module):
             " block leaves 1/25 of a difference.",
             "求最小的 k，使 25 的 k 次方大于一百万。 | Find the smallest k for which 25 to the power k"
             " exceeds one million.",
-            "25⁴ = 390 625，再乘一次 25。 | 25⁴ = 390,625; multiply by 25 once more.",
+            "从 25² = 625 开始，一次一次乘以 25，数到超过一百万为止。 | Start from 25² = 625,"
+            " multiply by 25 again and again, and count until you are past a million.",
         ),
         solution="blocks = 5",
         wrong={

@@ -153,8 +153,8 @@ def paired_subsets(total, sizes, seed):
             "`torch.randperm(total, generator=g)` 给出 0 到 total − 1 的一个随机次序，其中 `g ="
             " torch.Generator().manual_seed(seed)`。 | `torch.randperm(total, generator=g)` returns a"
             " random order of 0 to total − 1, with `g = torch.Generator().manual_seed(seed)`.",
-            "大小为 n 的集合就是这个次序的前 n 个：`order[:n]`。 | The set of size n is the first n of"
-            " this order: `order[:n]`.",
+            "每个集合都从这个次序的开头取，小的自然就在大的里面。 | Take every set from the"
+            " beginning of this order: the smaller ones then lie in the larger.",
         ),
         solution='''
 def paired_subsets(total, sizes, seed):
@@ -279,9 +279,8 @@ def linear_probe(net, classes):
             " `requires_grad` to False.",
             "分类头是 `net.head`，输入的宽度是 `net.head.in_features`。 | The head is `net.head`; it takes"
             " `net.head.in_features` numbers.",
-            "先用 `net.requires_grad_(False)` 冻结全部，再把 `net.head` 换成新的 `nn.Linear`：新的层默认会被"
-            "训练。 | First freeze everything with `net.requires_grad_(False)`, then replace `net.head` by a"
-            " new `nn.Linear`: a new layer learns by default.",
+            "注意次序：冻结以后才建立的层，默认会被训练。 | Mind the order: a layer made after"
+            " the freezing learns by default.",
         ),
         solution='''
 def linear_probe(net, classes):

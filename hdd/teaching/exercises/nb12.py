@@ -142,8 +142,8 @@ def block_macs(s, c, d_s, d_c):
             " MACs.",
             "词元混合的两层：(D_S, S)·(S, C) 和 (S, D_S)·(D_S, C)。 | The two layers of token mixing:"
             " (D_S, S)·(S, C) and (S, D_S)·(D_S, C).",
-            "通道混合的两层各有 S·C·D_C 次；四层相加。 | The two layers of channel mixing have S·C·D_C"
-            " each; add all four.",
+            "通道混合的两层：(S, C)·(C, D_C) 和 (S, D_C)·(D_C, C)。 | The two layers of channel"
+            " mixing: (S, C)·(C, D_C) and (S, D_C)·(D_C, C).",
         ),
         solution='''
 def block_macs(s, c, d_s, d_c):
@@ -189,8 +189,8 @@ def intensity(n, k, m, size):
             "先数乘加：n·k·m。 | First count the MACs: n·k·m.",
             "再数字节：两个输入各读一遍，结果写一遍。 | Then the bytes: both inputs are read once, and the"
             " result is written once.",
-            "字节数是 `size * (n * k + k * m + n * m)`。 | There are `size * (n * k + k * m + n * m)`"
-            " bytes.",
+            "经过内存的是三个矩阵：(n, k)、(k, m) 和结果 (n, m)，每个数 `size` 个字节。 | Three"
+            " matrices travel: (n, k), (k, m) and the result (n, m), with `size` bytes a number.",
         ),
         solution='''
 def intensity(n, k, m, size):
@@ -233,7 +233,8 @@ def fold(gain, shift, weight, bias):
             " `weight @ (gain * n + shift) + bias`: what depends on n?",
             "`gain` 乘的是输入通道，即 `weight` 的列。 | `gain` multiplies the input channels: the columns"
             " of `weight`.",
-            "新的偏置是 `weight @ shift + bias`。 | The new bias is `weight @ shift + bias`.",
+            "与 n 无关的部分就是新的偏置：别忘了 `weight` 也乘在 `shift` 上。 | What does not"
+            " depend on n is the new bias; `weight` multiplies `shift`, too.",
         ),
         solution='''
 def fold(gain, shift, weight, bias):

@@ -143,9 +143,10 @@ def permuted_twin(net, order):
             " weights tied to positions; channel mixing, LayerNorm and the head stay.",
             "`x[order]` 就是 $Px$；用 `order` 作下标，$W_1P^T$ 和 $PW_2$ 怎么写？ | `x[order]` is $Px$;"
             " how are $W_1P^T$ and $PW_2$ written with `order` as an index?",
-            "对每个 Mixer 块：`fc1.weight.data = fc1.weight.data[:, order]`；`fc2.weight` 和 `fc2.bias`"
-            " 取 `[order]`。 | For each block: `fc1.weight.data = fc1.weight.data[:, order]`;"
-            " `fc2.weight` and `fc2.bias` take `[order]`.",
+            "`[:, order]` 调换各列，`[order]` 调换各行。读入词元的是 `fc1` 的列，写回词元的是 `fc2` "
+            "的行；`fc2` 的偏置也是每个词元一个。 | `[:, order]` rearranges columns, `[order]`"
+            " rows. The columns of `fc1` read tokens, the rows of `fc2` write them; the bias of"
+            " `fc2` has a number for each token, too.",
         ),
         solution='''
 def permuted_twin(net, order):
@@ -214,8 +215,8 @@ def consistency(before, after):
             "这里不需要标签：预测错了、但平移后仍错成同一类，也算一致。 | No labels are needed: a wrong"
             " prediction that stays the same counts as consistent.",
             "预测的类别是 `logits.argmax(dim=1)`。 | The predicted class is `logits.argmax(dim=1)`.",
-            "比较两个类别，转成浮点数再取平均：`(a == b).float().mean()`。 | Compare the classes, turn the"
-            " result into floats and average: `(a == b).float().mean()`.",
+            "比较两次预测得到真假值；转成浮点数，平均值就是占比。 | Comparing the predictions"
+            " gives truth values; turned into floats, their mean is the share.",
         ),
         solution='''
 def consistency(before, after):
@@ -268,9 +269,9 @@ def shift_mix(x):
             " groups of neighbours.",
             "“来自上方”就是把这组通道向下移一格：`roll(1, dims=2)`。 | “From above” means moving the group"
             " down by one: `roll(1, dims=2)`.",
-            "依次是 `roll(1, 2)`、`roll(-1, 2)`、`roll(1, 3)`、`roll(-1, 3)`，最后 `torch.cat(…, dim=1)`。"
-            " | In order: `roll(1, 2)`, `roll(-1, 2)`, `roll(1, 3)`, `roll(-1, 3)`, then"
-            " `torch.cat(…, dim=1)`.",
+            "来自下方则相反；左右两组沿最后一个轴移动。最后用 `torch.cat` 按原来的次序拼接。 |"
+            " “From below” is the opposite; the groups from the left and right move along the"
+            " last axis. Join them in the same order with `torch.cat`.",
         ),
         solution='''
 def shift_mix(x):

@@ -126,7 +126,9 @@ def size_parameters(side, patch, depth):
             " patches in a row.",
             "每个 Mixer 块有两层：W1 是 (D_S, S)，W2 是 (S, D_S)，各有一个偏置。 | Each block has two"
             " layers, W1 (D_S, S) and W2 (S, D_S), each with a bias.",
-            "一共是 `depth * (2 * S * D_S + D_S + S)`。 | Altogether `depth * (2 * S * D_S + D_S + S)`.",
+            "W1 和 W2 的权重一样多，都是 S·D_S 个；两个偏置分别有 D_S 和 S 个数。别忘了块数。 |"
+            " W1 and W2 have S·D_S weights each; the biases have D_S and S numbers. Mind the"
+            " number of blocks.",
         ),
         solution='''
 def size_parameters(side, patch, depth):

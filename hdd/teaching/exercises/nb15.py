@@ -106,8 +106,8 @@ def gate_tokens(x, w, b):
             "`x.chunk(2, dim=-1)` 把通道分成两半。 | `x.chunk(2, dim=-1)` splits the channels in half.",
             "`w @ gate` 沿词元混合；偏置每个词元一个，要写成 `b[:, None]`。 | `w @ gate` mixes the tokens;"
             " there is one bias for each token, so write `b[:, None]`.",
-            "最后用前一半乘它：`value * (w @ gate + b[:, None])`。 | Finally multiply by the first half:"
-            " `value * (w @ gate + b[:, None])`.",
+            "另一半原样保留，与混合的结果逐个相乘。 | The other half stays as it is and is"
+            " multiplied with what was mixed, number by number.",
         ),
         solution='''
 def gate_tokens(x, w, b):

@@ -1,7 +1,7 @@
 """Exercises of notebook 16, fixed places."""
 
 import torch
-from torch import nn
+from torch.nn import functional
 
 from hdd.tasks.sudoku import candidates, eliminate, generate, peers
 from hdd.teaching.exercises.diagnosis import Wrong, call, close, number
@@ -37,28 +37,27 @@ def _test_strike_out(answer):
         possible = right
 
 
-# --------------------------------------------------------------------------- one recursion
-def _test_recursion_step(answer):
-    torch.manual_seed(int(torch.randint(1000, ())))
-    blocks, norm = nn.Sequential(nn.Linear(5, 5), nn.Tanh()), nn.LayerNorm(5)
-    nn.init.normal_(norm.weight)
-    z, x = torch.randn(2, 6, 5), torch.randn(2, 6, 5)  # (B, S, C)
-    with torch.no_grad():
+# ------------------------------------------------------------------------------ conflicts
+def _test_conflicts(answer):
+    matrix = peers().float()  # (36, 36)
+    grid = generate(1, "training", seed=int(torch.randint(1000, ()))).solutions[0].long()  # (36,)
+    wrong = grid.clone()
+    wrong[torch.randperm(36)[:9]] = torch.randint(6, (9,))
+    for digits in (grid, wrong, torch.randint(6, (36,))):
+        X = functional.one_hot(digits, 6).float()  # (36, 6)
+        taken = matrix @ X
+        right = float((X * taken).sum()) / 2
         close(
-            call(answer, z, x, blocks, norm),
-            norm(blocks(z + x)),
-            axes="B S C",
+            number(call(answer, X, matrix)),
+            right,
             mistakes={
-                "x 加晚了：先加上它，再过 Mixer 块 | x is added too late: add it before the blocks": norm(
-                    blocks(z) + x
-                ),
-                "忘了加上题目 x：走几次以后，网络就不记得题目了 | the puzzle x is not added: after a"
-                " few calls the network has forgotten it": norm(blocks(z)),
-                "状态 z 没有用上 | the state z is not used": norm(blocks(x)),
-                "忘了归一化 | the norm is missing": blocks(z + x),
-                "归一化放错了位置：先过 Mixer 块，再归一化 | the norm stands in the wrong place:"
-                " blocks first, then the norm": blocks(norm(z + x)),
-                "多加了一次残差 | one residual too many": z + norm(blocks(z + x)),
+                "每一对数了两次：i 与 j、j 与 i 是同一对 | every pair is counted twice: i with j and j"
+                " with i are the same": 2 * right,
+                "这是所有的相关格对，不管数字是否相同：用 X 取出各格自己的数字 | these are all pairs of"
+                " peers, whatever they hold: pick each cell's own digit with X": float(taken.sum())
+                / 2,
+                "数的是有冲突的格子，不是格子的对数 | these are the cells in conflict, not the pairs of"
+                " cells": float(((X * taken).sum(1) > 0).sum()),
             },
         )
 
@@ -116,9 +115,9 @@ def strike_out(possible, A):
             " | First find the cells that are certain: `possible.sum(2, keepdim=True) == 1`.",
             "`A @ certain.float()` 数出每格的每个数字被多少个相关格占用。"
             " | `A @ certain.float()` counts by how many peers each digit of each cell is taken.",
-            "返回 `possible & (A @ certain.float() == 0)`，其中 `certain` 是 `possible` 与“只剩一种”"
-            "取“并且”。 | Return `possible & (A @ certain.float() == 0)`, where `certain` is"
-            " `possible` and “one digit left”.",
+            "“确定”要同时满足两个条件：这个数字还可能，而且这一格只剩一种。计数为 0 的数字才留下。"
+            " | “Certain” takes two conditions: the digit is possible, and the cell has one digit"
+            " left. Only digits with a count of 0 stay.",
         ),
         solution='''
 def strike_out(possible, A):
@@ -151,44 +150,46 @@ def strike_out(possible, A):
     ),
     Exercise(
         id="16.2",
-        title="递归的一步 | one step of the recursion",
-        name="recursion_step",
+        title="不看答案，检查规则 | checking the rules without the solution",
+        name="conflicts",
         stub='''
-def recursion_step(z, x, blocks, norm):
-    """State z and puzzle x, (B, S, C) both -> the next state (B, S, C)."""
+def conflicts(X, A):
+    """Answer X (36, 6) 0/1, A (36, 36) 0/1 -> how many pairs of peers hold the same digit."""
     return ...  # 在这里写 / your code here
 ''',
-        test=_test_recursion_step,
+        test=_test_conflicts,
         hints=(
-            "看上面的循环图：题目每一次都要加进来。"
-            " | Look at the drawing of the loop: the puzzle is added every time.",
-            "顺序是：相加，两个 Mixer 块，层归一化。"
-            " | The order: add, two Mixer blocks, LayerNorm.",
-            "一行就够：`norm(blocks(z + x))`。 | One line will do: `norm(blocks(z + x))`.",
+            "`A @ X` 是第 1 节的乘积：每格的每个数字，被几个相关格占用？"
+            " | `A @ X` is the product of section 1: by how many peers is each digit of each cell taken?",
+            "只看每格自己的数字：逐元素乘以 `X`。"
+            " | Only a cell's own digit matters: multiply by `X`, entry by entry.",
+            "`X * (A @ X)` 里，同一对相关格出现几次？"
+            " | How often does one pair of peers occur in `X * (A @ X)`?",
         ),
         solution='''
-def recursion_step(z, x, blocks, norm):
-    """State z and puzzle x, (B, S, C) both -> the next state (B, S, C)."""
-    return norm(blocks(z + x))
+def conflicts(X, A):
+    """Answer X (36, 6) 0/1, A (36, 36) 0/1 -> how many pairs of peers hold the same digit."""
+    return (X * (A @ X)).sum() / 2
 ''',
         wrong={
-            "no puzzle": (
-                "def recursion_step(z, x, blocks, norm): return norm(blocks(z))",
-                "忘了加上题目",
-                "the puzzle x is not added",
+            "twice": (
+                "def conflicts(X, A): return (X * (A @ X)).sum()",
+                "每一对数了两次",
+                "every pair is counted twice",
             ),
-            "no norm": (
-                "def recursion_step(z, x, blocks, norm): return blocks(z + x)",
-                "忘了归一化",
-                "the norm is missing",
+            "all pairs": (
+                "def conflicts(X, A): return (A @ X).sum() / 2",
+                "不管数字是否相同",
+                "whatever they hold",
             ),
-            "norm first": (
-                "def recursion_step(z, x, blocks, norm): return blocks(norm(z + x))",
-                "归一化放错了位置",
-                "the norm stands in the wrong place",
+            "cells": (
+                "def conflicts(X, A): return ((X * (A @ X)).sum(1) > 0).sum()",
+                "数的是有冲突的格子",
+                "these are the cells in conflict",
             ),
         },
-        note="追问：去掉 x 会怎样？ | ask: what happens without x?",
+        note="追问：没有冲突，就一定是唯一的解吗？（还要与已知数一致）"
+        " | ask: does no conflict mean the right solution? (it must also agree with the givens)",
     ),
     Exercise(
         id="16.3",
@@ -205,8 +206,8 @@ def auc(ours, others):
             " | No loop is needed: compare `ours[:, None]` with `others` for a table of all pairs.",
             "表里每个元素是真或假；平均值就是比例。"
             " | Each entry is true or false; their mean is the share.",
-            "写成 `(ours[:, None] > others).float().mean()`。"
-            " | Write `(ours[:, None] > others).float().mean()`.",
+            "真假值要先用 `.float()` 转成数，才能求平均。 | Truth values become numbers with"
+            " `.float()`; only then can one take their mean.",
         ),
         solution='''
 def auc(ours, others):
@@ -243,7 +244,8 @@ def auc(ours, others):
             " | 8 in the row, 8 in the column, 8 in the box; but some are counted twice.",
             "宫里与它同行的有 2 个，同列的有 2 个。"
             " | Of the box, 2 share its row and 2 share its column.",
-            "一共是 8 + 8 + 8 − 4。 | Together: 8 + 8 + 8 − 4.",
+            "宫里与它同行或同列的格子，已经算在行和列的 8 个里，要减去。 | The cells of the box"
+            " in its row or column are among the 8 of that row or column already: subtract them.",
         ),
         solution="peers_of_nine = 8 + 8 + 8 - 4",
         wrong={

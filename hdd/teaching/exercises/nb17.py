@@ -106,8 +106,8 @@ def interval(values):
             " something: compute the standard deviation, then ask how much less the mean varies.",
             "n 个数的平均值，波动是单次运行的 1/√n。 | The mean of n numbers varies 1/√n as much as one"
             " run does.",
-            "半宽是 `T95[n - 1] * statistics.stdev(values) / n**0.5`。 | Half the width is"
-            " `T95[n - 1] * statistics.stdev(values) / n**0.5`.",
+            "把标准误 s / √n 乘以 `T95[n - 1]`；`statistics.stdev` 给出 s。 | Multiply the"
+            " standard error s / √n by `T95[n - 1]`; `statistics.stdev` gives s.",
         ),
         solution='''
 def interval(values):
@@ -160,8 +160,8 @@ def paired_interval(a, b):
             " same seed and data, so subtract pair by pair first.",
             "差值就是一组新的数，对它用上一题的公式。 | The differences are a new set of numbers: apply"
             " the formula of the previous exercise to them.",
-            "`gaps = [x - y for x, y in zip(a, b)]`，其余照旧。 | `gaps = [x - y for x, y in zip(a,"
-            " b)]`, the rest as before.",
+            "`zip(a, b)` 把同一个种子的两个数配成一对。 | `zip(a, b)` pairs the two numbers of"
+            " each seed.",
         ),
         solution='''
 def paired_interval(a, b):
@@ -204,8 +204,8 @@ def paired_interval(a, b):
         hints=(
             "用练习 17.1 的函数。 | Use your function from exercise 17.1.",
             "区间上端减下端，再除以 2。 | Upper end minus lower end, divided by 2.",
-            "`low, high = interval([74.6, 73.6, 74.3])`，然后 `(high - low) / 2`。 | `low, high ="
-            " interval([74.6, 73.6, 74.3])`, then `(high - low) / 2`.",
+            "不用函数也能验算：t · s / √n，n = 3。 | You can check it without the function: t · s"
+            " / √n with n = 3.",
         ),
         solution="half_width = 4.303 * 0.5132 / 3**0.5\n",
         wrong={

@@ -1,9 +1,13 @@
 """Build the site from the committed notebooks: `run.py site`.
 
     site/index.html            the choice of language
-    site/zh/, site/en/         a page a lesson; home, glossary, claims, the instructor's page
+    site/zh/, site/en/         a page and a hand-out to print a lesson; home, glossary, claims, the
+                               instructor's page
     site/slides/               the slides of `run.py slides`, which the instructor's page links to
     site/assets/, site/files/  what pages load; files of the project that they link to
+
+`run.py site --students` builds copies/students/site/, in which nothing gives the answers away: no
+solutions, no page for the instructor, no slides, whose notes have the answers of polls.
 
 Nothing is executed and nothing is loaded from a network: the pages open by double click. What
 else lies in site/ stays.
@@ -12,29 +16,36 @@ else lies in site/ stays.
 import shutil
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from hdd.command import OneLineParser
+from hdd.teaching.copies import COPIES, for_students
 from hdd.teaching.execute import ROOT
+from hdd.teaching.exercises.exercise import exercises
 from hdd.teaching.explorer import PAGE as EXPLORER
 from hdd.teaching.language import LANGUAGES
 from hdd.teaching.site import slides
 from hdd.teaching.site.assets import RESOURCES, as_script, copy_assets, load_words, publish
 from hdd.teaching.site.course import Lesson, load_course
-from hdd.teaching.site.pages import PAGES, Site
+from hdd.teaching.site.handouts import handout
+from hdd.teaching.site.pages import Site
 from hdd.teaching.site.search import entries
 
-SITE = ROOT / "site"
+SITE, FOR_STUDENTS = ROOT / "site", COPIES / "students" / "site"
 
 
-def build(folder: Path, lessons: list[Lesson]) -> list[str]:
-    """Write the site into an empty folder; return the links that lead nowhere."""
-    copy_assets(folder / "assets", "site.css", "site.js")
+def build(folder: Path, lessons: list[Lesson], students: bool = False) -> list[str]:
+    """Write the site, or that for students, into an empty folder; return links to nowhere."""
+    copy_assets(folder / "assets", "site.css", "site.js", "handout.css")
     shutil.copytree(RESOURCES / "covers", folder / "assets" / "covers")
     shutil.copyfile(RESOURCES / "mlp_mixer.png", folder / "assets" / "cover.png")
     shutil.copyfile(EXPLORER, folder / EXPLORER.name)
-    slides.build(folder / "slides", lessons)
-    sites = [Site(lessons, language) for language in LANGUAGES]
+    if students:
+        lessons = [withheld(lesson) for lesson in lessons]
+    else:
+        slides.build(folder / "slides", lessons)
+    sites = [Site(lessons, language, students) for language in LANGUAGES]
     for site in sites:
         write_pages(site, folder)
         for file in site.files:
@@ -46,6 +57,11 @@ def build(folder: Path, lessons: list[Lesson]) -> list[str]:
     return sorted({lost for site in sites for lost in site.lost})
 
 
+def withheld(lesson: Lesson) -> Lesson:
+    """Return a lesson without the solutions of its exercises."""
+    return replace(lesson, notebook=for_students(lesson.notebook, exercises(lesson.number)))
+
+
 def write_pages(site: Site, folder: Path) -> None:
     """Write the pages of one language, its index and its terms."""
     place, index = folder / site.language, []
@@ -53,8 +69,10 @@ def write_pages(site: Site, folder: Path) -> None:
     for number, lesson in enumerate(site.lessons):
         page, body = site.lesson(number)
         (place / f"{lesson.stem}.html").write_text(page, encoding="utf-8")
+        sheet = handout(site, lesson)
+        (place / f"{lesson.stem}-handout.html").write_text(sheet, encoding="utf-8")
         index += entries(lesson.stem, lesson.title(site.language), body)
-    for name in PAGES:
+    for name in site.pages:
         title = site.words["home" if name == "index" else name]
         body = getattr(site, name)()
         (place / f"{name}.html").write_text(site.page(name, title, body), encoding="utf-8")
@@ -67,19 +85,23 @@ def write_pages(site: Site, folder: Path) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Build site/; return 0, 1 if it cannot be written, or 2 for arguments: there are none."""
-    OneLineParser.of("site", __doc__).parse_args(argv)
+    """Build the site; return 0, 1 if it cannot be written, or 2 for other arguments."""
+    parser = OneLineParser.of("site", __doc__)
+    parser.add_argument("--students", action="store_true", help="without answers and solutions")
+    students = parser.parse_args(argv).students
+    place = FOR_STUDENTS if students else SITE
     start, lessons = time.perf_counter(), load_course()
     try:
-        lost = publish(lambda folder: build(folder, lessons), SITE)
+        lost = publish(lambda folder: build(folder, lessons, students), place)
     except OSError as error:
         print(error)
         return 1
     for link in lost:
         print(f"A link leads nowhere and stands as text: {link}")
-    size = sum(file.stat().st_size for file in SITE.rglob("*") if file.is_file()) / 1e6
+    size = sum(file.stat().st_size for file in place.rglob("*") if file.is_file()) / 1e6
+    shown = place.relative_to(ROOT) if place.is_relative_to(ROOT) else place
     print(f"{len(lessons)} lessons in two languages, {size:.0f} MB, ", end="")
-    print(f"{time.perf_counter() - start:.0f} s: open site/index.html")
+    print(f"{time.perf_counter() - start:.0f} s: open {shown}/index.html")
     return 0
 
 

@@ -14,7 +14,7 @@ from hdd.teaching.site.markup import MARK, Half, spoken
 
 PLANS = ROOT / "resources" / "teaching"
 SECTION = {"cell", "minutes", "say", "wrong_answers", "board", "poll"}
-POLL = {"question", "options", "answer", "why"}
+POLL = {"question", "options", "answer", "why", "before"}
 LONGEST = 45  # minutes
 
 

@@ -20,24 +20,31 @@ from hdd.teaching.site.course import Lesson, in_language, said
 from hdd.teaching.site.markup import Foreign, Terms, inline, markdown, plain
 
 ESSENTIAL = {"00", "01", "02", "03", "04", "05", "08", "09", "17"}
-VERDICTS = "✓◐✗"
-PAGES = ("index", "glossary", "claims", "instructor")
+VERDICTS, CERTAINTY = "✓◐✗", ("certain", "tentative", "unknown")
+PAGES = ("index", "claims", "glossary", "instructor")
 HEADING = re.compile(r'<h([1-3]) id="([^"]+)">(.*?)</h\1>', re.S)
-# A row of the table of claims: number, claim, verdict, evidence, where it is tested.
-ROW = re.compile(r"^\|\s*(\d+)\s*\|(.* \| [✓◐✗].* \| .*)\|\s*$", re.M)
+# A row of the table of claims: number and claim, verdict, certainty, where it is tested.
+ROW = re.compile(r"^\| (\d+) · (.*) \| ([✓◐✗].*) \| (.*) \| (.*) \|$", re.M)
 
 
 @dataclass
 class Site:
-    """What is being built in one language; collects files to copy and links that lead nowhere."""
+    """What is being built in one language; collects files to copy and links that lead nowhere.
+
+    That for students has no page for the instructor, and its lessons come without solutions.
+    """
 
     lessons: list[Lesson]
     language: str
+    students: bool = False
     files: set[str] = field(default_factory=set)
     lost: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.words = load_words(self.language)
+        self.pages = PAGES[:-1] if self.students else PAGES
+        if self.students:
+            self.words["check"] = self.words["check_students"]
         self.terms = load_glossary()
         self.by_stem = {lesson.stem: lesson for lesson in self.lessons}
         (self.other,) = {"zh", "en"} - {self.language}
@@ -101,9 +108,9 @@ class Site:
         """Return a template of resources/site, filled."""
         common = {"language": self.language, "other": self.other, "words": self.words}
         common |= {"explorer": self.explorer, "html_lang": html_language(self.language)}
-        common |= {"other_lang": html_language(self.other)}
+        common |= {"other_lang": html_language(self.other), "more_pages": self.pages[1:]}
         page = self.exporter.environment.get_template(template).render(**common, **values)
-        whole = template in ("layout.html.j2", "deck.html.j2")
+        whole = template in ("layout.html.j2", "deck.html.j2", "handout.html.j2")
         return Foreign(self.language)(page) if whole else page
 
     def page(self, name: str, title: str, body: str, **values: Any) -> str:
@@ -116,6 +123,7 @@ class Site:
         return self.fill(
             "layout.html.j2",
             **{"name": name, "title": title, "body": body, "contents": contents},
+            **{"is_lesson": name in self.by_stem},
             **{"lessons": list(self.cards()), "description": description, **values},
         )
 
@@ -170,39 +178,33 @@ class Site:
         return self.fill("glossary.html.j2", groups=list(groups.values()))
 
     def claims(self) -> str:
-        """Return the claims' body, from the table in the lesson of the verdicts."""
-        verdicts = json.loads((RESOURCES / "claims.json").read_text(encoding="utf-8"))
-        groups = []
+        """Return the claims' body: the table in the lesson of the verdicts, with the evidence."""
+        known = {c["claim"]: c for c in json.loads((RESOURCES / "claims.json").read_text("utf-8"))}
+        groups: dict[str, dict[str, Any]] = {sure: {"claims": []} for sure in CERTAINTY}
         for lesson in self.lessons:
             cells = in_language(lesson.notebook, self.language).cells
-            texts = [cell.source for cell in cells if ROW.search(cell.source)]
-            if sum(len(ROW.findall(text)) for text in texts) == len(verdicts):
-                groups = [self._group(text, lesson) for text in texts]
-        marks = [one["verdict"] for one in verdicts]
+            rows = [row for cell in cells for row in ROW.findall(cell.source)]
+            for number, *row, sure, tested in rows if len(rows) == len(known) else ():
+                group = groups[known[int(number)]["certainty"]]
+                group["title"] = inline(sure[:1].upper() + sure[1:])
+                claim = self._claim(known[int(number)], row, tested, lesson)
+                group["claims"].append({"number": number, **claim})
+        marks = [one["verdict"] for one in known.values()]
         words = [self.words[name] for name in ("holds", "partly", "fails")]
         tally = [(m, w, marks.count(m)) for m, w in zip(VERDICTS, words, strict=True)]
-        return self.fill("claims.html.j2", groups=groups, tally=tally)
+        return self.fill("claims.html.j2", groups=list(groups.values()), tally=tally)
 
-    def _group(self, source: str, lesson: Lesson) -> dict[str, Any]:
-        """Return the claims of one cell with its heading and the paragraphs above its table."""
-        text = source.split("\n|")[0]
-        title = re.search(r"^#+ (?:\d+\. )?(.*)$", text, flags=re.M)
-        legend = re.sub(r"^#.*$", "", text, flags=re.M)
+    def _claim(self, known: dict[str, Any], row: list[str], tested: str, lesson: Lesson) -> dict:
+        """Return what the page shows of one claim; evidence and findings are in `known`."""
+        links, _ = markdown(tested, lambda url: self._from_claims(url, lesson), "")
         return {
-            "title": inline(title[1]) if title else "",
-            "legend": markdown(legend, lambda url: self._from_claims(url, lesson), "legend")[0],
-            "claims": [self._claim(number, row, lesson) for number, row in ROW.findall(source)],
+            "text": inline(row[0]),
+            "verdict": inline(row[1]),
+            "kind": VERDICTS.index(known["verdict"]) + 1,
+            "evidence": inline(said(known["evidence"], self.language)),
+            "tested": re.sub(r"^<p[^>]*>|</p>$", "", links.strip()),
+            "found": inline(said(known["found"], self.language)) if "found" in known else "",
         }
-
-    def _claim(self, number: str, row: str, lesson: Lesson) -> dict[str, Any]:
-        def cell(text: str) -> str:
-            page, _ = markdown(text.strip(), lambda url: self._from_claims(url, lesson), "")
-            return re.sub(r"^<p[^>]*>|</p>$", "", page.strip())
-
-        text, verdict, evidence, *tested = (cell(part) for part in row.split(" | "))
-        kind = VERDICTS.index(plain(verdict)[0]) + 1
-        texts = {"text": text, "verdict": verdict, "evidence": evidence}
-        return {"number": number, "kind": kind, **texts, "tested": " ".join(tested)}
 
     def _from_claims(self, url: str, lesson: Lesson) -> str | None:
         target = self.resolve(url, lesson)

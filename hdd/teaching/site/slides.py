@@ -17,7 +17,8 @@ the same slides. What authors write:
   up to 6 printed lines. Tables that it makes have the next slide. Folded code, and a cell tagged
   `table`, shows its tables alone.
 - **Polls and notes** come from `resources/teaching/NN.yml`: a poll has a slide of its own before
-  the section's first figure or table, which would give its answer away (that is in the notes);
+  the section's first figure or table, which would give its answer away (that is in the notes), or
+  before the slide of the cell that its field `before` names, where earlier ones explain it;
   minutes, what to say, wrong answers and the board are the notes of the section's first slide,
   or, if it has none, of the last slide before it.
   What the notebook says at length is in the notes of the slide that has it in short, or of the
@@ -25,6 +26,7 @@ the same slides. What authors write:
 - **At most 25 slides.** What is too long is printed, and a test fails; nothing is made smaller.
 """
 
+import math
 import re
 import sys
 import time
@@ -45,6 +47,10 @@ SLIDES = ROOT / "slides"
 MOST, WORDS, CHARACTERS, BULLETS, CODE_LINES, PRINTED = 25, 60, 90, 4, 12, 6
 FIGURE = (1240, 684)  # pixels of a slide that is 1280 wide
 SMALLEST, DEFAULT_TEXT = 16, 10.5 * 110 / 72  # pixels of text in figures: on a slide, in a PNG
+# Pixels: of letters, the largest that fit (else deck.css has 34); of the room that they have; of
+# a heading's letters; beside and below a paragraph; around a box's.
+TEXT_SIZES, ROOM, HEADING, BESIDE, BELOW, BOX = (48, 42, 38), (1150, 600), 52, 64, 36, 44
+LETTER, CHINESE = 0.55, 1.0  # the width of a letter, as a share of its size
 # Pixels; a letter is .603 of its size wide.
 LARGEST_CODE, SMALLEST_CODE, CODE_WIDTH = 26, 20, 1160 / 0.603
 
@@ -58,6 +64,7 @@ class Slide:
     page: str
     notes: str = ""
     wrong: str = ""
+    size: int = 0  # of its letters, in pixels; 0 for that of deck.css
 
 
 def deck(site: Site, lesson: Lesson) -> list[Slide]:
@@ -103,9 +110,31 @@ def at_length(cell: Any, last: list[Slide]) -> None:
 
 def with_poll(site: Site, plan: dict[str, Any], part: list[Slide]) -> list[Slide]:
     """Return a section's slides with its poll, before what would give the answer away."""
-    shows = (place for place, slide in enumerate(part) if slide.kind in ("figure", "results"))
-    place = next(shows, 1)
-    return [*part[:place], *poll_slides(site, plan), *part[place:]]
+    vote = poll_slides(site, plan)
+    place = poll_place(plan["poll"].get("before"), part) if vote else 0
+    return [*part[:place], *vote, *part[place:]]
+
+
+def poll_place(before: str | None, part: list[Slide]) -> int:
+    """Return how many of a section's slides come before its poll.
+
+    Args:
+        before: the id of a cell, without its language; None for the first figure or table.
+        part: the section's slides.
+
+    Raises:
+        ValueError: that cell has no slide in this section.
+    """
+    if before is None:
+        shows = (place for place, slide in enumerate(part) if slide.kind in ("figure", "results"))
+        return next(shows, 1)
+    for place, slide in enumerate(part):
+        if slide.cell in (before, f"zh-{before}", f"en-{before}"):
+            return place
+    raise ValueError(
+        f"before is {before!r}, a cell without a slide in the poll's section "
+        f"({', '.join(slide.cell for slide in part)}). Fix: one of these, without its language."
+    )
 
 
 def is_shown(cell: Any) -> bool:
@@ -136,7 +165,31 @@ def text_slide(site: Site, cell: Any) -> Slide:
     """Return the slide of a Markdown cell: its text for slides, or its source."""
     source = cell.metadata.get("deck") or cell.source
     page, _ = markdown(source, external, cell.id)
-    return Slide("text", cell.id, page, wrong=text_mistake(page, site.language))
+    wrong = text_mistake(page, site.language)
+    return Slide("text", cell.id, page, wrong=wrong, size=text_size(page))
+
+
+def text_size(page: str) -> int:
+    """Return how large the letters of a text can be, in pixels; 0 for the least size."""
+    fits = (size for size in TEXT_SIZES if text_height(page, size) <= ROOM[1])
+    return 0 if "<table" in page else next(fits, 0)
+
+
+def text_height(page: str, size: int) -> float:
+    """Return about how high a slide's text is with letters of `size`, in pixels."""
+    height = 0.0
+    for piece in re.split(r"</(?:h\d|p|li)>|(?=<span class=\"math display)", page):
+        text = re.sub(r"\\[A-Za-z]+|[{}^_]", "·", re.sub(r"<[^>]*>", "", piece)).strip()
+        chinese = sum(map(len, HAN.findall(text)))
+        width = CHINESE * chinese + LETTER * (len(text) - chinese)  # in letters' sizes
+        if "math display" in piece:
+            height += 3 * size
+        elif re.search(r"<h\d", piece):
+            height += math.ceil(width * HEADING / ROOM[0]) * 1.25 * HEADING + BELOW
+        elif text:
+            lines = math.ceil(width * size / (ROOM[0] - BESIDE))
+            height += lines * 1.6 * size + BELOW + BOX * ('class="box' in piece)
+    return height
 
 
 def external(url: str) -> str | None:
