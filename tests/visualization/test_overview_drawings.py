@@ -34,7 +34,7 @@ def test_changed_rows_are_counted_in_the_title():
 
 def test_no_change_has_a_colour_of_its_own():
     change = torch.tensor([[0.0, 1e-9, 1.0]])
-    (axes,) = drawings.plot_spread({"甲 | a": change}, "cividis").axes
+    axes, _ = drawings.plot_spread({"甲 | a": change, "乙 | b": change}, "cividis").axes
     (picture,) = axes.images
     colors = [to_hex(color) for color in picture.cmap(picture.norm(picture.get_array()))[0]]
     assert colors[0].upper() == drawings.UNCHANGED
