@@ -69,7 +69,7 @@ def plot_block() -> Figure:
     figure, (above, below) = plt.subplots(2, 1, figsize=(9, 5), height_ratios=[3.5, 3.2])
     mlp = "Mlp\n${0}$ → $D_{0}$ → ${0}$"
     first = [(False, "$X$", ""), (False, "", _norm(1)), (True, "", "转置 | transpose")]
-    first += [(True, "", mlp.format("S")), (False, "", "转置回来 | and back")]
+    first += [(True, "", mlp.format("S")), (False, "", "转置回来 | transpose\nback")]
     _residual(above, *_row(above, first, TOKEN), "$X'$")
     above.set_title("词元混合：一个通道，所有词元 | Token mixing: one channel, all tokens")
     second = [(False, "$X'$", ""), (False, "", _norm(2)), (False, "", mlp.format("C"))]
@@ -132,13 +132,13 @@ def _residual(axes, start: float, end: float, name: str) -> None:
     """Draw the path around a half of the block, the sum, and the table that comes out."""
     plus, top, fork = end + 0.7, -0.45, start - CELL / 2
     heights = [MIDDLE - S * CELL / 2, top, top, MIDDLE - 0.25]
-    axes.plot([fork, fork, plus, plus], heights, color=ACCENT, lw=2)
+    axes.plot([fork, fork, plus, plus], heights, color="black", lw=1.6)
     name_of_path = "残差连接 | residual connection"
-    axes.text((fork + plus) / 2, top - 0.12, name_of_path, color=ACCENT, ha="center")
+    axes.text((fork + plus) / 2, top - 0.12, name_of_path, ha="center")
     line = {"arrowstyle": "->", "lw": 1.6}
     axes.annotate("", (plus - 0.25, MIDDLE), (end + 0.08, MIDDLE), arrowprops=line)
-    axes.add_patch(Circle((plus, MIDDLE), 0.25, fc="white", ec=ACCENT, lw=2))
-    axes.text(plus, MIDDLE, "+", ha="center", va="center", fontsize=14, color=ACCENT)
+    axes.add_patch(Circle((plus, MIDDLE), 0.25, fc="white", ec="black", lw=1.6))
+    axes.text(plus, MIDDLE, "+", ha="center", va="center", fontsize=14)
     after = plus + 0.85
     axes.annotate("", (after - 0.08, MIDDLE), (plus + 0.25, MIDDLE), arrowprops=line)
     _table(axes, after, S, C, False, EMPTY, name)

@@ -13,6 +13,9 @@ from hdd.visualization.style import ACCENT, CHANNEL, OTHER, STEM, TOKEN
 
 SIZE = 11
 QUESTION, MATCH = "#F3D9E7", "#BFE5D8"  # pale ACCENT, pale STEM
+TINTS = ["#F5C55A", "#9AD0F0", "#EBC4D9", "#E6E6E6"]  # of four kinds of link
+# Of the offsets −3 to 3: warm to the left, cool to the right.
+OFFSETS = ["#E8A07E", "#F0BFA5", "#F8DECF", "#E6E6E6", "#D5E4F1", "#AFCBE4", "#89B2D7"]
 NAMES = "ABC"  # of the three keys in the example of four tokens
 _KEY, _SUM = r"$r(x_{jc}+x_{0c}-1)$", r"$\sum_j$"
 
@@ -116,24 +119,24 @@ def plot_sharing() -> Figure:
     shared = torch.full((tokens, tokens), 3)
     shared[:, 0], shared[0], shared[place, place] = 1, 2, 0
     panels = [
-        ("每个位置一套 | per position", one_each, f"{tokens**2}"),
-        ("每个位移一套 | per offset", offset, f"{2 * tokens - 1}"),
-        ("所有位置共用 | shared by all", shared, "4"),
-        ("注意力 | attention", None, "—"),
+        ("每个位置一套 | per position", one_each, "16 个权重 | 16 weights"),
+        ("每个位移一套 | per offset", offset, "7 个权重 | 7 weights"),
+        ("所有位置共用 | shared by all", shared, "4 种联系 | 4 kinds of link"),
+        ("注意力 | attention", None, "由内容算出 | from the content"),
     ]
+    marks = [[str(k + 1) for k in range(tokens**2)], ["−3", "−2", "−1", "0", "1", "2", "3"]]
+    marks += [list("abcd"), []]
+    tints = [["white"] * tokens**2, OFFSETS, TINTS, []]
     figure, row = plt.subplots(1, 4, figsize=(9, 3.5))
-    figure.suptitle("同一个字母，同一个权重 | Equal letters, one weight")
-    for axes, (name, numbers, count) in zip(row, panels, strict=True):
-        _weights(axes, numbers, tokens)
-        text = f"不同的权重：{count} | different weights: {count}"
-        if numbers is None:
-            text = "由内容算出 | from the content"
+    figure.suptitle("同一张表里，标记相同就是同一个权重 | In one table, equal marks are one weight")
+    for index, (axes, (name, numbers, text)) in enumerate(zip(row, panels, strict=True)):
+        _weights(axes, numbers, tokens, marks[index], tints[index])
         axes.set_title(name, fontsize=SIZE)
         axes.text(tokens / 2, tokens + 0.75, text, ha="center", va="center", fontsize=SIZE - 0.5)
         axes.text(tokens / 2, -0.3, "输入 | input", ha="center", va="center", color=OTHER)
         paper(axes, (-0.75, tokens + 0.4), (-0.6, tokens + 2.0))
-    meaning = "a 读自自己　b 读自词元 0\nc 写到词元 0　d 经由平均"
-    meaning += " | a: itself, b: from token 0\nc: to it, d: through the mean"
+    meaning = "a 自己　b 来自词元 0\nc 写到词元 0　d 经由平均"
+    meaning += " | a: itself; b: from token 0\nc: to token 0; d: via the mean"
     look = {"ha": "center", "va": "top", "fontsize": 9.5}
     row[2].text(tokens / 2, tokens + 1.15, meaning, **look)
     row[0].text(
@@ -142,16 +145,13 @@ def plot_sharing() -> Figure:
     return figure
 
 
-def _weights(axes, numbers: Tensor | None, tokens: int) -> None:
-    """Draw a square for each weight: equal numbers get one colour, None a question mark."""
-    kinds = 1 if numbers is None else int(numbers.max()) + 1
-    hues = plt.get_cmap("hsv")(torch.arange(kinds) / kinds)[:, :3]
-    palette = 0.65 + 0.35 * hues  # pale, so that the letters can be read
+def _weights(axes, numbers: Tensor | None, tokens: int, marks: list[str], tints) -> None:
+    """Draw a square for each weight: equal numbers get one mark and tint, None question marks."""
     for i in range(tokens):
         for j in range(tokens):
-            color = EMPTY if numbers is None else palette[int(numbers[i, j])]
-            axes.add_patch(Rectangle((j, i), 1, 1, fc=color, ec="white", lw=1.5))
-            text = "?" if numbers is None else "abcdefghijklmnop"[int(numbers[i, j])]
+            color = EMPTY if numbers is None else tints[int(numbers[i, j])]
+            axes.add_patch(Rectangle((j, i), 1, 1, fc=color, ec=EDGE, lw=0.8))
+            text = "?" if numbers is None else marks[int(numbers[i, j])]
             axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", fontsize=SIZE)
 
 
@@ -167,11 +167,12 @@ def plot_far(layers: Tensor, runs: dict[str, list[list[float]]]) -> Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2), width_ratios=[1, 1.45])
     _board(left, layers)
     left.set_title("需要几层 3 × 3 卷积\n | Layers of 3 × 3\nconvolution needed")
-    styles = [(TOKEN, "o-"), ("#E69F00", "s--"), (CHANNEL, "^-")]
-    for (name, values), (color, style) in zip(runs.items(), styles, strict=True):
+    hollow = {"ms": 11, "mfc": "white", "mew": 2}  # so that the Mixer shows inside
+    styles = [(TOKEN, "o-", {"zorder": 4}), (CHANNEL, "s--", hollow), (CHANNEL, "^-", {})]
+    for (name, values), (color, style, look) in zip(runs.items(), styles, strict=True):
         distances = range(1, len(values) + 1)
         mean = [sum(seeds) / len(seeds) for seeds in values]
-        right.plot(distances, mean, style, color=color, label=name)
+        right.plot(distances, mean, style, color=color, label=name, **look)
         low, high = [min(seeds) for seeds in values], [max(seeds) for seeds in values]
         right.fill_between(distances, low, high, color=color, alpha=0.25)
     right.axhline(50, color="black", linestyle=":", linewidth=1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -12,6 +13,7 @@ from hdd.visualization.paper import paper
 from hdd.visualization.style import CHANNEL, LIGHT, OTHER, STEM, TOKEN
 
 STEP = 4.6  # from one table to the next, in cells
+UNCHANGED = "#E6E6E6"
 
 
 @checked
@@ -34,8 +36,8 @@ def plot_one_change(
     figure, axes = plt.subplots(figsize=(8.4, 5.2))
     columns = [
         ("输入的表 | input table", STEM, lambda x: x),
-        ("通道混合之后 | after channel mixing", CHANNEL, channel_mixing),
         ("词元混合之后 | after token mixing", TOKEN, token_mixing),
+        ("通道混合之后 | after channel mixing", CHANNEL, channel_mixing),
     ]
     below = len(table) + 0.9
     for index, (name, color, mixing) in enumerate(columns):
@@ -66,11 +68,12 @@ def plot_spread(changes: dict[str, Tensor], shades: str) -> Figure:
 
     Args:
         changes: absolute differences by name, "中文 | English".
-        shades: a colour map whose lowest colour means no change.
+        shades: a colour map; entries that did not change at all are light grey instead.
     """
+    colors = plt.get_cmap(shades).with_extremes(bad=UNCHANGED)
     figure, panels = plt.subplots(1, len(changes), figsize=(9, 4), sharey=True)
     for axes, (name, change) in zip(panels, changes.items(), strict=True):
-        axes.imshow(change, cmap=shades, vmin=0)
+        axes.imshow(change.where(change > 0, torch.nan), cmap=colors, vmin=0)
         rows = int((change > 0).any(dim=1).sum())
         zh, en = name.split(" | ")
         axes.set_title(

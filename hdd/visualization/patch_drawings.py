@@ -9,6 +9,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
+from torch.nn import functional
 
 from hdd.arguments import check_image_size, check_shape, checked
 from hdd.visualization.mixing_drawings import draw_table
@@ -103,7 +104,7 @@ def _arrow(axes, start, end, text: str = "") -> None:
 def plot_table(image: Tensor, patches: Tensor, chosen: int) -> Figure:
     """Draw an image (C, H, W), its patches (S, C, P, P), and their table (S, C·P·P).
 
-    The patch `chosen` and its row of the table are framed.
+    The patch `chosen` and its row of the table are framed; lines part the pixel rows in it.
     """
     figure, panels = plt.subplots(1, 3, figsize=(9, 3.5), width_ratios=[1, 1.25, 1.5])
     patch, (_, height, width) = patches.shape[-1], image.shape
@@ -121,6 +122,8 @@ def plot_table(image: Tensor, patches: Tensor, chosen: int) -> Figure:
     rows = patches.flatten(1)
     table.imshow(rows, cmap="gray", aspect="auto")
     _frame(table, 0, chosen, rows.shape[1], 1)
+    cuts = [edge - 0.5 for edge in range(patch, rows.shape[1], patch)]  # between pixel rows
+    table.vlines(cuts, chosen - 0.5, chosen + 0.5, color=ACCENT, linewidth=1.5)
     table.set(yticks=range(0, len(rows), max(1, len(rows) // 16)), xticks=[0, rows.shape[1] - 1])
     table.set(xlabel="图像块内的次序 | position within the patch", ylabel="图像块 | patch")
     table.set_title(f"表：{tuple(rows.shape)} | table: {tuple(rows.shape)}")
@@ -206,13 +209,16 @@ def plot_windows(side: int, kernels: Mapping[int, int]) -> Figure:
 
 @checked
 def plot_filters(before: Tensor, after: Tensor, channels: Sequence[int]) -> Figure:
-    """Draw stem filters (N, 3, P, P) before and after training, each on its own scale.
+    """Draw stem filters (N, 3, P, P) before and after training, and the means of 4 x 4 weights.
 
+    Each has its own scale. P is a multiple of 4.
     `channels` are the N channels of the tokens that they compute, written above them.
     """
-    figure, panels = plt.subplots(2, len(channels), figsize=(9, 4.8), squeeze=False)
+    figure, panels = plt.subplots(3, len(channels), figsize=(8.2, 6.4), squeeze=False)
     names = ["训练前 | before training", "训练后 | after training"]
-    for filters, row, name in zip([before, after], panels, names, strict=True):
+    names.append("训练后，4 × 4 平均 | after, 4 × 4 means")
+    rows = [before, after, functional.avg_pool2d(after, 4)]
+    for filters, row, name in zip(rows, panels, names, strict=True):
         for axes, one in zip(row, filters, strict=True):
             show_image(axes, 0.5 + 0.5 * one / one.abs().max())
         row[0].set_ylabel(name, fontsize=12)

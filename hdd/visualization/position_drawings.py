@@ -14,7 +14,7 @@ from torch import Tensor
 from hdd.arguments import checked
 from hdd.visualization.mixing_drawings import draw_table
 from hdd.visualization.paper import EDGE, EMPTY, arrow, paper
-from hdd.visualization.style import ACCENT, LIGHT, SIGNED, STEM, TOKEN
+from hdd.visualization.style import ACCENT, LIGHT, OTHER, SIGNED, STEM, TOKEN
 
 SAME, DIFFERENT = LIGHT[TOKEN], "#EBC4D9"
 # Colours without a meaning elsewhere: one for each of a few tokens, or sources.
@@ -22,6 +22,7 @@ TINTS = ["#F5C55A", "#9AD0F0", "#A9D8C6", "#EBC4D9", "#BFBFBF"]
 SIDE = 6  # tokens across the maps on which mixers are drawn
 SHADES = plt.get_cmap("YlOrBr")(torch.linspace(0.1, 0.7, 9).tolist())  # of a window's tokens
 STRIP = SIDE + 1.3  # top of the channels below such a map
+P_LEFT = 17.4  # left edge of the permutation matrix, beside the mixing
 WINDOW = {divmod(index, 3): to_hex(shade) for index, shade in enumerate(SHADES)}  # (i, j): colour
 
 
@@ -82,7 +83,7 @@ def plot_moved(images: Sequence[Tensor], names: Sequence[str], patch_size: int) 
     figure, panels = plt.subplots(1, len(images), figsize=(9, 2.5))
     figure.suptitle("图像移动，图像块的格子不动 | The image moves, the grid of patches does not")
     for axes, image, name in zip(panels, images, names, strict=True):
-        axes.imshow(image.movedim(0, -1), cmap="gray_r")
+        axes.imshow(image.movedim(0, -1), cmap="gray")
         for edge in range(0, image.shape[1] + 1, patch_size):
             axes.axhline(edge - 0.5, color=STEM, lw=1, clip_on=False)
             axes.axvline(edge - 0.5, color=STEM, lw=1, clip_on=False)
@@ -119,7 +120,7 @@ def plot_shift_curves(record: dict[str, Any], looks: dict[str, tuple[str, str, s
 # -------------------------------------------------------------------------------- permutation
 @checked
 def plot_permuted_mixing(x: Tensor, w1: Tensor, w2: Tensor, order: Tensor) -> Figure:
-    """Draw W2 (W1 x) and the same with permuted tokens and weights; a colour follows a token.
+    """Draw W2 (W1 x), the matrix P, and the same with permuted tokens; a colour follows a token.
 
     Args:
         x: three tokens with one channel, (3, 1).
@@ -127,7 +128,7 @@ def plot_permuted_mixing(x: Tensor, w1: Tensor, w2: Tensor, order: Tensor) -> Fi
         w2: (3, 2).
         order: a permutation of the three.
     """
-    figure, (above, below) = plt.subplots(2, 1, figsize=(8.6, 5.2))
+    figure, (above, below) = plt.subplots(2, 1, figsize=(9.4, 4.8))
     zh, en = (
         "权重跟着词元换位，结果只换次序",
         "Weights move with the tokens: only the order changes",
@@ -136,6 +137,9 @@ def plot_permuted_mixing(x: Tensor, w1: Tensor, w2: Tensor, order: Tensor) -> Fi
     first = torch.arange(3)
     for axes, places, marks in ((above, first, ("", "", "")), (below, order, ("P^T", "P", "P"))):
         _mixing(axes, x[places], w1[:, places], w2[places], [TINTS[k] for k in places], marks)
+    permutation = torch.eye(3)[order]
+    draw_table(below, permutation, P_LEFT, 0, lambda i, j: TINTS[j] if permutation[i, j] else None)
+    below.text(P_LEFT + 1.5, -0.35, "$P$", ha="center", va="center", fontsize=13)
     above.set_title("原来的词元与权重 | tokens and weights as they were", loc="left")
     below.set_title(
         "词元换了位置，$W_1$ 的列和 $W_2$ 的行跟着换"
@@ -165,7 +169,7 @@ def _mixing(axes, x: Tensor, w1: Tensor, w2: Tensor, colors: list[str], marks) -
         left += columns + 1.0
         axes.text(left - 0.5, 1.5, sign, ha="center", va="center", fontsize=15)
         left += 0.0 if sign else 1.2
-    paper(axes, (-0.3, left - 1.6), (-0.8, 3.2))
+    paper(axes, (-0.3, P_LEFT + 3.2), (-0.8, 3.2))
 
 
 @checked
@@ -252,7 +256,7 @@ def _windows(axes) -> None:
         for j in range(0, SIDE, half):
             axes.add_patch(Rectangle((j, i), half, half, fill=False, ec="black", lw=2))
     axes.add_patch(Rectangle((2, 2), 1, 1, fill=False, ec="black", lw=2.5))
-    dashed = {"fill": False, "ec": ACCENT, "lw": 2.5, "ls": "--"}
+    dashed = {"fill": False, "ec": OTHER, "lw": 2.5, "ls": "--"}
     axes.add_patch(Rectangle((1, 1), half, half, **dashed))
     paper = {"fc": EMPTY, "ec": "none", "pad": 1}
     text = "下一个 Mixer 块 | next block"

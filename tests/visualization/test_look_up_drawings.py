@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 from matplotlib import pyplot as plt
@@ -13,8 +15,8 @@ def texts(axes):
     return [split(text.get_text())[1] for text in axes.texts]
 
 
-def letters(axes):
-    return [text for text in texts(axes) if len(text) == 1]
+def marks(axes):
+    return [text for text in texts(axes) if re.fullmatch(r"−?\d+|[a-d?]", text)]
 
 
 def test_the_task_shows_cards_their_answer_and_the_table():
@@ -38,18 +40,18 @@ def test_the_solution_shows_the_numbers_of_every_step():
     assert shown == torch.cat([part.flatten() for part in (X, *stages)]).tolist()
 
 
-def test_as_many_letters_as_different_weights():
+def test_as_many_marks_as_different_weights():
     panels = drawings.plot_sharing().axes
-    assert [len(set(letters(axes))) for axes in panels] == [16, 7, 4, 1]
+    assert [len(set(marks(axes))) for axes in panels] == [16, 7, 4, 1]
     colors = [
         {patch.get_facecolor() for patch in axes.patches if isinstance(patch, Rectangle)}
         for axes in panels
     ]
-    assert [len(found) for found in colors] == [16, 7, 4, 1]
-    offset = torch.tensor([ord(letter) for letter in letters(panels[1])]).reshape(4, 4)
-    assert torch.equal(offset[1:, 1:], offset[:-1, :-1])
+    assert [len(found) for found in colors] == [1, 7, 4, 1]  # nothing shared, no tints
+    offset = [int(mark.replace("−", "-")) for mark in marks(panels[1])]
+    assert offset == [s - t for t in range(4) for s in range(4)]
     meaning = texts(panels[2])[-1]  # of each letter
-    assert all(f"{letter}: " in meaning for letter in letters(panels[2]))
+    assert all(f"{mark}: " in meaning for mark in marks(panels[2]))
 
 
 def test_far_apart_marks_what_two_layers_reach_and_draws_means():

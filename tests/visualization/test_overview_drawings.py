@@ -32,6 +32,15 @@ def test_changed_rows_are_counted_in_the_title():
     assert split(all_rows.get_title())[1] == "b\nrows changed: 5 of 5"
 
 
+def test_no_change_has_a_colour_of_its_own():
+    change = torch.tensor([[0.0, 1e-9, 1.0]])
+    axes, _ = drawings.plot_spread({"甲 | a": change, "乙 | b": change}, "cividis").axes
+    (picture,) = axes.images
+    colors = [to_hex(color) for color in picture.cmap(picture.norm(picture.get_array()))[0]]
+    assert colors[0].upper() == drawings.UNCHANGED
+    assert colors[1] != colors[0]  # however small, it is a change
+
+
 def test_wrong_predictions_have_the_right_class_in_brackets():
     logits, labels = torch.eye(3)[[0, 2]], torch.tensor([0, 1])
     names = in_both(["Coat", "Shirt", "something"])

@@ -48,6 +48,8 @@ def test_a_real_image_its_patches_and_its_table(shape, p):
     assert table.images[0].get_array().shape == (len(patches), channels * p * p)
     (frame,) = (patch for patch in whole.patches if isinstance(patch, Rectangle))
     assert frame.get_xy() == (p - 0.5, -0.5)  # patch 1 lies to the right of patch 0
+    cuts = table.collections[0].get_segments()  # between the pixel rows of the chosen patch
+    assert [cut[0, 0] for cut in cuts] == [k * p - 0.5 for k in range(1, channels * p)]
     names = [text.get_text() for text in apart.texts]
     assert names == ([str(i) for i in range(len(patches))] if len(patches) <= 16 else ["1"])
     assert split(apart.get_title())[1] == f"{len(patches)} patches"
@@ -76,7 +78,9 @@ def test_filters_have_their_channel_above_and_their_own_scale_with_grey_for_zero
     before[:, 0, 0, 0], after[:, 1, 2, 3] = 1e-3, -50.0
     panels = drawings.plot_filters(before, after, [7, 2]).axes
     assert [split(axes.get_title())[1] for axes in panels[:2]] == ["channel 7", "channel 2"]
-    pictures = [axes.images[0].get_array() for axes in panels]
+    *pictures, left, _ = [axes.images[0].get_array() for axes in panels]
+    assert left.shape == (1, 1, 3)  # the mean of 4 x 4 weights
+    assert left.flatten().tolist() == [0.5, 0, 0.5]
     assert [float(p[1, 1, 1]) for p in pictures] == [0.5] * 4
     assert [float(p[0, 0, 0]) for p in pictures] == [1, 1, 0.5, 0.5]
     assert [float(p[2, 3, 1]) for p in pictures] == [0.5, 0.5, 0, 0]

@@ -17,8 +17,10 @@ def test_the_permuted_mixing_shows_the_same_hidden_numbers_and_permuted_outputs(
         [t.get_text() for t in axes.texts if t.get_text().isdigit()] for axes in figure.axes
     )
     assert above[-3:] == ["2", "5", "6"]
-    assert below[-3:] == ["6", "2", "5"]
-    assert sorted(above) == sorted(below)
+    numbers, matrix = below[:-9], torch.tensor([int(text) for text in below[-9:]]).view(3, 3)
+    assert numbers[-3:] == ["6", "2", "5"]
+    assert sorted(above) == sorted(numbers)
+    assert (matrix @ torch.tensor([2, 5, 6])).tolist() == [6, 2, 5]  # P y
 
 
 def test_each_channel_of_a_window_comes_from_all_its_tokens():
