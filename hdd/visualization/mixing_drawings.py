@@ -1,4 +1,4 @@
-"""Drawings of the two mixings: the indices of einsum, a row of weights as a kernel, a ring, vec."""
+"""Drawings of the two mixings: einsum, attention beside V, a row as a kernel, a ring, vec."""
 
 import torch
 from matplotlib import pyplot as plt
@@ -50,34 +50,33 @@ def _indices(axes, left: float, top: float, shape, down: str, across: str, name:
 
 
 @checked
-def plot_einsum(x: Tensor, w_token: Tensor, w_channel: Tensor) -> Figure:
-    """Draw how one entry of each mixing comes about.
+def plot_einsum(x: Tensor, w: Tensor, v: Tensor) -> Figure:
+    """Draw how one entry of each mixing comes about: W X above, X V below.
 
     Args:
         x: the table, (3, 2).
-        w_token: (3, 3), row "out".
-        w_channel: (2, 2), row "out".
+        w: token-mixing weights, (3, 3), row "out".
+        v: channel-mixing weights, (2, 2), column "out".
     """
     figure, (above, below) = plt.subplots(2, 1, figsize=(8.6, 5.1))
-    mixed, t, c = w_token @ x, 1, 0
-    terms = [(w_token[t, s], x[s, c]) for s in range(3)]
+    mixed, t, c = w @ x, 1, 0
+    terms = [(w[t, s], x[s, c]) for s in range(3)]
     parts = [
-        (w_token, "t", "s*", r"$W^{\mathrm{tok}}$", lambda i, j: i == t),
+        (w, "t", "s*", "$W$", lambda i, j: i == t),
         (x, "s*", "c", "$X$", lambda i, j: j == c),
         (mixed, "t", "c", "$Y$", lambda i, j: (i, j) == (t, c)),
     ]
     _products(above, parts, LIGHT[TOKEN], terms, mixed[t, c])
-    above.set_title(_named("词元混合 | Token mixing", r"$ts,\ sc \rightarrow tc$"), color=TOKEN)
-    mixed, s, d = x @ w_channel.T, 1, 1
-    terms = [(x[s, c], w_channel[d, c]) for c in range(2)]
+    above.set_title(_named("词元混合 | Token mixing", "$Y = WX$"), color=TOKEN)
+    mixed, s, d = x @ v, 1, 1
+    terms = [(x[s, c], v[c, d]) for c in range(2)]
     parts = [
         (x, "s", "c*", "$X$", lambda i, j: i == s),
-        (w_channel, "d", "c*", r"$W^{\mathrm{ch}}$", lambda i, j: i == d),
+        (v, "c*", "d", "$V$", lambda i, j: j == d),
         (mixed, "s", "d", "$Z$", lambda i, j: (i, j) == (s, d)),
     ]
     _products(below, parts, LIGHT[CHANNEL], terms, mixed[s, d])
-    name = _named("通道混合 | Channel mixing", r"$sc,\ dc \rightarrow sd$")
-    below.set_title(name, color=CHANNEL)
+    below.set_title(_named("通道混合 | Channel mixing", "$Z = XV$"), color=CHANNEL)
     return figure
 
 
@@ -107,7 +106,7 @@ def _products(axes, parts, color: str, terms, total: Tensor) -> None:
 @checked
 def plot_kernel(row: Tensor, side: int) -> Figure:
     """Draw a row of W1 (side², ), the kernel that it folds into, and how far kernels can slide."""
-    figure = plt.figure(figsize=(8.8, 4.6))
+    figure = plt.figure(figsize=(8.8, 4.4))
     strip, low = figure.subfigures(2, 1, height_ratios=[1, 3.2], hspace=0.06)
     top, limit = strip.subplots(), float(row.abs().max())
     top.imshow(row[None, :], cmap=SIGNED, vmin=-limit, vmax=limit, aspect="auto")
@@ -151,27 +150,102 @@ def _slide(axes, side: int, size: int) -> None:
 
 
 @checked
-def plot_ring(matrix: Tensor, projected: Tensor) -> Figure:
-    """Draw three tokens on a ring, a matrix between them and its projection, coloured by offset."""
+def plot_attention(images: Tensor, v: Tensor) -> Figure:
+    """Draw an SE block, whose factors come from the image, above channel mixing with its fixed V.
+
+    The factors are the sigmoid of the average: the block's own two layers are left out.
+
+    Args:
+        images: tables of images A and B, (2, S, C).
+        v: channel-mixing weights, (C, C), column "out".
+    """
+    figure, panels = plt.subplots(2, 2, figsize=(9, 4.3))
+    for image, name, (above, below) in zip(images, "AB", panels.T, strict=True):
+        average = image.mean(dim=0, keepdim=True)
+        factors = average.sigmoid()
+        middle = [
+            (average, 0.0, "各列的平均 | column means", "white"),
+            (factors, 2.1, "系数 | factors", LIGHT[STEM]),
+        ]
+        _applied(above, image, middle, image * factors)
+        arrow(above, (4.8, 1.0), (4.8, 1.6), head=10, width=1.5)
+        above.set_title(f"SE 模块，图像 {name} | SE block, image {name}", color=STEM)
+        _applied(below, image, [(v, 0.5, "$V$", LIGHT[CHANNEL])], image @ v)
+        below.set_title(f"通道混合，图像 {name} | channel mixing, image {name}", color=CHANNEL)
+    return figure
+
+
+def _applied(axes, table: Tensor, middle, result: Tensor) -> None:
+    """Draw a table, what is applied to it (values, top, name, colour), and the result."""
+    draw_table(axes, table)
+    for values, top, name, color in middle:
+        draw_table(axes, values, 3.8, top, lambda i, j, color=color: color)
+        axes.text(4.8, top - 0.1, name, ha="center", va="bottom")
+    for left in (2.4, 6.3):
+        arrow(axes, (left, 1.5), (left + 0.9, 1.5), head=12, width=1.5)
+    draw_table(axes, result, 7.6)
+    paper(axes, (-0.9, 10.5), (-0.6, 3.2))  # room between image A's result and image B
+
+
+@checked
+def plot_ring(matrix: Tensor, averaged: Tensor) -> Figure:
+    """Draw three tokens on a ring, a matrix between them, and its means by offset, coloured."""
     figure, (ring, left, right) = plt.subplots(1, 3, figsize=(8.8, 3.4))
     angles = torch.tensor([90.0, -30.0, 210.0]).deg2rad()
     places = torch.stack([angles.cos(), angles.sin()], dim=1).tolist()
-    for i, start in enumerate(places):  # i is the output token, i + offset the input token
-        for offset, bend in ((1, 0.15), (2, 0.15)):
-            end = places[(i + offset) % 3]
-            arrow(ring, end, start, OFFSETS[offset], head=16, width=2.5, gap=17, bend=bend)
+    for t, start in enumerate(places):  # t is the output token, t + offset the input token
+        for offset in (1, 2):
+            end = places[(t + offset) % 3]
+            arrow(ring, start, end, OFFSETS[offset], head=16, width=2.5, gap=17, bend=0.15)
         ring.add_patch(Circle(start, 0.24, fc=OFFSETS[0], ec=EDGE, zorder=3))
-        ring.text(*start, str(i), ha="center", va="center", fontsize=SIZE + 3, zorder=4)
+        ring.text(*start, str(t), ha="center", va="center", fontsize=SIZE + 3, zorder=4)
     ring.set(xlim=(-1.6, 1.6), ylim=(-1.35, 1.5), aspect="equal")
     ring.axis("off")
-    ring.set_title("箭头：输入 → 输出 | arrow: input → output")
-    for axes, values, name in ((left, matrix, "$M$"), (right, projected, "$P$")):
-        draw_table(axes, values, fill=lambda i, j: OFFSETS[(j - i) % 3])
-        _indices(axes, 0, 0, (3, 3), "i", "j", name)
+    ring.set_title("从输出 $t$ 走到输入 $s$ | from output $t$ to input $s$")
+    for axes, values, name in ((left, matrix, "$M$"), (right, averaged, r"$\bar{M}$")):
+        draw_table(axes, values, fill=_by_offset)
+        _indices(axes, 0, 0, (3, 3), "t", "s", name)
         paper(axes, (-0.6, 3.1), (-1.5, 3.1))
+    _name_offsets(figure)
+    return figure
+
+
+def _name_offsets(figure: Figure) -> None:
+    """Say below the panels which colour is which offset."""
     handles = [plt.Rectangle((0, 0), 1, 1, fc=color, ec=EDGE) for color in OFFSETS]
     names = [f"相隔 {k} 格 | offset {k}" for k in range(3)]
     figure.legend(handles, names, loc="outside lower center", ncols=3)
+
+
+def _by_offset(row: int, column: int) -> str:
+    """Return the colour of a place in a 3 x 3 matrix between tokens on a ring."""
+    return OFFSETS[(column - row) % 3]
+
+
+@checked
+def plot_shares(steps: dict[str, tuple[Tensor, Tensor]]) -> Figure:
+    """Draw matrices above their means by offset, and the ratio of their sums of squares.
+
+    Args:
+        steps: name: (matrix, means), both (3, 3).
+    """
+    figure, panels = plt.subplots(2, len(steps), figsize=(8.8, 5.4), squeeze=False)
+    for (name, matrices), column in zip(steps.items(), panels.T, strict=True):
+        squares = [matrix.square().sum().item() for matrix in matrices]
+        for axes, matrix in zip(column, matrices, strict=True):
+            draw_table(axes, matrix, fill=_by_offset)
+            paper(axes, (-0.1, 3.1), (-0.1, 3.9))
+        for axes, total in zip(column, squares, strict=True):
+            text = f"平方和 {total:.1f} | sum of squares {total:.1f}"
+            axes.text(1.5, 3.5, text, ha="center", va="center", fontsize=SIZE)
+        share = f"{squares[1] / squares[0]:.2f}"
+        zh, en = name.split(" | ")
+        column[0].set_title(f"{zh}\n占比 {share} | {en}\nshare {share}", linespacing=1.4)
+    panels[0, 0].text(-0.3, 1.5, "矩阵 | matrix", rotation=90, ha="center", va="center")
+    panels[1, 0].text(
+        -0.3, 1.5, "同色取平均 | mean of colour", rotation=90, ha="center", va="center"
+    )
+    _name_offsets(figure)
     return figure
 
 

@@ -1,58 +1,74 @@
-"""Drawings of notebook 04: three parts of the data, a smoothed target, a step made orthogonal."""
+"""Drawings of notebook 04: what each part of the data is for, a step made orthogonal."""
 
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from hdd.arguments import checked
+from hdd.visualization.paper import EDGE, EMPTY, arrow, paper
 from hdd.visualization.style import ACCENT, CHANNEL, OTHER, STEM, TOKEN
 
 SIZE = 11
 PARTS = [  # name, what it is for, colour
-    ("训练集 | training set", "更新权重：每一轮都用 | updates the weights, every epoch", TOKEN),
-    ("验证集 | validation set", "做选择：随时可用 | for choices, at any time", STEM),
-    ("测试集 | test set", "报告结果：最后用一次 | for the report, once", CHANNEL),
+    ("训练集 | training set", "", TOKEN),
+    (
+        "验证集 | validation set",
+        "每轮之后：看进展、做选择（§6） | after each epoch: for progress and choices (§6)",
+        STEM,
+    ),
+    (
+        "测试集 | test set",
+        "最后用一次：报告结果（§7） | once, at the end: for the report (§7)",
+        CHANNEL,
+    ),
+]
+STEP = [  # one training step: what happens, where it is explained
+    ("增强 | augment", "§5"),
+    ("网络 | network", ""),
+    ("损失 | loss", "§2"),
+    ("梯度 | gradient", ""),
+    ("Muon | Muon", "§4"),
+    ("学习率 | rate", "§3"),
 ]
 
 
 @checked
-def plot_parts(sizes: tuple[int, int, int]) -> Figure:
-    """Draw what the training, validation and test images are for; `sizes` are their numbers.
+def plot_plan(sizes: tuple[int, int, int]) -> Figure:
+    """Draw one training step and what the training, validation and test images are for.
 
-    The widths of the boxes are not to scale, since the smallest part would have no room for words.
+    Args:
+        sizes: the numbers of these images.
     """
-    figure, axes = plt.subplots(figsize=(9, 1.9))
-    left = 0.0
-    for (name, purpose, color), size, width in zip(PARTS, sizes, (4.4, 3.2, 3.2), strict=True):
-        axes.barh(0, width, left=left, height=1, color=color, alpha=0.25, ec=color, lw=1.5)
-        middle = left + width / 2
-        axes.text(middle, 0.12, name, ha="center", color=color, fontsize=SIZE + 2)
-        axes.text(middle, -0.32, f"{size:,}", ha="center", fontsize=SIZE)
-        axes.text(middle, -1.3, purpose, ha="center", fontsize=SIZE)
-        left += width + (0.08 if name.startswith("训练") else 0.5)
-    axes.annotate("", (7.68, 0.95), (0, 0.95), arrowprops={"arrowstyle": "<->", "color": OTHER})
-    axes.text(3.84, 1.1, "训练部分 | training part", ha="center", color=OTHER, fontsize=SIZE)
-    axes.set(xlim=(-0.1, left - 0.4), ylim=(-1.5, 1.5))
-    axes.axis("off")
+    figure, axes = plt.subplots(figsize=(9.2, 3.1))
+    for row, ((name, purpose, color), size) in enumerate(zip(PARTS, sizes, strict=True)):
+        top = 1.0 + 1.8 * row
+        _box(axes, 0, top, 3.3, name, f"{size:,}", color)
+        arrow(axes, (3.3, top + 0.65), (3.9, top + 0.65), width=1.5)
+        axes.text(4.2, top + 0.65, purpose, va="center", fontsize=SIZE)
+    for index, (name, section) in enumerate(STEP):
+        left = 3.9 + 2.45 * index
+        _box(axes, left, 1.0, 1.85, name, section)
+        if index:
+            arrow(axes, (left - 0.6, 1.65), (left, 1.65), width=1.5)
+    start, network = 3.9 + 2.45 * 5 + 0.92, 3.9 + 2.45 + 0.92
+    axes.plot([start, start, network], [1.0, 0.45, 0.45], color="black", lw=1.5)
+    arrow(axes, (network, 0.45), (network, 1.0), width=1.5)
+    middle = (start + network) / 2
+    axes.text(middle, 0.3, "更新权重 | update the weights", ha="center", fontsize=SIZE)
+    paper(axes, (-0.1, 18.2), (-0.4, 6.0))
     return figure
 
 
-@checked
-def plot_targets(classes: int, epsilon: float) -> Figure:
-    """Draw the target of an image of class 3, without and with label smoothing."""
-    figure, panels = plt.subplots(1, 2, figsize=(9, 2.7), sharey=True)
-    for axes, smoothing in zip(panels, (0.0, epsilon), strict=True):
-        target = torch.full((classes,), smoothing / classes)
-        target[3] += 1 - smoothing
-        axes.bar(range(classes), target, color=[STEM if k == 3 else OTHER for k in range(classes)])
-        for k, value in enumerate(target.tolist()):
-            axes.text(k, value + 0.02, f"{value:.2g}", ha="center", fontsize=SIZE - 1)
-        axes.set(xlabel="类别 | class", xticks=range(classes), ylim=(0, 1.15))
-    panels[0].set_ylabel("目标概率 | target")
-    panels[0].set_title("普通目标（ε = 0） | Plain target (ε = 0)")
-    panels[1].set_title(f"平滑后的目标（ε = {epsilon}） | Smoothed target (ε = {epsilon})")
-    return figure
+def _box(axes, left: float, top: float, width: float, name: str, below: str, color="") -> None:
+    """Draw a box, 1.3 high, with a name and a second line."""
+    fill = {"fc": color, "alpha": 0.25} if color else {"fc": EMPTY}
+    axes.add_patch(Rectangle((left, top), width, 1.3, ec="none", **fill))
+    axes.add_patch(Rectangle((left, top), width, 1.3, fill=False, ec=color or EDGE, lw=1.5))
+    middle, high, look = left + width / 2, 0.42 if below else 0.65, {"ha": "center", "va": "center"}
+    axes.text(middle, top + high, name, color=color or "black", fontsize=SIZE, **look)
+    axes.text(middle, top + 0.95, below, color="black" if color else OTHER, fontsize=SIZE, **look)
 
 
 @checked
@@ -65,7 +81,7 @@ def plot_ellipses(gradient: Tensor) -> Figure:
     if gradient.shape != (2, 2):
         raise ValueError(f"gradient is {tuple(gradient.shape)}. Fix: a (2, 2) matrix.")
     u, _, vh = torch.linalg.svd(gradient)
-    figure, panels = plt.subplots(1, 3, figsize=(9, 2.6), sharex=True, sharey=True)
+    figure, panels = plt.subplots(1, 3, figsize=(9, 2.0), sharex=True, sharey=True)
     names = ["输入 | input", "经过 $G$ | after $G$", "经过 $UV^T$ | after $UV^T$"]
     matrices = [torch.eye(2), gradient, u @ vh]
     for axes, name, matrix in zip(panels, names, matrices, strict=True):
@@ -86,5 +102,5 @@ def _draw_circle(axes: plt.Axes, matrix: Tensor, vh: Tensor) -> None:
     for direction, color in zip(vh, (CHANNEL, ACCENT), strict=True):
         tip = (matrix @ direction).tolist()
         axes.annotate("", tip, (0, 0), arrowprops={"arrowstyle": "-|>", "color": color, "lw": 2.2})
-    axes.set(aspect="equal", xlim=(-2.6, 2.6), ylim=(-1.6, 1.6))
+    axes.set(aspect="equal", xlim=(-2.4, 2.4), ylim=(-1.15, 1.15))
     axes.axis("off")

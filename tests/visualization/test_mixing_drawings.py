@@ -30,9 +30,9 @@ def squares(axes):
 
 
 def test_einsum_shows_both_products_and_one_sum_of_each():
-    above, below = drawings.plot_einsum(X, W, V.T.contiguous()).axes
+    above, below = drawings.plot_einsum(X, W, V).axes
     assert numbers(above) == [*W.flatten(), *X.flatten(), *(W @ X).flatten()]
-    assert numbers(below) == [*X.flatten(), *V.T.flatten(), *(X @ V).flatten()]
+    assert numbers(below) == [*X.flatten(), *V.flatten(), *(X @ V).flatten()]
     assert above.texts[-1].get_text() == "3 × 1 + 1 × 3 + 1 × 0 = 6"
     assert below.texts[-1].get_text() == "3 × (−1) + 0 × 2 = −3"
 
@@ -54,6 +54,27 @@ def test_a_ring_has_a_colour_for_each_offset():
     assert colors[0, 1] == colors[1, 2] == colors[2, 0]  # the last one goes around
     assert numbers(left)[:9] == matrix.flatten().tolist()
     assert squares(right) == colors
+
+
+def test_factors_of_attention_change_with_the_image_and_v_does_not():
+    images = torch.stack([X, X + 1])
+    first, second, *mixing = drawings.plot_attention(images, V).axes
+    for axes, image in zip((first, second), images, strict=True):
+        average = image.mean(0)
+        shown = torch.tensor(numbers(axes))[6:10]  # after the table: averages, factors
+        torch.testing.assert_close(
+            shown, torch.cat([average, average.sigmoid()]), atol=6e-3, rtol=0
+        )
+    for axes, image in zip(mixing, images, strict=True):
+        assert numbers(axes) == [*image.flatten(), *V.flatten(), *(image @ V).flatten()]
+
+
+def test_shares_are_ratios_of_sums_of_squares():
+    matrix = torch.arange(9.0).view(3, 3)
+    above, below = drawings.plot_shares({"M | M": (2 * matrix, matrix)}).axes
+    assert numbers(above) == (2 * matrix).flatten().tolist()
+    assert split(above.get_title()) == ("M\n占比 0.25", "M\nshare 0.25")
+    assert split(below.texts[9].get_text())[1] == "sum of squares 204.0"
 
 
 def test_the_big_matrices_do_what_their_titles_say():

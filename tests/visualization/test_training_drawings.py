@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -5,30 +7,17 @@ from hdd.teaching.language import split
 from hdd.visualization import training_drawings as drawings
 
 
-def test_three_parts_with_their_sizes_in_both_languages():
-    (axes,) = drawings.plot_parts((9000, 1000, 2000)).axes
+def test_the_plan_has_three_parts_with_their_sizes_and_the_section_of_each_step():
+    (axes,) = drawings.plot_plan((9000, 1000, 2000)).axes
     texts = [text.get_text() for text in axes.texts if text.get_text()]
     for size in ("9,000", "1,000", "2,000"):
         assert size in texts
-    words = [split(text) for text in texts if not text[0].isdigit()]
-    assert all(zh != en for zh, en in words)
+    words = [split(text) for text in texts if " | " in text]
     assert [en for _, en in words if en.endswith("set")] == [
         *("training set", "validation set", "test set")
     ]
-
-
-def test_targets_add_up_to_one_and_are_what_cross_entropy_smooths():
-    plain, smoothed = drawings.plot_targets(classes=5, epsilon=0.2).axes
-    heights = [[bar.get_height() for bar in axes.patches] for axes in (plain, smoothed)]
-    assert heights[0] == [0, 0, 0, 1, 0]
-    torch.testing.assert_close(
-        torch.tensor(heights[1], dtype=torch.float32), torch.tensor([0.04, 0.04, 0.04, 0.84, 0.04])
-    )
-    logits = torch.randn(1, 5)
-    loss = torch.nn.functional.cross_entropy(logits, torch.tensor([3]), label_smoothing=0.2)
-    torch.testing.assert_close(
-        -(torch.tensor(heights[1], dtype=torch.float32) * logits.log_softmax(1)[0]).sum(), loss
-    )
+    steps = {split(text)[1]: below for text, below in pairwise(texts) if " | " in text}
+    assert [steps[name] for name in ("loss", "rate", "Muon", "augment")] == ["§2", "§3", "§4", "§5"]
 
 
 def test_the_ellipse_has_the_singular_values_as_lengths_and_the_last_circle_none_but_one():

@@ -369,7 +369,7 @@ def honest(choose, judge):
                 "averaged over all epochs",
             ),
         },
-        note="让学生用自己的函数重算第 8 节的表。 | Let the students compute the table of section 8 again"
-        " with their function.",
+        note="让学生先猜，再用模拟的答案试一试：平均回到 87%，偏差消失了。 | Let the students guess first,"
+        " then try it on simulated answers: the mean is back at 87%, and the bias is gone.",
     ),
 ]

@@ -426,9 +426,9 @@ def share_of_peak(step, total, warm):
             ),
         },
         note=(
-            "第 0 步学习率为 0 的错误真的出现过：04 篇第 10 节的 800 轮训练因此浪费了整个第一轮。 | The"
+            "第 0 步学习率为 0 的错误真的出现过：04 篇第 8 节的 800 轮训练因此浪费了整个第一轮。 | The"
             " mistake of a first step at rate 0 is real: it wasted all of epoch 1 of the run of 800"
-            " epochs in notebook 04, section 10."
+            " epochs in notebook 04, section 8."
         ),
     ),
 ]
