@@ -15,7 +15,7 @@ from course_notebooks import CODE_OR_FORMULA, PATHS, VERDICTS, pairs, read
 QUOTED = {
     *("00 explorer", "03 official-see", "05 paper-see", "11 paper", "14 detect-read", "15 frame"),
     *("04 newton", "07 by-hand-see", "10 sweep", "10 signal", "15 real"),
-    *("05 cifar", "06 compute", "06 compute-points", "13 study", "14 detect", "16 rules"),
+    *("05 cifar", "06 compute", "06 compute-points", "13 study", "14 detect", "16 auc"),
     *("16 null", "17 exercises"),
 }
 ADDRESS = re.compile(r"\]\([^)]*\)|https?://\S+|\d{4}\.\d{5}|<[^>]*>")

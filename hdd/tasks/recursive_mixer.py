@@ -28,7 +28,14 @@ from hdd.progress import progress
 from hdd.tasks.sudoku import CELLS, EMPTY, SIDE, Puzzles, disguised, peers
 from hdd.train.muon import MuonAdamW
 
-KINDS = ("token-mlp", "attention-1d", "attention-2d", "attention-learned", "axial-mean")
+KINDS = (
+    "token-mlp",
+    "attention-1d",
+    "attention-2d",
+    "attention-moved",
+    "attention-learned",
+    "axial-mean",
+)
 
 
 class AxialMean(nn.Module):
@@ -61,8 +68,9 @@ class RecursiveNet(nn.Module):
 
     Args:
         kind: of token mixing, one of KINDS. "attention-1d": sines of the cell's number;
-            "attention-2d": sines of its row and of its column; "attention-learned" and
-            "axial-mean": learned vectors.
+            "attention-2d": sines of its row and of its column; "attention-moved": the same
+            sines dealt to the cells at random, as if the cells had been moved before training;
+            "attention-learned" and "axial-mean": learned vectors.
         dim: C.
         token_dim: D_S of the token MLP.
         channel_dim: D_C beside the token MLP.
@@ -120,7 +128,9 @@ def _positions(kind: str, dim: int) -> nn.Parameter | None:
     cell = torch.arange(CELLS)
     if kind == "attention-1d":
         return nn.Parameter(_sines(cell, dim, CELLS), requires_grad=False)
-    if kind == "attention-2d":
+    if kind in ("attention-2d", "attention-moved"):
+        if kind == "attention-moved":
+            cell = torch.randperm(CELLS, generator=torch.Generator().manual_seed(0))
         halves = [_sines(axis, dim // 2, SIDE) for axis in (cell // SIDE, cell % SIDE)]
         return nn.Parameter(torch.cat(halves, dim=1), requires_grad=False)
     return nn.Parameter(torch.randn(CELLS, dim))

@@ -9,7 +9,7 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch, Rectangle
+from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
 from torch import Tensor
 
 from hdd.arguments import checked
@@ -58,51 +58,72 @@ def plot_elimination(givens: Tensor, peers: Tensor, cell: int) -> Figure:
         if digit < SIDE:
             write(left, place, digit)
     left.set_title("一格和它的 12 个相关格\n | A cell and its 12 peers\n")
+    _row_of_four(right)
+    return figure
+
+
+def _row_of_four(axes: Axes) -> None:
+    """Draw the row 3 _ 1 _ of four cells, and below it A, X and their product."""
     holds = torch.tensor([[0, 0, 1, 0], [0, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]])  # 3 _ 1 _
     others = 1 - torch.eye(4, dtype=torch.long)
-    forbidden = others @ holds
+    for place, digit in enumerate(("3", "", "1", "")):
+        fill = LIGHT[TOKEN] if place == 1 else "white"
+        axes.add_patch(Rectangle((5.4 + place, -3.6), 1, 1, fc=fill, ec="black"))
+        axes.text(5.9 + place, -3.1, digit, ha="center", va="center", fontsize=14)
+    axes.text(5.2, -3.1, "四格一行 | a row of four", ha="right", va="center")
     names = ("$A$", "$X$", "$AX$")
-    for index, (values, name) in enumerate(zip((others, holds, forbidden), names, strict=True)):
+    for index, (values, name) in enumerate(
+        zip((others, holds, others @ holds), names, strict=True)
+    ):
         top = 5.4 * index
-        draw_table(right, values, top, 0, lambda i, j: LIGHT[TOKEN] if i == 1 else None)
-        right.text(top + 2, -0.45, name, ha="center", fontsize=14)
+        draw_table(axes, values, top, 0, lambda i, j: LIGHT[TOKEN] if i == 1 else None)
+        axes.text(top + 2, -0.45, name, ha="center", fontsize=14)
     for place, sign in ((4.7, "×"), (10.1, "=")):
-        right.text(place, 2, sign, ha="center", va="center", fontsize=16)
-    for digit in range(4):
+        axes.text(place, 2, sign, ha="center", va="center", fontsize=16)
+    for number in range(4):
+        label = f"第 {number + 1} 格 | cell {number + 1}"
+        axes.text(-0.2, number + 0.5, label, ha="right", va="center", color=OTHER)
         for start in (5.4, 10.8):
-            right.text(start + digit + 0.5, 4.5, digit + 1, ha="center", color=OTHER)
-    right.text(5.2, 4.5, "数字 | digit", ha="right", color=OTHER)
-    paper(right, (-0.6, 15.2), (-1.6, 5))
-    right.set_title(
-        "四格一行“3 _ 1 _”：第二格不能填 1 和 3 | A row 3 _ 1 _: the second cell is not 1 or 3"
-    )
-    return figure
+            axes.text(start + number + 0.5, 4.6, number + 1, ha="center", color=OTHER)
+    axes.text(5.2, 4.6, "数字 | digit", ha="right", color=OTHER)
+    paper(axes, (-2.2, 15.2), (-4, 5))
+    axes.set_title("第二格不能填 1 和 3 | The second cell is not 1 or 3")
 
 
 def plot_loop() -> Figure:
     """Draw the network that calls itself: the state goes round, the puzzle is added every time."""
-    figure, axes = plt.subplots(figsize=(9, 2.8))
-    boxes = [
-        (0.0, "数独 x\n | puzzle x\n", "(36, 48)", STEM),
-        (3.4, "Mixer 块 1\n | Mixer block 1\n", "36 ↔ 36", TOKEN),
-        (5.6, "Mixer 块 2\n | Mixer block 2\n", "36 ↔ 36", TOKEN),
-        (7.8, "层归一化\n | LayerNorm\n", "$z$ (36, 48)", OTHER),
-        (10.4, "分类头\n | head\n", "(36, 6)", CHANNEL),
-    ]
-    for left, name, shape, color in boxes:
-        style = FancyBboxPatch((left, 0), 1.7, 1.1, "round,pad=0.05", fc="white", ec=color, lw=2)
-        axes.add_patch(style)
-        axes.text(left + 0.85, 0.7, name.replace("\n", ""), ha="center", va="center", fontsize=11)
-        axes.text(left + 0.85, 0.3, shape, ha="center", va="center", color=OTHER, fontsize=11)
-    axes.text(2.6, 0.55, "+", ha="center", va="center", fontsize=20)
-    for start, end in ((1.8, 2.4), (2.8, 3.3), (5.2, 5.5), (7.4, 7.7), (9.6, 10.3)):
-        arrow(axes, (start, 0.55), (end, 0.55), width=1.8)
-    arrow(axes, (8.65, 1.2), (2.6, 0.8), ACCENT, width=1.8, bend=0.32)
-    label = "状态 z 再来一次，权重不变 | the state z goes round again, same weights"
-    axes.text(5.6, 2.2, label, ha="center", color=ACCENT, fontsize=12)
-    axes.set(xlim=(-0.2, 12.3), ylim=(-0.2, 2.6), aspect="equal")
+    figure, axes = plt.subplots(figsize=(9.4, 3.3))
+    mixing = "词元混合\n通道混合 | token mixing,\nchannel mixing"
+    _loop_box(axes, 0.0, "数独的嵌入 | puzzle", "$x$\n(36, 48)", STEM)
+    _loop_box(axes, 3.7, "Mixer 块 1 | Mixer block 1", mixing, TOKEN)
+    _loop_box(axes, 6.1, "Mixer 块 2 | Mixer block 2", mixing, TOKEN)
+    _loop_box(axes, 8.5, "层归一化 | LayerNorm", "LN\n(36, 48)", OTHER)
+    _loop_box(axes, 11.9, "分类头 | head", "36 × 6", CHANNEL)
+    axes.add_patch(Circle((2.8, 0.85), 0.32, fc="white", ec="black", lw=2))
+    axes.text(2.8, 0.85, "+", ha="center", va="center", fontsize=18)
+    for start, end in ((2.0, 2.4), (3.15, 3.6), (5.7, 6.0), (8.1, 8.4), (10.5, 11.8)):
+        arrow(axes, (start, 0.85), (end, 0.85), width=1.8)
+    axes.text(11.1, 1.05, "$z$", ha="center", va="bottom", color=ACCENT, fontsize=16)
+    arrow(axes, (11.1, 1.75), (2.8, 1.25), ACCENT, width=1.8, bend=0.24)
+    label = "同一组权重，共 6 次 | the same weights, six times"
+    axes.text(6.95, 3.0, label, ha="center", va="center", color=ACCENT, fontsize=13)
+    begin = "开始：$z=0$ | start: $z=0$"
+    axes.text(2.7, 2.35, begin, ha="right", va="center", color=ACCENT, fontsize=13)
+    parts = ((2.8, "$z+x$"), (6.9, r"$\mathrm{blocks}(z+x)$"))
+    new = r"$z\leftarrow\mathrm{LN}(\mathrm{blocks}(z+x))$"
+    for place, formula in (*parts, (10.6, new)):
+        axes.text(place, -0.35, formula, ha="center", va="center", fontsize=13)
+    axes.set(xlim=(-0.15, 14), ylim=(-0.7, 3.6), aspect="equal")
     axes.axis("off")
     return figure
+
+
+def _loop_box(axes: Axes, left: float, name: str, content: str, color: str) -> None:
+    """Draw a step of the loop, two units wide."""
+    corner = (left, 0.05)
+    axes.add_patch(FancyBboxPatch(corner, 1.9, 1.6, "round,pad=0.05", fc="white", ec=color, lw=2))
+    axes.text(left + 0.95, 1.4, name, ha="center", va="center", fontsize=11)
+    axes.text(left + 0.95, 0.6, content, ha="center", va="center", color=OTHER, fontsize=11)
 
 
 @checked
@@ -119,27 +140,36 @@ def plot_course(
         after: which recursions to draw, counted from 1.
     """
     figure, panels = plt.subplots(1, len(after), figsize=(9, 3.1))
-    figure.suptitle("递归次数越多，答对的空格越多 | More recursions, more correct cells")
+    figure.suptitle(
+        "错误越来越少（圈：原先填对，这时又错） | Fewer errors (circle: right before, wrong now)"
+    )
+    right = (digits == solution) & (givens == SIDE)  # (recursions, 36)
+    before = torch.zeros_like(right[0])
     for axes, number in zip(panels, after, strict=True):
         draw_grid(axes)
-        right = 0
         for cell in range(SIDE * SIDE):
-            digit = int(digits[number - 1, cell])
-            if givens[cell] < SIDE:
-                write(axes, cell, int(givens[cell]))
-                continue
-            right += digit == solution[cell]
-            color = TOKEN if digit == solution[cell] else CHANNEL
-            place = (cell % SIDE + 0.5, cell // SIDE + 0.52)
-            strength = max(0.4, float(certainty[number - 1, cell]) ** 2)
-            axes.text(
-                *place, digit + 1, ha="center", va="center", color=color, alpha=strength, size=15
-            )
-        empty = int((givens == SIDE).sum())
+            given = givens[cell] < SIDE
+            digit = int(givens[cell] if given else digits[number - 1, cell])
+            sure = None if given else float(certainty[number - 1, cell])
+            _answer(axes, cell, digit, bool(right[number - 1, cell]), sure)
+        for cell in (before & ~right[number - 1]).nonzero().flatten().tolist():
+            place = (cell % SIDE + 0.5, cell // SIDE + 0.5)
+            axes.add_patch(Circle(place, 0.44, fill=False, ec=ACCENT, lw=2.5, zorder=3))
+        before = right[number - 1]
         times = "recursion" if number == 1 else "recursions"
-        score = f"{right} / {empty}"
+        score = f"{int(before.sum())} / {int((givens == SIDE).sum())}"
         axes.set_title(f"递归 {number} 次：{score} | {number} {times}: {score}")
     return figure
+
+
+def _answer(axes: Axes, cell: int, digit: int, right: bool, sure: float | None) -> None:
+    """Write the digit of a cell: a given in black (`sure` is None), an answer in its colour."""
+    if sure is None:
+        write(axes, cell, digit)
+        return
+    look = {"color": TOKEN if right else CHANNEL, "alpha": max(0.4, sure**2), "size": 15}
+    place = (cell % SIDE + 0.5, cell // SIDE + 0.52)
+    axes.text(*place, digit + 1, ha="center", va="center", **look)
 
 
 @checked
@@ -162,6 +192,7 @@ def plot_transition(curves: dict[int, list], live: list) -> Figure:
     for share in (0.1, 0.9):
         label = "10%, 90%" if share < 0.5 else None
         axes.axhline(share, color=OTHER, lw=1, ls="--", label=label)
+    axes.axhline(1 / SIDE, color=CHANNEL, lw=1, ls=":", label="猜一格：1/6 | a guess: 1/6")
     axes.set(xlabel="训练步数 | training step", ylabel="正确的占比 | share right", ylim=(0, 1.04))
     axes.set_title("整题起步晚，上升快 | Whole puzzles: a late start, then a fast rise")
     axes.legend(loc="center right")

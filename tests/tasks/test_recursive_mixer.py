@@ -181,7 +181,8 @@ def test_the_recorded_network_solves_puzzles_that_it_has_not_seen():
 
 def test_the_record_says_where_it_comes_from():
     recipes = load_run("16_sudoku_token-mlp")["recipes"]
-    chosen = next(r for r in recipes if r["runs"][0]["training"] == Training()._asdict())
+    first = {"training": Training()._asdict(), "recursions": 6}
+    chosen = next(r for r in recipes if first.items() <= r["runs"][0].items())
     assert chosen["command"].startswith("python resources/experiments/sudoku.py train token-mlp")
     assert [run["seed"] for run in chosen["runs"]] == chosen["seeds"]
     assert chosen["passed"] == sum(run["test_puzzles"] >= 0.99 for run in chosen["runs"])
