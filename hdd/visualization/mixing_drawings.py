@@ -106,7 +106,7 @@ def _products(axes, parts, color: str, terms, total: Tensor) -> None:
 @checked
 def plot_kernel(row: Tensor, side: int) -> Figure:
     """Draw a row of W1 (side², ), the kernel that it folds into, and how far kernels can slide."""
-    figure = plt.figure(figsize=(8.8, 4.6))
+    figure = plt.figure(figsize=(8.8, 4.4))
     strip, low = figure.subfigures(2, 1, height_ratios=[1, 3.2], hspace=0.06)
     top, limit = strip.subplots(), float(row.abs().max())
     top.imshow(row[None, :], cmap=SIGNED, vmin=-limit, vmax=limit, aspect="auto")
@@ -184,7 +184,7 @@ def _applied(axes, table: Tensor, middle, result: Tensor) -> None:
     for left in (2.4, 6.3):
         arrow(axes, (left, 1.5), (left + 0.9, 1.5), head=12, width=1.5)
     draw_table(axes, result, 7.6)
-    paper(axes, (-0.2, 9.8), (-0.6, 3.2))
+    paper(axes, (-0.9, 10.5), (-0.6, 3.2))  # room between image A's result and image B
 
 
 @checked
@@ -206,10 +206,15 @@ def plot_ring(matrix: Tensor, averaged: Tensor) -> Figure:
         draw_table(axes, values, fill=_by_offset)
         _indices(axes, 0, 0, (3, 3), "t", "s", name)
         paper(axes, (-0.6, 3.1), (-1.5, 3.1))
+    _name_offsets(figure)
+    return figure
+
+
+def _name_offsets(figure: Figure) -> None:
+    """Say below the panels which colour is which offset."""
     handles = [plt.Rectangle((0, 0), 1, 1, fc=color, ec=EDGE) for color in OFFSETS]
     names = [f"相隔 {k} 格 | offset {k}" for k in range(3)]
     figure.legend(handles, names, loc="outside lower center", ncols=3)
-    return figure
 
 
 def _by_offset(row: int, column: int) -> str:
@@ -240,6 +245,7 @@ def plot_shares(steps: dict[str, tuple[Tensor, Tensor]]) -> Figure:
     panels[1, 0].text(
         -0.3, 1.5, "同色取平均 | mean of colour", rotation=90, ha="center", va="center"
     )
+    _name_offsets(figure)
     return figure
 
 

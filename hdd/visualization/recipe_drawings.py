@@ -84,14 +84,14 @@ def plot_paths(shares: Tensor) -> Figure:
         _draw_valley(axes)
     for axes, path, color, label in lines:
         axes.plot(*path.T, color=color, lw=1.2 if color != STEM else 3, label=label)
-        axes.plot(*path[-1], "o", color=color, markersize=9, mec="white")
+        axes.plot(*path[-1], "o", color=color, markersize=9, mec="white", zorder=6)
     panels[0].set_title("学习率不变 | constant learning rate")
     panels[1].set_title("学习率沿余弦降到零 | rate falls to zero along a cosine")
     for axes in panels:
         axes.legend(loc="lower left", fontsize=SIZE)
     zh, en = (
         "取平均，或把步长降到零，都停在最低点附近",
-        "Averaged, or with falling steps: near the minimum",
+        "Averaging and falling steps both end near the minimum",
     )
     figure.suptitle(f"{zh} | {en}")
     return figure
@@ -103,7 +103,7 @@ def _draw_valley(axes: plt.Axes) -> None:
     loss = CURVATURE[0] * x**2 + CURVATURE[1] * y**2
     grid = (values.numpy() for values in (x, y, loss))  # Matplotlib 3.8 takes no tensors here
     axes.contour(*grid, levels=[0.05, 0.3, 0.8, 1.6, 2.6, 4], colors="lightgray", linewidths=1.2)
-    star = {"color": ACCENT, "markersize": 13, "zorder": 5, "ls": "none"}
+    star = {"color": ACCENT, "markersize": 15, "zorder": 5, "ls": "none"}
     axes.plot(0, 0, "*", label="最低点 | minimum", **star)
     axes.set(xticks=[], yticks=[])
     axes.set_xlabel("一个权重 | one weight", fontsize=SIZE)

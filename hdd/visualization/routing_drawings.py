@@ -145,42 +145,54 @@ def plot_hand_and_trained(rows: Sequence[tuple[str, Tensor, Tensor]]) -> Figure:
     Args:
         rows: (name, W1 (D_S, S), W2 (S, D_S)) of each; units in the order of their pairs.
     """
-    figure, panels = plt.subplots(len(rows), 3, figsize=(9, 6), width_ratios=[1, 2, 1.15])
-    for row, (name, first, second) in zip(panels, rows, strict=True):
-        weights, _ = _weights(row[0], first, 1.0), _weights(row[1], second, 1.0)
-        product = _weights(row[2], second @ first, 2.0)
-        for k in range(len(first) // 2):
-            edge = {"fill": False, "ec": PAIR_COLORS[k % 4], "lw": 2.4, "clip_on": False}
-            row[0].add_patch(Rectangle((-0.5, 2 * k - 0.5), first.shape[1], 2, **edge))
-            row[1].add_patch(Rectangle((2 * k - 0.5, -0.5), 2, len(second), **edge))
-        _entries(row[2], second @ first)
-        zh, en = name.split(" | ")
-        row[0].set(title="$W_1$", xlabel="输入词元 | input token")
-        row[0].set_ylabel(f"{zh}：单元 | {en}: unit")
-        row[1].set(title="$W_2$", ylabel="输出词元 | output token", xlabel="单元 | unit")
-        row[2].set(title="$W_2W_1$", ylabel="输出词元 | output token")
-        row[2].set_xlabel("输入词元 | input token")
-    bar = {"location": "bottom", "shrink": 0.7, "aspect": 30}
-    figure.colorbar(weights, ax=panels[:, :2], label="权重 | weight", **bar)
-    figure.colorbar(product, ax=panels[:, 2], label="$W_2W_1$", **bar | {"aspect": 15})
+    figure, axes = plt.subplots(figsize=(9, 7.2))
+    units, tokens = rows[0][1].shape
+    second_at, product_at = tokens + 3.0, tokens + units + 6.0
+    places = ["输入词元 | input token", "输出词元 | output token", "单元 | unit"]
+    for k, (name, first, second) in enumerate(rows):
+        top = k * (units + 4)
+        middle = top + (units - tokens) / 2
+        axes.text(-1.6, top - 1.5, name, ha="left", va="center", fontsize=13)
+        product = second @ first
+        weights = _weights(axes, first, (0, top), 1.0, "$W_1$", places[2], places[0])
+        _weights(axes, second, (second_at, middle), 1.0, "$W_2$", places[1], places[2])
+        _weights(axes, product, (product_at, middle), 2.0, "$W_2W_1$", places[1], places[0])
+        _frames(axes, 0, top, tokens, units, down=True)
+        _frames(axes, second_at, middle, units, tokens, down=False)
+        _entries(axes, product, (product_at, middle))
+    paper(axes, (-2, product_at + tokens + 0.3), (-2.2, len(rows) * (units + 4) - 2))
+    bar = {"shrink": 0.4, "aspect": 16, "ticks": (-1, 0, 1), "pad": 0.01}
+    figure.colorbar(weights, ax=axes, label="$W_1$、$W_2$ 的权重 | weights of $W_1$, $W_2$", **bar)
     figure.suptitle("单元不同，路由相同 | Different units, the same routing")
     return figure
 
 
-def _weights(axes, values: Tensor, limit: float):
-    """Draw a matrix in colours from -limit to limit; return the image, for a colour bar."""
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set_visible(False)
-    return axes.imshow(values.numpy(), cmap=SIGNED, vmin=-limit, vmax=limit)
+def _weights(axes, values: Tensor, corner: tuple, limit: float, name: str, down: str, across: str):
+    """Draw a matrix as unit squares with its name, indices and what its rows and columns are.
+
+    Returns the image, for a colour bar; its colours go from -limit to limit.
+    """
+    (rows, columns), (left, top) = values.shape, corner
+    look = {"ha": "center", "va": "center"}
+    for i in range(rows):
+        axes.text(left - 0.4, top + i + 0.5, str(i), color=OTHER, **look)
+    for j in range(columns):
+        axes.text(left + j + 0.5, top + rows + 0.45, str(j), color=OTHER, **look)
+    axes.text(left + columns / 2, top - 0.6, name, **look)
+    axes.text(left + columns / 2, top + rows + 1.2, across, **look)
+    axes.text(left - 1.1, top + rows / 2, down, rotation=90, **look)
+    extent = (left, left + columns, top + rows, top)
+    return axes.imshow(values.numpy(), cmap=SIGNED, vmin=-limit, vmax=limit, extent=extent)
 
 
-def _entries(axes, values: Tensor) -> None:
+def _entries(axes, values: Tensor, corner: tuple) -> None:
     """Write the numbers of a matrix with entries up to about 2 onto its picture."""
     for i, row in enumerate(values.tolist()):
         for j, value in enumerate(row):
             color = "white" if abs(value) > 1.2 else "black"
             text = f"{value:.1f}".replace("-0.0", "0.0").replace("-", "−")
-            axes.text(j, i, text, ha="center", va="center", color=color)
+            place = corner[0] + j + 0.5, corner[1] + i + 0.5
+            axes.text(*place, text, ha="center", va="center", color=color)
 
 
 @checked
@@ -210,44 +222,58 @@ def plot_pairs(maps: Tensor, pairs: Sequence[tuple[int, int]], cosine: Tensor) -
         cosine: of every two units, (D_S, D_S).
     """
     h, w = maps.shape[1:]
-    figure, panels = plt.subplots(2, 4, figsize=(9, 3.2), squeeze=False)
+    figure, panels = plt.subplots(2, 4, figsize=(9, 3.3), squeeze=False)
     limit = float(maps.abs().quantile(0.99))
     for axes, (i, j) in zip(panels.flat, pairs, strict=True):
         both = torch.full((h, 2 * w + 1), torch.nan)
         both[:, :w], both[:, w + 1 :] = maps[i], maps[j]
-        axes.imshow(both.numpy(), cmap=SIGNED, vmin=-limit, vmax=limit)
+        image = axes.imshow(both.numpy(), cmap=SIGNED, vmin=-limit, vmax=limit)
         axes.axvline(w, color=OTHER, lw=1.5)
         axes.set(xticks=[], yticks=[])
         for spine in axes.spines.values():
             spine.set(visible=True, color=PAIR_COLORS[0], linewidth=2.5)
         value = f"{cosine[i, j]:.2f}".replace("-0.00", "0.00").replace("-", "−")
         axes.set_xlabel(f"余弦 {value} | cosine {value}")
-    title = "同框的两个单元：前几对正好相反 | Two units per frame: the first pairs are opposite"
-    figure.suptitle(title)
+    figure.colorbar(image, ax=panels, label="权重 | weight", shrink=0.8, aspect=16)
+    zh, en = "同框的两个单元：红蓝大致互换", "Two units per frame: red and blue change places"
+    figure.suptitle(f"{zh} | {en}")
     return figure
 
 
 @checked
-def plot_grid_routing(axes: plt.Axes, source: Tensor, grid: tuple[int, int]) -> None:
+def plot_grid_routing(
+    axes: plt.Axes, source: Tensor, grid: tuple[int, int], strong: int | None = None
+) -> None:
     """Draw a routing on a grid of tokens as arrows from each source to its output token.
 
     If most arrows are equal, the routing is a shift, and those that go around the edge are pale.
+
+    Args:
+        axes: where.
+        source: of each output token, (S,).
+        grid: (h, w).
+        strong: how many output tokens, from the first, have an arrow that is not pale; None: all.
     """
     h, w = grid
     for i in range(h):
         for j in range(w):
-            axes.add_patch(Rectangle((j, i), 1, 1, fc="#F2F2F2", ec="white"))
-    target = torch.arange(h * w)
-    steps = torch.stack([target % w - source % w, target // w - source // w], dim=1)  # (S, 2)
-    usual = steps.mode(dim=0).values
-    straight = (steps == usual).all(dim=1)
-    is_shift = straight.double().mean() > 0.5
+            axes.add_patch(Rectangle((j, i), 1, 1, fc="#F2F2F2", ec="white", zorder=-1))
+    around = _around(source, w)
     for t, s in enumerate(source.tolist()):
         start, end = ((k % w + 0.5, k // w + 0.5) for k in (s, t))
-        around = bool(is_shift and not straight[t])
+        pale = bool(around[t]) or (strong is not None and t >= strong)
+        look = ("#C9D6DF", 0) if pale else (TOKEN, 1)
         if s == t:
             axes.plot(*end, "o", color=TOKEN, markersize=4)
         else:
-            color = "#C9D6DF" if around else TOKEN
-            arrow(axes, start, end, color, head=13, width=0.9, gap=1, bend=0.15)
+            arrow(axes, start, end, look[0], head=13, width=0.9, gap=1, bend=0.15, zorder=look[1])
     paper(axes, (-0.1, w + 0.1), (-0.1, h + 0.1))
+
+
+def _around(source: Tensor, w: int) -> Tensor:
+    """Return which arrows of a shift go around the edge (S,); of another routing none does."""
+    target = torch.arange(len(source))
+    steps = torch.stack([target % w - source % w, target // w - source // w], dim=1)  # (S, 2)
+    usual = steps.mode(dim=0).values
+    straight = (steps == usual).all(dim=1)
+    return ~straight & (straight.double().mean() > 0.5)

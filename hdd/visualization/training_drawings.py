@@ -13,10 +13,14 @@ from hdd.visualization.style import ACCENT, CHANNEL, OTHER, STEM, TOKEN
 SIZE = 11
 PARTS = [  # name, what it is for, colour
     ("训练集 | training set", "", TOKEN),
-    ("验证集 | validation set", "每轮之后：做选择 | after each epoch: for choices", STEM),
+    (
+        "验证集 | validation set",
+        "每轮之后：看进展、做选择（§6） | after each epoch: for progress and choices (§6)",
+        STEM,
+    ),
     (
         "测试集 | test set",
-        "最后用一次：报告结果（§6–8） | once, at the end: for the report (§6–8)",
+        "最后用一次：报告结果（§7） | once, at the end: for the report (§7)",
         CHANNEL,
     ),
 ]
@@ -77,7 +81,7 @@ def plot_ellipses(gradient: Tensor) -> Figure:
     if gradient.shape != (2, 2):
         raise ValueError(f"gradient is {tuple(gradient.shape)}. Fix: a (2, 2) matrix.")
     u, _, vh = torch.linalg.svd(gradient)
-    figure, panels = plt.subplots(1, 3, figsize=(9, 2.6), sharex=True, sharey=True)
+    figure, panels = plt.subplots(1, 3, figsize=(9, 2.0), sharex=True, sharey=True)
     names = ["输入 | input", "经过 $G$ | after $G$", "经过 $UV^T$ | after $UV^T$"]
     matrices = [torch.eye(2), gradient, u @ vh]
     for axes, name, matrix in zip(panels, names, matrices, strict=True):
@@ -98,5 +102,5 @@ def _draw_circle(axes: plt.Axes, matrix: Tensor, vh: Tensor) -> None:
     for direction, color in zip(vh, (CHANNEL, ACCENT), strict=True):
         tip = (matrix @ direction).tolist()
         axes.annotate("", tip, (0, 0), arrowprops={"arrowstyle": "-|>", "color": color, "lw": 2.2})
-    axes.set(aspect="equal", xlim=(-2.6, 2.6), ylim=(-1.6, 1.6))
+    axes.set(aspect="equal", xlim=(-2.4, 2.4), ylim=(-1.15, 1.15))
     axes.axis("off")

@@ -58,22 +58,31 @@ def plot_unit_at_work(
         z: the weighted sum with the bias.
         a: GELU(z).
     """
-    figure, axes = plt.subplots(1, 4, figsize=(9, 3.4))
+    figure, axes = plt.subplots(1, 5, figsize=(9.6, 3))
     axes[0].imshow(picture.permute(1, 2, 0))
     axes[0].set(xticks=[], yticks=[])
-    for axis, values in zip(axes[1:], (channel, read, write), strict=True):
-        _map(axis, values)
-    titles = ["图像 | picture", "一个通道 $x$ | one channel $x$", "读取图 $r$ | reading map $r$"]
-    titles += ["写入图 $w$ | writing map $w$"]
-    value = f"$a = $GELU$(z) = {a:.2f}$"
-    labels = ["32 × 32", "8 × 8", f"$z = r·x + b$\n$= {z:.2f}$"]
-    labels += [f"{value}\n加到通道上：$a·w$ | {value}\nadds $a·w$ to the channel"]
+    result, limit = channel + a * write, float(channel.abs().max())
+    for axis, values in zip(axes[1:], (channel, read, write, result), strict=True):
+        _map(axis, values, None if values is read or values is write else limit)
+    titles = ["图像 | picture", "一个通道 $x$ | a channel $x$", "读取图 $r$ | reading map $r$"]
+    titles += ["写入图 $w$ | writing map $w$", "$x + a\\,w$"]
+    before, after = (f"{_left_minus_right(one):.2f}" for one in (channel, result))
+    labels = ["", f"左 − 右：{before} | left − right:\n{before}", f"$z = r·x + b$\n$= {z:.2f}$"]
+    labels += [f"$a = $GELU$(z)$\n≈ {a:.2f}", f"左 − 右：{after} | left − right:\n{after}"]
     for axis, title, label in zip(axes, titles, labels, strict=True):
         axis.set_title(title, fontsize=11)
         axis.set_xlabel(label.replace("-", "−"), fontsize=11)
-    for axis, sign in zip(axes[1:], ("→", "·", "→"), strict=True):
-        axis.text(-0.1, 0.5, sign, transform=axis.transAxes, ha="center", va="center", fontsize=15)
+    for axis, sign in zip(axes[1:], ("→", "·", "→", "→"), strict=True):
+        size = 26 if sign == "·" else 15
+        place = {"transform": axis.transAxes, "ha": "center", "va": "center"}
+        axis.text(-0.12, 0.5, sign, fontsize=size, **place)
     return figure
+
+
+def _left_minus_right(values: Tensor) -> float:
+    """Return the mean of the left half of a map (h, w) minus that of the right half."""
+    half = values.shape[1] // 2
+    return (values[:, :half].mean() - values[:, half:].mean()).item()
 
 
 @checked
@@ -192,33 +201,45 @@ def _number_borders(axes: plt.Axes, token: int) -> None:
 def plot_growing_sum(
     rows: Sequence[Tensor], names: Sequence[str], place: tuple[int, int]
 ) -> Figure:
-    """Draw one output token's maps (h, w), one colour scale; its own place is framed."""
-    figure, axes = plt.subplots(1, len(rows), figsize=(9, 2.3))
-    limit = max(float(one.abs().max()) for one in rows)
+    """Draw one output token's maps (h, w), each on its own scale; its own place is framed."""
+    figure, axes = plt.subplots(1, len(rows), figsize=(9, 2.1))
     for axis, one, name in zip(axes, rows, names, strict=True):
-        image = _map(axis, one, limit)
+        _map(axis, one)
         axis.set_title(name, fontsize=11)
         corner = (place[1] - 0.5, place[0] - 0.5)
         axis.add_patch(Rectangle(corner, 1, 1, fill=False, ec=ACCENT, lw=2.5))
-    figure.colorbar(image, ax=axes, label="权重之和 | sum of weights", shrink=0.8, aspect=12)
     return figure
 
 
 @checked
 def plot_dependence_grids(
-    matrices: Sequence[Tensor], names: Sequence[str], grid: tuple[int, int]
+    matrices: Sequence[Tensor],
+    names: Sequence[str],
+    grid: tuple[int, int],
+    place: tuple[int, int],
 ) -> Figure:
     """Draw matrices (S, S), row "out", as grids of small maps, one at the place of each output.
 
-    Matrices without a negative entry are amounts. The diagonal does not set the colours.
+    Matrices without a negative entry are amounts. The diagonal is left out.
+
+    Args:
+        matrices: of the same tokens.
+        names: of the matrices.
+        grid: (h, w).
+        place: (row, column) of the output token whose map is framed.
     """
     figure, axes = plt.subplots(1, len(matrices), figsize=(9, 4.3))
+    (h, w), size = grid, len(matrices[0])
     for axis, matrix, name in zip(axes, matrices, names, strict=True):
-        off = matrix[~torch.eye(len(matrix), dtype=torch.bool)].abs()
-        cmap = SIGNED if matrix.min() < 0 else AMOUNT
+        off = matrix[~torch.eye(size, dtype=torch.bool)].abs()
+        signed = matrix.min() < 0
+        others = matrix.clone().fill_diagonal_(torch.nan).unflatten(1, grid)
         limit = float(off.quantile(0.995))
-        image = show_maps(axis, matrix.unflatten(1, grid), grid[1], limit, cmap)
-        figure.colorbar(image, ax=axis, location="bottom", shrink=0.8, aspect=13)
+        image = show_maps(axis, others, w, limit, SIGNED if signed else AMOUNT)
+        label = "权重 | weight" if signed else "导数的大小 | size of the derivative"
+        figure.colorbar(image, ax=axis, location="bottom", shrink=0.8, aspect=13, label=label)
+        corner = (place[1] * (w + 1) - 1, place[0] * (h + 1) - 1)
+        axis.add_patch(Rectangle(corner, w + 1, h + 1, fill=False, ec=ACCENT, lw=2.5))
         axis.set_title(name, fontsize=11)
     return figure
 

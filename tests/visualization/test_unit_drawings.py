@@ -20,16 +20,18 @@ def test_the_ship_is_a_picture_with_more_at_the_left():
 
 
 def test_a_unit_has_two_maps_and_one_number_between_them():
-    read, write = torch.randn(8, 8), torch.randn(8, 8)
-    figure = drawings.plot_unit_at_work(
-        torch.rand(3, 32, 32), torch.randn(8, 8), read, write, -1.5, -0.1
-    )
+    channel, read, write = torch.randn(8, 8), torch.randn(8, 8), torch.zeros(8, 8)
+    channel[:, :4] += 1 - channel[:, :4].mean() + channel[:, 4:].mean()  # left − right is 1
+    write[:, 4:] = -2.0
+    picture = torch.rand(3, 32, 32)
+    figure = drawings.plot_unit_at_work(picture, channel, read, write, -1.5, -0.1)
     shown = images(figure)
-    assert len(shown) == 4
-    torch.testing.assert_close(torch.tensor(shown[2]), read)
-    torch.testing.assert_close(torch.tensor(shown[3]), write)
-    assert "−1.50" in figure.axes[2].get_xlabel()
-    assert "−0.10" in figure.axes[3].get_xlabel()
+    assert len(shown) == 5
+    for drawn, values in zip(shown[1:], (channel, read, write, channel - 0.1 * write), strict=True):
+        torch.testing.assert_close(torch.tensor(drawn), values)
+    labels = [axes.get_xlabel() for axes in figure.axes]
+    for label, number in zip(labels[1:], ("1.00", "−1.50", "−0.10", "0.80"), strict=True):
+        assert number in label
 
 
 def test_captions_stand_under_the_learned_maps_alone():
@@ -73,22 +75,30 @@ def test_three_borders_add_up_to_what_is_near(token):
     assert words.count(f"词元 {token}") == 3  # of the readings, the writings, the products
 
 
-def test_the_own_place_is_framed():
-    figure = drawings.plot_growing_sum([torch.randn(4, 5)] * 2, ["1", "2"], (1, 3))
-    shown = [axes for axes in figure.axes if axes.images]
-    for axes in shown:
+def test_the_own_place_is_framed_and_weak_maps_can_be_seen():
+    weak = torch.randn(4, 5)
+    figure = drawings.plot_growing_sum([weak, 10 * weak], ["1", "2"], (1, 3))
+    for axes in figure.axes:
         (frame,) = (patch for patch in axes.patches if isinstance(patch, Rectangle))
         assert frame.get_xy() == (2.5, 0.5)
-    assert len({axes.images[0].get_clim() for axes in shown}) == 1
-    assert shown[-1].images[0].colorbar  # one for all
+    limits = [axes.images[0].get_clim()[1] for axes in figure.axes]
+    assert limits[1] == pytest.approx(10 * limits[0])
 
 
 def test_amounts_and_signed_weights_have_their_colours():
-    signed = torch.randn(6, 6)
-    figure = drawings.plot_dependence_grids([signed, signed.abs()], ["a", "b"], (2, 3))
-    shown = [axes.images[0] for axes in figure.axes if axes.images]
+    signed = torch.randn(6, 6) + 100 * torch.eye(6)
+    figure = drawings.plot_dependence_grids([signed, signed.abs()], ["a", "b"], (2, 3), (1, 2))
+    panels = [axes for axes in figure.axes if axes.images]
+    shown = [axes.images[0] for axes in panels]
     assert [image.get_cmap().name for image in shown] == [SIGNED, AMOUNT]
-    assert all(image.colorbar for image in shown)
+    assert all(image.colorbar.ax.get_xlabel() for image in shown)
+    for axes, image in zip(panels, shown, strict=True):
+        assert image.get_clim()[1] < 10  # the diagonal sets no colour ...
+        pixels = image.get_array()
+        assert pixels.mask[0, 0]  # ... and has none
+        assert not pixels.mask[0, 1]
+        (frame,) = axes.patches
+        assert frame.get_xy() == (7, 2)  # of maps 2 high and 3 wide, one apart
 
 
 def test_a_frame_marks_its_moment_and_what_is_beyond_chance():

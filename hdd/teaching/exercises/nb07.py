@@ -278,6 +278,9 @@ def smallest_width(matrix, residual):
     if residual:
         matrix = matrix - torch.eye(len(matrix))
     return int(torch.linalg.matrix_rank(matrix))
+
+
+# 6 × 6 的镜像，带残差：18 / the mirror on 6 × 6 with a residual connection: 18
 ''',
         wrong={
             "always the number of tokens": (
@@ -332,6 +335,9 @@ def opposite_units(w1):
     u = w1 / w1.norm(dim=1, keepdim=True)
     cosine = u @ u.T  # (D_S, D_S)
     return [(i, j) for i, j in (cosine < -0.9).nonzero().tolist() if i < j]
+
+
+# opposite_units(wide)：25 对 / 25 pairs
 ''',
         wrong={
             "dot products": (
