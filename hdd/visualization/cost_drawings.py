@@ -68,7 +68,7 @@ def plot_trips(steps: Sequence[str], fused: str) -> Figure:
         fused: name of the one operation that does all of them.
     """
     figure, panels = plt.subplots(1, 2, figsize=(9, 3.8), width_ratios=[len(steps), 1.6])
-    figure.suptitle("合成一步，少读写内存 | Fused: fewer trips to memory")
+    figure.suptitle("示意：合成一步，少读写内存 | A sketch: fused, fewer trips to memory")
     for axes, names in zip(panels, (steps, [fused]), strict=True):
         width = 2.6 * len(names)
         axes.add_patch(Rectangle((0, 0), width, 0.8, fc="#EEEEEE", ec=EDGE))

@@ -355,7 +355,7 @@ def plot_moved_unit(old: Tensor, tiles: Tensor, wide: Tensor) -> Figure:
     panels.append(figure.add_subplot(spec[:, 3]))
     limit = float(old.abs().max())
     for axes, values in zip(panels, [old, *tiles, wide], strict=True):
-        axes.imshow(values, cmap=SIGNED, vmin=-limit, vmax=limit)
+        shown = axes.imshow(values, cmap=SIGNED, vmin=-limit, vmax=limit)
         axes.set(xticks=[], yticks=[], anchor="N")
         for spine in axes.spines.values():
             spine.set_visible(True)
@@ -367,4 +367,8 @@ def plot_moved_unit(old: Tensor, tiles: Tensor, wide: Tensor) -> Figure:
         "stretched: one unit, 8 × 8\n(then divided by 4)",
     )
     panels[5].set_title(f"{zh} | {en}")
+    scale = figure.colorbar(
+        shown, ax=panels, location="bottom", shrink=0.4, aspect=30, panchor=False
+    )
+    scale.set_label("权重 | weight")
     return figure

@@ -41,9 +41,11 @@ def test_missing_columns_are_marked():
 
 def test_a_moved_unit_is_drawn_on_one_scale():
     figure = drawings.plot_moved_unit(torch.randn(4, 4), torch.randn(4, 8, 8), torch.randn(8, 8))
-    limits = {axes.images[0].get_clim() for axes in figure.axes}
-    assert len(figure.axes) == 6
+    *panels, scale = figure.axes
+    limits = {axes.images[0].get_clim() for axes in panels}
+    assert len(panels) == 6
     assert len(limits) == 1
+    assert scale.get_xlim() == limits.pop()  # the colour bar says what the colours mean
 
 
 def test_shift_curves_leave_out_what_the_record_lacks():
