@@ -13,7 +13,9 @@ SQUARE, IMAGES = 100, 9000  # images a square stands for; images to train on, wi
 # Shades of the squares up to this image: three nested sets, and validation.
 SHADES = {100: "#0B5394", 1000: "#6FA8DC", IMAGES: "#CFE2F3", IMAGES + 1000: "#DDDDDD"}
 ARROW = {"head": 11, "width": 1.5, "gap": 0}
-RANDOM = "随机初值的网络 | random network"
+# What the features come from; Chinese and English.
+PRETRAINED = "在五个旧类别上\n预训练的网络 | pre-trained on\nfive old classes"
+RANDOM = "随机初值的\n网络 | random\nnetwork"
 # A way to the answer on new classes: what the features come from, and what is trained on them.
 WAYS = {
     "微调 | fine-tuned": (True, True),
@@ -53,15 +55,17 @@ def plot_ways() -> Figure:
     figure, panels = plt.subplots(2, 2, figsize=(9, 4.1))
     figure.suptitle("从哪里开始，训练哪一部分 | Where to start, and what to train")
     for axes, (title, (pretrained, trained)) in zip(panels.flat, WAYS.items(), strict=True):
-        start = "预训练的网络 | pre-trained network" if pretrained else RANDOM
+        start = PRETRAINED if pretrained else RANDOM
         _box(axes, 2.6, start, STEM if pretrained else OTHER, frozen=not trained)
         _box(axes, 6.9, "分类头 | head", ACCENT, frozen=False)
-        arrow(axes, (0.2, 0), (0.85, 0), OTHER, **ARROW)
+        new = "新类别\n的图像 | images of\nnew classes"
+        axes.text(-0.75, 0, new, ha="center", va="center", fontsize=10.5)
+        arrow(axes, (0.3, 0), (0.85, 0), OTHER, **ARROW)
         arrow(axes, (4.4, 0), (5.15, 0), OTHER, **ARROW)
         word = "一起训练 | trained, too" if trained else "冻结 | frozen"
         axes.text(2.6, -0.95, word, ha="center", va="center", fontsize=11)
         axes.text(6.9, -0.95, "训练 | trained", ha="center", va="center", fontsize=11)
-        axes.set(xlim=(0, 8.9), ylim=(-1.3, 0.8))
+        axes.set(xlim=(-1.8, 8.7), ylim=(-1.3, 0.8))
         axes.set_title(title, fontsize=12)
         axes.axis("off")
     return figure

@@ -34,6 +34,7 @@ class Mixing:
             inputs, the text at the arrow to the output.
         halves: of a gate: for each token the number of the half that is not mixed.
         total: of a gate: what mixing the other half gives, bias included.
+        bias: of a gate: what is added to the mixed half, with its sign.
         from_content: whether the weights are computed from the tokens (dashed arrows).
     """
 
@@ -44,6 +45,7 @@ class Mixing:
     hidden: Sequence[tuple[str, Sequence[str], str]] = ()
     halves: Sequence[str] = ()
     total: str = ""
+    bias: str = ""
     from_content: bool = False
 
 
@@ -97,6 +99,7 @@ def _draw_gate(axes, tokens: Sequence[float], mixing: Mixing) -> None:
         if mixing.weights[index]:
             _arrow(axes, (0.92, index + 0.5), (2.1, y), mixing.weights[index])
     _circle(axes, 2.1, y, mixing.total, "white", TOKEN)
+    axes.text(2.25, y - 0.62, mixing.bias, ha="center", va="center", color=TOKEN, fontsize=11)
     _arrow(axes, (2.1, y), (OUT, y), "")
     arrow(axes, (0.3, y), (OUT, y), ACCENT, head=11, width=1.5, gap=15, bend=BEND)
     axes.text((0.3 + OUT) / 2, y + BEND / 2 * (OUT - 0.3), "×", **ON_ARROW)

@@ -20,7 +20,7 @@ Sweep = Mapping[float, Sequence[float]]  # learning rate -> what each seed gave,
 
 @checked
 def plot_sweeps(panels: Mapping[str, Mapping[str, Sweep]]) -> Figure:
-    """Draw sweeps side by side; a thick bar marks each network's plateau.
+    """Draw sweeps side by side; below, the rates of each network's plateau on a thick bar.
 
     Args:
         panels: title -> network -> sweep.
@@ -32,8 +32,8 @@ def plot_sweeps(panels: Mapping[str, Mapping[str, Sweep]]) -> Figure:
         for row, (name, sweep) in enumerate(sweeps.items()):
             _curve(above, sweep, NETWORK_COLORS[name], NAMES.get(name, name))
             kept = _plateau(sweep)
-            ends = [kept[0] / 1.25, kept[-1] * 1.25]  # so that a single rate can be seen
-            below.plot(ends, [row, row], color=NETWORK_COLORS[name], lw=7, solid_capstyle="butt")
+            look = {"color": NETWORK_COLORS[name], "lw": 4, "markersize": 8}
+            below.plot(kept, [row] * len(kept), "o-", **look)  # a single rate is a dot
         below.set_yticks(range(len(sweeps)), [NAMES.get(name, name) for name in sweeps])
         below.set(ylim=(len(sweeps) - 0.4, -0.6), xlabel="学习率 | learning rate")
         below.set_title("平台 | plateau", fontsize=11)
