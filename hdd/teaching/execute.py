@@ -100,6 +100,7 @@ def run_cells(notebook: nbformat.NotebookNode, folder: Path) -> None:
         timeout=None,
         record_timing=False,
         coalesce_streams=True,
+        extra_arguments=["--log-level=ERROR"],  # recent kernels warn of every local connection
         resources={"metadata": {"path": str(folder)}},
     ).execute(env=os.environ | ENVIRONMENT)
 
