@@ -145,7 +145,7 @@ def plot_hand_and_trained(rows: Sequence[tuple[str, Tensor, Tensor]]) -> Figure:
     Args:
         rows: (name, W1 (D_S, S), W2 (S, D_S)) of each; units in the order of their pairs.
     """
-    figure, axes = plt.subplots(figsize=(9, 7.2))
+    figure, axes = plt.subplots(figsize=(7.6, 6.1))
     units, tokens = rows[0][1].shape
     second_at, product_at = tokens + 3.0, tokens + units + 6.0
     places = ["输入词元 | input token", "输出词元 | output token", "单元 | unit"]
