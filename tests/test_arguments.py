@@ -12,6 +12,7 @@ from torch import Tensor, nn
 import hdd
 from hdd.arguments import check_choice, check_integers, check_range, check_shape, checked
 from hdd.data_util.batch_augmentation import (
+    BatchAugmentation,
     BatchAutoAugment,
     CutMix,
     equalize,
@@ -20,33 +21,41 @@ from hdd.data_util.batch_augmentation import (
 from hdd.dataset.image_tensors import (
     BatchLoader,
     ImageTensors,
+    channel_statistics,
     split_validation,
 )
 from hdd.dataset.loading import load
-from hdd.device.utils import seed_everything
+from hdd.device.utils import get_amp_dtype, seed_everything
 from hdd.models.baselines import build_baseline, build_network
 from hdd.models.cnn.mlp_mixer import MixerBlock, Mlp, MLPMixer
-from hdd.models.learned_weights import smoothness, stem_filters
-from hdd.models.nn_utils import count_macs
-from hdd.models.resize_and_permute import patch_order, reorder_pixels, stretched
-from hdd.models.token_mixers import Pooling, build_mixer
+from hdd.models.learned_weights import cosines, smoothness, stem_filters, structure
+from hdd.models.nn_utils import count_macs, count_trainable_parameter
+from hdd.models.resize_and_permute import patch_order, permuted_twin, reorder_pixels, stretched
+from hdd.models.token_mixers import Block, Pooling, SelfAttention, build_mixer
 from hdd.tasks.look_up import look_up
 from hdd.tasks.recursive_mixer import RecursiveNet, Training, solved, train
-from hdd.tasks.routing import routing, train_routing
+from hdd.tasks.routing import TokenMixingOnly, routing, train_routing
 from hdd.tasks.sudoku import Puzzles, count_solutions, difficulty, eliminate, generate
+from hdd.tasks.token_net import TokenNet
 from hdd.teaching.conclusions import holds
 from hdd.teaching.exercises import check
-from hdd.teaching.show import show_drawing, show_frames
+from hdd.teaching.show import show_drawing, show_frames, show_table
 from hdd.timing import interleaved
-from hdd.train.classification_utils import evaluate
-from hdd.train.intervals import half_width, summary
+from hdd.train.classification_utils import evaluate, predict
+from hdd.train.intervals import difference, half_width, summary
 from hdd.train.muon import Muon, MuonAdamW
-from hdd.train.records import load_net, load_run
+from hdd.train.processes import Shard
+from hdd.train.recipe import Recipe
+from hdd.train.records import load_net, load_run, load_runs
+from hdd.train.run import average_of
+from hdd.train.schedule import warmup_cosine
 from hdd.train.short_runs import fit, random_batches
 from hdd.train.warmup_scheduler import GradualWarmupScheduler
+from hdd.visualization.look_up_drawings import plot_task
 from hdd.visualization.overview_drawings import predictions
 from hdd.visualization.patch_drawings import plot_cutting, plot_windows
 from hdd.visualization.recipe_drawings import averaged, noisy_path
+from hdd.visualization.unit_drawings import plot_borders
 
 IMAGES = torch.zeros(6, 3, 8, 8, dtype=torch.uint8)
 DATA = ImageTensors(IMAGES, torch.arange(6) % 2, ("a", "b"), (0.5,) * 3, (0.2,) * 3)
@@ -64,41 +73,85 @@ WRONG = [
     (lambda: Mlp(4, 4, dropout="x"), "dropout"),
     (lambda: MixerBlock(4, True, 4, 4), "dim"),
     (lambda: MixerBlock(4, 8, 0, 4), "token_dim"),
+    (lambda: TokenMixingOnly(4.0, 2), "tokens"),
     (lambda: build_mixer("x"), "kind"),
+    (lambda: build_mixer("pooling", depth=HUGE), "depth"),
     (lambda: build_network("GRU", (3, 8, 8), 4, dim=8, depth=1), "name"),
+    (lambda: build_network("ViT", (8, 8), 4, dim=8, depth=1), "input_shape"),
     (lambda: build_network("ViT", (3, 0, 8), 4, dim=8, depth=1), "input_shape"),
+    (lambda: build_baseline("vit", (3, 8, 8), 4, width=10), "width"),
+    (lambda: build_baseline("vit", (3, 8, 8), None), "patch_size"),
+    (lambda: build_baseline("cnn", (3, 8, 8), None, depth=-1), "depth"),
+    (lambda: build_baseline("vit", (3, 8, 8), 4, depth=10**9), "depth"),
     (lambda: build_baseline("cnn", (3, 8, 8), None, strides=2), "strides"),
+    (lambda: count_trainable_parameter([LINEAR]), "net"),
+    (lambda: count_macs(LINEAR, 2), "input_shape"),
     (lambda: stem_filters(LINEAR), "net"),
+    (lambda: smoothness([[1.0, 2.0]]), "maps"),
     (lambda: smoothness(torch.zeros(4, 4)), "maps"),
+    (lambda: structure(LINEAR, 0.5), "layer"),
     (lambda: patch_order((2, 2), 2, torch.zeros(4).long(), torch.randperm(4)), "tokens"),
     (lambda: reorder_pixels(torch.zeros(1, 1, 2, 2), torch.tensor(3)), "order"),
+    (lambda: stretched(None, 2), "net"),
     (lambda: ImageTensors(IMAGES, [0] * 6, ("a",), (0.5,) * 3, (0.2,) * 3), "labels"),
     (
         lambda: ImageTensors(IMAGES, torch.zeros(6).long(), "ab", (0.5,) * 3, (1,) * 3),
         "class_names",
     ),
+    (lambda: BatchLoader(DATA, "8"), "batch_size"),
+    (lambda: BatchLoader(DATA, 8, augment=True), "augment"),
     (lambda: BatchLoader(DATA, 8, draws=HUGE), "draws"),
+    (lambda: BatchLoader(IMAGES, 8), "data"),
+    (lambda: split_validation(DATA, "0.1"), "fraction"),
+    (lambda: split_validation(DATA, 0.5, seed="0"), "seed"),
     (lambda: load("cifar100"), "name"),
+    (lambda: load("cifar10", 3), "root"),
+    (lambda: BatchAugmentation(padding=-1), "padding"),
+    (lambda: BatchAugmentation(auto_augment="no"), "auto_augment"),
     (lambda: CutMix(1.5, 10), "probability"),
+    (lambda: CutMix(0.5, None), "num_classes"),
+    (lambda: get_amp_dtype("gpu"), "device"),
     (lambda: seed_everything(-1), "seed"),
+    (lambda: MuonAdamW(LINEAR, lr="0.1"), "lr"),
     (lambda: MuonAdamW(LINEAR, lr=NAN), "lr"),
     (lambda: MuonAdamW(LINEAR, weight_decay=-1), "weight_decay"),
+    (lambda: GradualWarmupScheduler(LINEAR), "optimizer"),
+    (lambda: GradualWarmupScheduler(SGD, 1.0, 5, "cosine"), "after_scheduler"),
     (lambda: GradualWarmupScheduler(SGD).step(10**12), "epoch"),
+    (lambda: warmup_cosine("0", 10), "step"),
+    (lambda: fit(LINEAR, "batches", 0.1), "batches"),
     (lambda: fit(LINEAR, iter([]), 0.1), "batches"),
+    (lambda: fit(LINEAR, [], 0.1, criteria="mse"), "criteria"),
     (lambda: random_batches(DATA, 0, 8), "steps"),
     (lambda: evaluate(LINEAR, DATA, "cpu"), "loader"),
+    (lambda: evaluate(LINEAR, [], 0.5), "device"),
+    (lambda: evaluate(LINEAR, [], "tpu"), "device"),
     (lambda: evaluate(LINEAR, [], "cuda:9"), "device"),
     (lambda: fit(LINEAR, [], 0.1, device="cuda:9"), "device"),
+    (lambda: half_width(3), "values"),
     (lambda: half_width([1.0]), "values"),
+    (lambda: difference([1.0, 2.0], ["a", "b"]), "second"),
     (lambda: load_run("nothing"), "name"),
+    (lambda: load_runs(""), "prefix"),
+    (lambda: load_net("x", epoch="3"), "epoch"),
     (lambda: look_up(3, torch.arange(17), torch.Generator()), "places"),
+    (lambda: look_up(3, [1, 2], torch.Generator()), "places"),
+    (lambda: look_up(3, torch.arange(1, 3), 0), "generator"),
+    (lambda: routing("shift", 4), "grid"),
     (lambda: routing("spiral", (4, 4)), "kind"),
     (lambda: train_routing(LINEAR, torch.arange(2), optimizer="sgd"), "optimizer"),
+    (lambda: RecursiveNet(dim="48"), "dim"),
+    (lambda: train(RecursiveNet(), PUZZLES, Training(batch=-7)), "batch"),
+    (lambda: train(RecursiveNet(), PUZZLES, Training(reveal=torch.ones(2))), "reveal"),
     (lambda: train(RecursiveNet(), PUZZLES, Training(optimizer="lion")), "optimizer"),
     (lambda: generate(0, "test"), "count"),
     (lambda: generate(1, "test", givens=13), "givens"),
     (lambda: generate(1, "tests"), "split"),
+    (lambda: holds(3, True), "name"),
+    (lambda: check(2.1, None), "number"),
     (lambda: check("77.1", None), "number"),
+    (lambda: show_table([], 3), "caption"),
+    (lambda: interleaved({}, 0), "rounds"),
     (lambda: list(BatchLoader(DATA, 8, augment=len)), "augment"),
     (lambda: GradualWarmupScheduler(SGD).step({}), "epoch"),
     (lambda: GradualWarmupScheduler(SGD).step(0.5), "epoch"),
@@ -112,6 +165,7 @@ WRONG = [
     (lambda: MIXER(torch.zeros(1, 3, 8, 8, device="meta")), "images"),
     (lambda: DATA.normalize(IMAGES / 255), "images"),
     (lambda: DATA.normalize(IMAGES[:, :1]), "images"),
+    (lambda: DATA.subset([0]), "indices"),
     (lambda: DATA.subset(torch.tensor([6])), "indices"),
     (lambda: DATA.subset(torch.ones(5) > 0), "indices"),
     (lambda: DATA.to("cuda:9"), "device"),
@@ -130,23 +184,38 @@ WRONG = [
     (lambda: Pooling(torch.zeros(2, device="meta"), 8), "grid"),
     (lambda: show_drawing("no.png", "no.png", "图 | picture"), "chinese"),
     (lambda: show_frames([], [1], "图 | picture"), "labels"),
+    (lambda: average_of(LINEAR, 3), "decay"),
     (lambda: random_crop_and_flip(IMAGES[0]), "images"),
+    (lambda: random_crop_and_flip(IMAGES, "4"), "padding"),
+    (lambda: channel_statistics(IMAGES.float()), "images"),
+    (lambda: Pooling((0, 4), 8), "grid"),
+    (lambda: SelfAttention((2, 2), -4), "dim"),
+    (lambda: Block(LINEAR, 8, 0), "channel_dim"),
+    (lambda: TokenNet(2, 2, 4, ["block"]), "blocks"),
+    (lambda: cosines(torch.zeros(3)), "maps"),
+    (lambda: permuted_twin(LINEAR, torch.arange(4), torch.arange(4)), "net"),
+    (lambda: predict(LINEAR, torch.tensor(3), "cpu"), "loader"),
     (lambda: summary([]), "values"),
     (lambda: holds("a | b", torch.ones(2) > 0), "condition"),
     (lambda: Mlp(4, 4, dropout=torch.zeros(40)), "dropout"),
     (lambda: plot_windows(8, [3]), "kernels"),
     (lambda: load_run("x" * 5000), "name"),
     (lambda: load_net("cifar10_patch8_seed0", epoch=-1), "epoch"),
+    (lambda: Shard([], 0, 2), "loader"),
     (lambda: ImageTensors(IMAGES, DATA.labels, ("a",), DATA.mean, DATA.std), "class_names"),
     (lambda: ImageTensors(IMAGES, DATA.labels, ("a", "b"), DATA.mean, (0.2,)), "std"),
+    (lambda: Recipe(auto_augment=IMAGES), "auto_augment"),
     (lambda: equalize(IMAGES.float()), "images"),
     (lambda: difficulty(PUZZLES.givens[:, :6]), "puzzles"),
     (lambda: count_solutions(torch.tensor(3)), "puzzle"),
     (lambda: plot_cutting(torch.zeros(4, 4), 3), "patch_size"),
+    (lambda: plot_borders(4), "token"),
     (lambda: MLPMixer(dim=10**6), "dim"),
+    (lambda: MLPMixer(depth=10**9), "depth"),
     (lambda: MLPMixer(image_size=2**20, patch_size=1), "image_size"),
     (lambda: MLPMixer(token_dim=10**9), "token_dim"),
     (lambda: noisy_path(torch.tensor(1.0), 0.1, 0.1, 0), "shares"),
+    (lambda: plot_task("x", torch.zeros(4, 4)), "x"),
     (lambda: averaged(torch.tensor(1.0), 0.9), "path"),
     (lambda: Muon([], 0.1, 0.1), "matrices"),
 ]

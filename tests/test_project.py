@@ -61,6 +61,12 @@ def test_environment_yml_agrees_with_pyproject():
     ]
 
 
+def test_run_py_wants_the_same_python_as_pyproject():
+    text = (ROOT / "run.py").read_text(encoding="utf-8")
+    oldest = re.search(r"^OLDEST = \((\d+), (\d+)\)$", text, flags=re.M)
+    assert f">={oldest[1]}.{oldest[2]}" == PROJECT["requires-python"]
+
+
 def test_every_dependency_has_a_lower_bound_and_nothing_else():
     for requirement in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]:
         assert re.fullmatch(r"[\w-]+>=[\d.]+(post\d+)?", requirement), requirement
@@ -360,6 +366,11 @@ def test_no_import_runs_upwards():
             assert FLOORS.get(other) == 0 or other in APART[room], f"{path}: {name}"
         else:
             assert FLOORS[other] <= FLOORS[room], f"{path}: {name}"
+
+
+def test_every_folder_of_hdd_is_a_package():
+    for folder in {path.parent for path in MODULES}:
+        assert (folder / "__init__.py").exists(), folder
 
 
 def code_lines(function, lines):

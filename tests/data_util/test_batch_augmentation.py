@@ -62,7 +62,7 @@ def test_each_image_draws_as_in_the_per_image_transform():
     image, augment = picture(size=8), BatchAutoAugment()
     expected = outcomes(image)
     assert len(expected) > 50
-    for batch, rounds in ((6_000, 1), (8, 50)):
+    for batch, rounds in ((10_000, 1), (8, 75)):
         images = image.repeat(batch, 1, 1, 1)
         assert_drawn_from(expected, torch.cat([augment(images) for _ in range(rounds)]))
 
@@ -173,11 +173,11 @@ class TestCutMix:
         theirs = []
         one_hot = v2.CutMix(alpha=1.0, num_classes=2)
         image = torch.zeros(2, 1, 16, 16)
-        for _ in range(500):  # its box is drawn once for a batch
+        for _ in range(1500):  # its box is drawn once for a batch
             theirs.append(one_hot(image, torch.tensor([0, 1]))[1][0, 0].item())
         theirs = torch.tensor(theirs, dtype=torch.float64)
         # A tenth of our partners share the class and then keep all of it.
-        assert abs(kept.mean() - (0.9 * theirs.mean() + 0.1)) < 0.04
+        assert abs(kept.mean() - (0.9 * theirs.mean() + 0.1)) < 0.025
 
     @pytest.mark.parametrize("labels", [[0, 11], [-1, 0]])
     def test_labels_of_other_classes_are_named(self, labels):

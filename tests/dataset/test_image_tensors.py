@@ -86,6 +86,12 @@ class TestBatchLoader:
         assert orders[0][0] != orders[2][0]
         assert orders[0][0] != orders[0][1] != orders[0][2]
 
+    def test_global_seed_has_no_say_in_the_order(self):
+        torch.manual_seed(0)
+        first = self.epoch(BatchLoader(make_data(50), 8, shuffle=True))
+        torch.manual_seed(1)
+        assert self.epoch(BatchLoader(make_data(50), 8, shuffle=True)) == first
+
     def test_pixels_are_normalised(self, mini):
         ((images, _),) = BatchLoader(mini[0], len(mini[0]))
         assert images.dtype == torch.float32
@@ -110,6 +116,11 @@ class TestBatchLoader:
 
         loader = BatchLoader(make_data(10), 6, mix=one_hot)
         assert [targets.shape for _, targets in loader] == [(6, 6), (4, 4)]
+
+    @pytest.mark.parametrize("size", [0, -1])
+    def test_bad_batch_size(self, size):
+        with pytest.raises(ValueError, match=f"batch_size={size}"):
+            BatchLoader(make_data(), size)
 
 
 class TestImageTensors:

@@ -29,10 +29,17 @@ class TestEmbedded:
             assert split.labels.bincount().tolist() == [n // 10] * 10
             assert split.class_names == FASHION_CLASSES
 
+    def test_class_names_are_those_of_torchvision(self):
+        assert list(FASHION_CLASSES) == datasets.FashionMNIST.classes
+
     def test_file_is_the_one_that_its_maker_made(self):
         assert hashlib.sha256(MINI_FILE.read_bytes()).hexdigest() == (
             "6341d32070230eb9eb4d36a858421e2625b9d3431f364eca58bd958449e0cc0e"
         )
+
+    def test_needs_no_root(self, tmp_path):
+        load("fashion_mnist_mini", tmp_path / "nowhere")
+        assert not any(tmp_path.iterdir())
 
     def test_missing_file_names_the_fix(self, monkeypatch, tmp_path):
         monkeypatch.setattr(loading, "MINI_FILE", tmp_path / "gone.npz")
@@ -140,6 +147,14 @@ class TestCifar10Folder:
         load("cifar10", cifar_root)
         Image.new("RGB", (32, 32), (1, 2, 3)).save(test / "ship/0001.png")
         assert load("cifar10", cifar_root)[1].images[17, :, 9, 9].tolist() == [1, 2, 3]
+
+    def test_an_image_moved_to_another_class_renews_the_cache(self, cifar_root):
+        load("cifar10", cifar_root)
+        folder = cifar_root / "cifar10" / "train"
+        (folder / "cat" / "0002.png").rename(folder / "dog" / "moved.png")
+        assert load("cifar10", cifar_root)[0].labels.bincount().tolist() == [
+            3, 3, 3, 2, 3, 4, 3, 3, 3, 3,
+        ]  # fmt: skip
 
     @pytest.mark.parametrize("content", [b"", b"no cache", b"PK\x03\x04 half a file"])
     def test_a_damaged_cache_is_ignored_and_replaced(self, cifar_root, content, monkeypatch):

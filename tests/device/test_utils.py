@@ -1,4 +1,7 @@
+import os
+import platform
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -120,6 +123,18 @@ def test_no_bfloat16_without_avx512(monkeypatch):
     assert get_amp_dtype("cpu") == torch.float32
 
 
+CPUINFO = Path("/proc/cpuinfo")
+
+
+@pytest.mark.skipif(
+    not CPUINFO.exists() or platform.machine() != "x86_64" or "ATEN_CPU_CAPABILITY" in os.environ,
+    reason="only Linux on x86 lists what the processor can do",
+)
+def test_bfloat16_where_the_processor_has_it():
+    native = "avx512_bf16" in CPUINFO.read_text().split()
+    assert get_amp_dtype("cpu") == (torch.bfloat16 if native else torch.float32)
+
+
 @pytest.mark.parametrize("native", [True, False])
 def test_bfloat16_on_a_gpu_only_where_it_is_native(machine, monkeypatch, native):
     machine(cuda=1)
@@ -129,6 +144,10 @@ def test_bfloat16_on_a_gpu_only_where_it_is_native(machine, monkeypatch, native)
         lambda including_emulation=True: including_emulation or native,
     )
     assert get_amp_dtype("cuda") == (torch.bfloat16 if native else torch.float32)
+
+
+def test_float32_on_mps():
+    assert get_amp_dtype("mps") == torch.float32
 
 
 def test_seed_reproduces_all_three_generators():

@@ -32,7 +32,7 @@ def test_only_the_vit_has_patches():
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize(
     ("shape", "patch_size", "dim", "depth"),
-    [((1, 28, 28), 7, 64, 3), ((3, 32, 32), 8, 64, 4)],
+    [((1, 28, 28), 7, 64, 3), ((3, 32, 32), 8, 128, 8)],
 )
 def test_networks_have_equally_many_parameters(name, shape, patch_size, dim, depth):
     pytest.importorskip("timm")
@@ -85,3 +85,10 @@ def test_without_strides_in_the_stages_a_shift_of_the_image_is_one_of_the_map():
     strided = resnet()
     maps = [strided.eval().forward_features(one) for one in (images, moved)]
     assert not torch.allclose(maps[0], maps[1], atol=1e-3)
+
+
+def test_bad_strides_and_names():
+    with pytest.raises(ValueError, match=r"strides=\(2, 1\).*five"):
+        build_network("ResNet", **SIZES, strides=(2, 1))
+    with pytest.raises(ValueError, match=r"'RNN'.*'Mixer'"):
+        build_network("RNN", **SIZES)

@@ -66,6 +66,19 @@ class TestFusedMixer:
         for name, gradient in wanted.items():
             assert (fused[name] - gradient).norm() < 1e-5 * norm, name
 
+    def test_every_parameter_gets_its_gradient(self):
+        torch.manual_seed(0)
+        net = noisy(MLPMixer(patch_size=8, dim=32, depth=2))
+        images, labels = torch.randn(64, 3, 32, 32), torch.randint(10, (64,))
+        _, wanted = gradients(net, net, images, labels)
+        _, fused = gradients(FusedMixer(net, BF16), net, images, labels)
+        largest = max(g.norm() for g in wanted.values())
+        for name, gradient in wanted.items():
+            # Adding the same to all channels of a token changes nothing after the next norm, so
+            # the bias that does so has gradient zero, up to rounding.
+            error = (fused[name] - gradient).norm()
+            assert error < 0.05 * gradient.norm() + 1e-3 * largest, name
+
     @pytest.mark.parametrize(
         ("part", "name", "value"),
         [
@@ -109,3 +122,9 @@ class TestFusedMixer:
             found = gradients(step_net, net, images, labels)[1]
             errors.append(torch.cat([(found[n] - wanted[n]).flatten() for n in wanted]).norm())
         assert errors[0] < 1.25 * errors[1]
+
+    def test_shares_its_parameters(self):
+        net = MLPMixer(patch_size=8, dim=16, depth=1)
+        assert {id(p) for p in FusedMixer(net, BF16).parameters()} == {
+            id(p) for p in net.parameters()
+        }

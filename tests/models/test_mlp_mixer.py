@@ -9,15 +9,15 @@ from hdd.models.cnn.timm_twin import to_timm
 from hdd.models.nn_utils import count_macs, count_trainable_parameter
 
 # The paper's table 1 and appendix E at 224 x 224 and 1000 classes.
-# patch, L, C, parameters, GMAC
+# patch, L, C, S, parameters, GMAC
 OFFICIAL = {
-    "S/32": (32, 8, 512, 19_104_624, 1.00),
-    "S/16": (16, 8, 512, 18_528_264, 3.78),
-    "B/32": (32, 12, 768, 60_293_428, 3.24),
-    "B/16": (16, 12, 768, 59_880_472, 12.60),
-    "L/32": (32, 24, 1024, 206_939_264, 11.25),
-    "L/16": (16, 24, 1024, 208_196_168, 44.55),
-    "H/14": (14, 32, 1280, 432_350_952, 120.99),
+    "S/32": (32, 8, 512, 49, 19_104_624, 1.00),
+    "S/16": (16, 8, 512, 196, 18_528_264, 3.78),
+    "B/32": (32, 12, 768, 49, 60_293_428, 3.24),
+    "B/16": (16, 12, 768, 196, 59_880_472, 12.60),
+    "L/32": (32, 24, 1024, 49, 206_939_264, 11.25),
+    "L/16": (16, 24, 1024, 196, 208_196_168, 44.55),
+    "H/14": (14, 32, 1280, 256, 432_350_952, 120.99),
 }
 SMALL = {"image_size": 8, "patch_size": 4, "dim": 16, "depth": 2, "num_classes": 5}
 
@@ -48,12 +48,16 @@ def test_frozen_parameters_are_not_counted():
 
 @pytest.mark.parametrize("size", OFFICIAL)
 def test_official_sizes_have_the_published_parameters_and_macs(size):
-    p, depth, c, parameters, gmac = OFFICIAL[size]
+    p, depth, c, s, parameters, gmac = OFFICIAL[size]
+    d_s, d_c, k = c // 2, 4 * c, 1000
+    formula = 3 * p * p * c + c
+    formula += depth * ((2 * s * d_s + d_s + s) + (2 * c * d_c + d_c + c) + 4 * c)
+    formula += 2 * c + c * k + k
     with torch.device("meta"):
         net = MLPMixer(
-            image_size=224, patch_size=p, dim=c, depth=depth, num_classes=1000, token_dim=c // 2
+            image_size=224, patch_size=p, dim=c, depth=depth, num_classes=k, token_dim=d_s
         )
-    assert count_trainable_parameter(net) == parameters
+    assert count_trainable_parameter(net) == formula == parameters
     assert round(count_macs(net, (3, 224, 224)) / 1e9, 2) == gmac
 
 
@@ -201,6 +205,12 @@ def test_forward_rejects_another_shape(shape):
         MLPMixer(**SMALL)(torch.zeros(shape))
     assert str(shape) in str(error.value)
     assert "(batch, 3, 8, 8)" in str(error.value)
+
+
+def test_one_image_gives_the_same_logits_alone_and_in_a_batch():
+    torch.manual_seed(0)
+    net, x = randomise(MLPMixer(**SMALL)), torch.randn(4, 3, 8, 8)
+    torch.testing.assert_close(net(x[:1]), net(x)[:1])
 
 
 def test_dropout_acts_in_training_only():

@@ -129,3 +129,8 @@ def test_how_far_each_hears(kind, x):
     middle = tokens[7].clone()
     middle[7] = 0
     assert (middle > 0).sum() == HEARD.get(kind, 14)
+
+
+def test_unknown_kind():
+    with pytest.raises(ValueError, match=r"'fourier'.*'hybrid'"):
+        mixers.build_mixer("fourier")

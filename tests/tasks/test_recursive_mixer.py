@@ -83,7 +83,7 @@ def test_training_lowers_the_loss_and_is_repeatable(optimizer, puzzles):
     for _ in range(2):
         torch.manual_seed(0)
         net = RecursiveNet(dim=16, recursions=2)
-        how = Training(steps=12, batch=8, optimizer=optimizer, lr=1e-2, reveal=1.0)
+        how = Training(steps=20, batch=8, optimizer=optimizer, lr=1e-2, reveal=1.0)
         losses.append(recursive_mixer.train(net, puzzles, how, seed=1))
     assert losses[0] == losses[1]
     assert not net.training
@@ -163,6 +163,13 @@ def test_area_under_the_curve_against_all_pairs():
         if values is scores:
             expected = max(expected, 1 - expected)
         assert area == pytest.approx(expected)
+
+
+def test_wrong_names_say_what_would_be_right(puzzles):
+    with pytest.raises(ValueError, match="'axial-mean'"):
+        RecursiveNet("mixer")
+    with pytest.raises(ValueError, match="'muon', 'adamw'"):
+        recursive_mixer.train(RecursiveNet(), Puzzles(*puzzles), Training(optimizer="sgd"))
 
 
 def test_the_recorded_network_solves_puzzles_that_it_has_not_seen():

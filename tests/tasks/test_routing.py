@@ -41,10 +41,10 @@ def test_any_task_can_be_taught():
 
 
 def test_a_trained_block_shows_its_routing():
-    source = routing("permutation", (3, 5))
-    assert sorted(source.tolist()) == list(range(15))
+    source = routing("permutation", (5, 7))
+    assert sorted(source.tolist()) == list(range(35))
     torch.manual_seed(0)
-    block = mixer_block((3, 5))
+    block = mixer_block((5, 7))
     losses = train_routing(block, source, images=16, steps=250)
     assert losses[0] > 1
     assert losses[-1] < 0.02
@@ -65,6 +65,13 @@ def test_what_routings_do_to_a_picture():
 @pytest.mark.parametrize(("width", "loss"), [(0.5, 0.5), (1, 0.0)])
 def test_half_the_width_carries_half_the_tokens(width, loss):
     torch.manual_seed(0)
-    net = TokenMixingOnly(8, int(8 * width))
-    last = train_routing(net, routing("shift", (2, 4)), images=16, steps=250)[-1]
-    assert last == pytest.approx(loss, abs=0.06)
+    net = TokenMixingOnly(16, int(16 * width))
+    last = train_routing(net, routing("shift", (4, 4)), images=16, steps=500)[-1]
+    assert last == pytest.approx(loss, abs=0.05)
+
+
+def test_unknown_names():
+    with pytest.raises(ValueError, match=r"'spiral'.*Fix: one of"):
+        routing("spiral", (2, 2))
+    with pytest.raises(ValueError, match=r"optimizer='sgd'.*Fix: one of \['adam', 'muon'\]"):
+        train_routing(TokenMixingOnly(4, 4), routing("shift", (2, 2)), optimizer="sgd")

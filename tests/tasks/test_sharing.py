@@ -56,3 +56,8 @@ def test_the_marked_question_is_token_0_alone():
         for mixing in (marked, plain):
             channels = mixing(x[:, :, [2, 0, 1]])
             assert torch.allclose(channels, mixing(x)[:, :, [2, 0, 1]], atol=1e-6)
+
+
+def test_an_unknown_rung_is_named():
+    with pytest.raises(ValueError, match=r"'bottom'.*weights per place"):
+        ladder_net("bottom", positions=False)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hdd.tasks import sudoku
-from hdd.tasks.sudoku import CELLS, EMPTY, SIDE
+from hdd.tasks.sudoku import CELLS, EMPTY, SIDE, Puzzles
 
 UNITS = (
     [[6 * r + c for c in range(6)] for r in range(6)]
@@ -184,3 +184,8 @@ def test_rounds_count_how_often_singles_are_needed(puzzles):
 def test_generate_refuses_nonsense(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))}=.*Fix: "):
         sudoku.generate(**{"count": 5, "split": "test"} | wrong)
+
+
+def test_an_index_selects_puzzles(puzzles):
+    assert isinstance(puzzles[:3], Puzzles)
+    assert puzzles[:3].givens.shape == puzzles[:3].solutions.shape == (3, CELLS)

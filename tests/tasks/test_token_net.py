@@ -10,7 +10,7 @@ def test_a_token_net_learns_and_positions_matter():
     blocks = [MixerBlock(36, 16, 36, 32)]
     net, generator = TokenNet(2, 5, 16, blocks, positions=36), torch.Generator()
     untrained = diagonal_accuracy(net)
-    learn(net, lambda: equal_along_diagonal(64, generator), diagonal_loss, 80)
+    learn(net, lambda: equal_along_diagonal(64, generator), diagonal_loss, 150)
     assert not net.training
     assert diagonal_accuracy(net)[4] > untrained[4] + 0.3
     assert net.position.shape == (36, 16)

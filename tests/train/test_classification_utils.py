@@ -78,6 +78,11 @@ def test_prints_every_few_epochs_and_always_the_last(capsys, epochs, every, prin
     assert [int(LINE.fullmatch(line)[1]) for line in lines] == printed
 
 
+def test_silent_if_not_verbose(capsys):
+    run(make_net(), BatchLoader(make_data(8), 8), verbose=False)
+    assert capsys.readouterr() == ("", "")
+
+
 def test_history_has_one_value_an_epoch_and_on_epoch_gets_it():
     calls = []
     optimizer = torch.optim.Adam((net := make_net()).parameters(), lr=1e-3)
@@ -148,6 +153,17 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_the_weights_intact():
     for name, tensor in net.state_dict().items():
         assert tensor.isfinite().all(), name
         assert torch.equal(tensor, seen[-1][name]), name
+
+
+def test_an_exploding_learning_rate_is_reported():
+    net = make_net()
+    with pytest.raises(FloatingPointError, match=r"learning rate 1e\+3"):
+        run(
+            net,
+            BatchLoader(make_data(), 4),
+            epochs=20,
+            optimizer=torch.optim.SGD(net.parameters(), lr=1e30),
+        )
 
 
 def test_dataloader_and_batch_loader_give_the_same_history():
@@ -221,6 +237,14 @@ def test_bfloat16_autocast_stays_close_to_float32():
     assert {parameter.dtype for parameter in net.parameters()} == {torch.float32}
 
 
+@pytest.mark.parametrize("options", [{"epochs": 0}, {"epochs": -1}, {"log_every": 0}])
+def test_bad_counts_are_named(options):
+    ((name, value),) = options.items()
+    name = name.replace("epochs", "max_epochs")
+    with pytest.raises(ValueError, match=f"{name}={value} must be a positive integer. Fix: "):
+        run(make_net(), BatchLoader(make_data(), 8), **options)
+
+
 @pytest.mark.parametrize("empty", ["train_loader", "val_loader"])
 def test_an_empty_loader_is_named_before_the_training(empty):
     full, net = BatchLoader(make_data(), 8), make_net()
@@ -269,6 +293,11 @@ def test_a_loader_of_other_things_than_pairs_is_refused(batch):
         run(make_net(), iter([batch]), good)
     with pytest.raises(ValueError, match=r"The loader yields .*Fix: .*loader"):
         evaluate(make_net(), iter([batch]), "cpu")
+
+
+def test_a_list_of_batches_says_what_each_must_be():
+    with pytest.raises(ValueError, match=r"loader=.*each item 2 values, each a tensor.*Fix: "):
+        evaluate(make_net(), [(FLOATS, [0, 1])], "cpu")
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,23 @@ def test_a_copy_goes_on_alike_and_by_itself(tmp_path, duplicate):
     assert [g["lr"] for part in again.parts for g in part.param_groups] == [1e-3, 5e-4]
 
 
+def test_resumed_equals_uninterrupted(tmp_path):
+    straight = tiny_mixer()
+    optimizer = MuonAdamW(straight)
+    train(straight, optimizer, steps=3)
+    torch.save([straight.state_dict(), optimizer.state_dict()], tmp_path / "state.pt")
+    train(straight, optimizer, steps=3, seed=2)
+
+    resumed = tiny_mixer()
+    again = MuonAdamW(resumed)
+    weights, state = torch.load(tmp_path / "state.pt", weights_only=True)
+    resumed.load_state_dict(weights)
+    again.load_state_dict(state)
+    train(resumed, again, steps=3, seed=2)
+    for name, value in resumed.state_dict().items():
+        assert torch.equal(value, straight.state_dict()[name]), name
+
+
 def test_restored_groups_still_follow_a_scheduler():
     net = tiny_mixer()
     optimizer = MuonAdamW(net)

@@ -15,8 +15,9 @@ from torch import nn
 from hdd.dataset.image_tensors import ImageTensors
 from hdd.device.utils import get_amp_dtype
 from hdd.models.cnn.mlp_mixer import MLPMixer
+from hdd.models.nn_utils import count_trainable_parameter
 from hdd.train import run as engine
-from hdd.train.recipe import CHOICES, Recipe
+from hdd.train.recipe import BASELINES, CHOICES, Recipe
 from hdd.train.run import Run
 
 KNOBS = [knob.name for knob in dataclasses.fields(Recipe)]
@@ -109,7 +110,7 @@ def tried(monkeypatch, arguments):
     return None
 
 
-@pytest.mark.parametrize("number", range(10))
+@pytest.mark.parametrize("number", range(20))
 def test_each_knob_changes_the_run_or_is_refused(monkeypatch, number):
     pytest.importorskip("timm")
     monkeypatch.setenv("TQDM_DISABLE", "1")
@@ -127,6 +128,13 @@ def test_each_knob_changes_the_run_or_is_refused(monkeypatch, number):
 def test_a_wrong_value_is_refused_by_name(name):
     with pytest.raises(ValueError, match=rf"^{name}=.* must be .*Fix: {name}="):
         Recipe(**{name: DRAWN[name][1]})
+
+
+@pytest.mark.parametrize("name", ["lr", "epochs", "model", "auto_augment"])
+def test_a_value_of_another_kind_is_refused_by_name(name):
+    for value in (torch.ones(2), np.ones(2), [1], {}, 1j, object(), b"1"):
+        with pytest.raises(ValueError, match=rf"(?s)^{name}=.* must be .*Fix: {name}="):
+            Recipe(**{name: value})
 
 
 @pytest.mark.parametrize(
@@ -198,12 +206,31 @@ def test_numbers_of_other_libraries_are_numbers():
     assert (type(recipe.lr), type(recipe.epochs), type(recipe.cutmix)) == (float, int, float)
 
 
+def test_the_default_is_the_documents_network():
+    images = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
+    data = dataclasses.replace(
+        DATA, images=images, labels=torch.zeros(1).long(), class_names=tuple("abcdefghij")
+    )
+    assert count_trainable_parameter(Recipe().network(data)) == 1_099_146
+
+
 @pytest.mark.parametrize("model", CHOICES["model"])
 def test_a_network_has_as_many_outputs_as_classes(model):
     pytest.importorskip("timm")
     optimizer = "adam" if model == "cnn" else "muon"
     net = Recipe(model=model, optimizer=optimizer, dim=8, depth=2).network(DATA)
     assert net(DATA.normalize(IMAGES[:2])).shape == (2, 4)
+
+
+@pytest.mark.parametrize("model", BASELINES)
+def test_dim_and_depth_are_those_of_the_baselines(model):
+    pytest.importorskip("timm")
+    sizes = [{"dim": d, "depth": n} for d, n in [(8, 1), (16, 1), (8, 2)]]
+    counts = [
+        count_trainable_parameter(Recipe(model=model, optimizer="adam", **s).network(DATA))
+        for s in sizes
+    ]
+    assert len(set(counts)) == 3
 
 
 class TestOptimizer:

@@ -101,6 +101,9 @@ class TestAverage:
             expected = value if expected is None else keep * expected + (1 - keep) * value
         assert average.module.weight.item() == pytest.approx(expected, abs=1e-5)
 
+    def test_decay_zero_is_no_average(self):
+        assert average_of(nn.Linear(1, 1), 0.0) is None
+
 
 class TestRun:
     """A run does what its recipe says."""

@@ -1,4 +1,5 @@
 import io
+import warnings
 from itertools import pairwise
 
 import pytest
@@ -126,6 +127,15 @@ def test_plateau_reduces_after_the_warmup_and_not_during_it():
     )
 
 
+def test_plateau_demands_a_metric():
+    optimizer = make_optimizer()
+    warmup = GradualWarmupScheduler(optimizer, 1.0, 1, plateau(optimizer))
+    optimizer.step()
+    warmup.step()  # the ramp needs none
+    with pytest.raises(ValueError, match=r"Fix: .*val_loss"):
+        warmup.step()
+
+
 METRICS = [3.0, 2.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5]
 
 
@@ -162,6 +172,17 @@ def test_resuming_equals_the_uninterrupted_run(after, cut):
     assert first + train(optimizer, scheduler, 10 - cut, metrics(METRICS[cut:])) == whole
 
 
+def test_state_restores_the_rate_without_the_optimizers_state():
+    optimizer = make_optimizer()
+    scheduler = GradualWarmupScheduler(optimizer, 1.0, 5, AFTER["cosine"](optimizer))
+    train(optimizer, scheduler, 7)
+    fresh = make_optimizer()
+    GradualWarmupScheduler(fresh, 1.0, 5, AFTER["cosine"](fresh)).load_state_dict(
+        scheduler.state_dict()
+    )
+    assert fresh.param_groups[0]["lr"] == optimizer.param_groups[0]["lr"] != BASE
+
+
 def test_state_of_another_kind_of_scheduler_is_refused():
     optimizer = make_optimizer()
     with_cosine = GradualWarmupScheduler(optimizer, 1.0, 2, AFTER["cosine"](optimizer))
@@ -191,6 +212,16 @@ def test_a_scheduler_of_another_optimizer_is_refused():
     foreign = AFTER["cosine"](make_optimizer())
     with pytest.raises(ValueError, match="another optimizer"):
         GradualWarmupScheduler(make_optimizer(), 1.0, 5, foreign)
+
+
+@pytest.mark.parametrize("after", [*AFTER, "plateau", None])
+def test_normal_use_warns_of_nothing(after):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        optimizer = make_optimizer()
+        other = (AFTER | {"plateau": plateau})[after](optimizer) if after else None
+        scheduler = GradualWarmupScheduler(optimizer, 1.0, 2, other)
+        train(optimizer, scheduler, 6, METRICS if after == "plateau" else None)
 
 
 def sequence(optimizer):
