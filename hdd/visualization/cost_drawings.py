@@ -1,6 +1,6 @@
-"""Drawings of what mixing costs: matrix products as squares to count, and trips to memory."""
+"""Drawings of what mixing costs: products as squares to count, rooflines, chains of operations."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
@@ -60,37 +60,72 @@ def _draw_product(axes, product: Product, left: float, color: str) -> float:
 
 
 @checked
-def plot_trips(steps: Sequence[str], fused: str) -> Figure:
-    """Draw how often a table travels between memory and processor: step by step, and fused.
+def plot_roof(
+    points: Mapping[str, tuple[float, float, str]], bandwidth: float, top: float, title: str
+) -> Figure:
+    """Draw a roofline: what memory allows, what the processor allows, and what was measured.
 
     Args:
-        steps: names of the operations ("中文 | English"), each of which reads and writes it once.
-        fused: name of the one operation that does all of them.
+        points: by label ("中文 | English"), MACs per byte, billion MACs a second, and the color; a
+            network in color is a square, plain operations are dots.
+        bandwidth: of the memory, in GB/s: the slope.
+        top: billion MACs a second of the processor: the flat line.
+        title: as "中文 | English".
     """
-    figure, panels = plt.subplots(1, 2, figsize=(9, 3.8), width_ratios=[len(steps), 1.6])
-    figure.suptitle("示意：合成一步，少读写内存 | A sketch: fused, fewer trips to memory")
-    for axes, names in zip(panels, (steps, [fused]), strict=True):
-        width = 2.6 * len(names)
-        axes.add_patch(Rectangle((0, 0), width, 0.8, fc="#EEEEEE", ec=EDGE))
-        axes.text(width / 2, 0.4, "内存 | memory", ha="center", va="center", fontsize=11)
-        for index, name in enumerate(names):
-            _draw_trip(axes, 2.6 * index + 0.3, name)
-        trips = 2 * len(names)
-        axes.set_title(f"读写 {trips} 遍 | {trips} trips", color=OTHER)
-        axes.set(xlim=(-0.2, width + 0.2), ylim=(3.4, -0.2))
-        axes.axis("off")
+    figure, axes = plt.subplots(figsize=(9, 4.9))
+    bend, left, right = top / bandwidth, 0.04, 300.0
+    axes.plot([left, bend, right], [bandwidth * left, top, top], color=EDGE, lw=1.5, zorder=0)
+    for name, (intensity, speed, color) in points.items():
+        axes.plot(intensity, speed, "s" if color == TOKEN else "o", ms=9, color=color)
+        zh, _, en = name.partition(" | ")
+        text = f"{zh}：{speed:.3g} | {en or zh}: {speed:.3g}"
+        axes.annotate(text, (intensity, speed), (9, -15), textcoords="offset points", color=color)
+    axes.set(xscale="log", yscale="log", xlim=(left, right))
+    lowest = min(speed for _, speed, _ in points.values())
+    axes.set_ylim(lowest / 3, top * 2.5)
+    memory = f"内存允许的：每秒 {bandwidth:.0f} GB | memory allows: {bandwidth:.0f} GB/s"
+    axes.text(0.3, bandwidth * 0.3 * 2.2, memory, ha="right", color=OTHER)
+    processor = f"处理器允许的：{top:.0f} | the processor allows: {top:.0f}"
+    axes.text(right * 0.9, top * 1.25, processor, ha="right", color=OTHER)
+    axes.set_title(title)
+    axes.set_xlabel(
+        "算术强度：每字节的乘加次数（对数） | arithmetic intensity: MACs per byte (log scale)"
+    )
+    axes.set_ylabel("每秒十亿次乘加（对数） | billion MACs a second (log scale)")
     return figure
 
 
-def _draw_trip(axes, left: float, name: str) -> None:
-    """Draw one operation below the memory, an arrow from it and one back."""
-    axes.add_patch(Rectangle((left, 2.2), 2.0, 0.9, fc="white", ec=TOKEN, lw=1.8))
-    axes.text(left + 1.0, 2.65, name, ha="center", va="center", fontsize=11)
-    ends = [
-        ((left + 0.5, 0.8), (left + 0.5, 2.2), TOKEN),
-        ((left + 1.5, 2.2), (left + 1.5, 0.8), ACCENT),
-    ]
-    for start, end, color in ends:
-        arrow(axes, start, end, color, width=1)
-    axes.text(left + 0.4, 1.5, "读 | read", ha="right", va="center", fontsize=10.5)
-    axes.text(left + 1.6, 1.5, "写 | write", ha="left", va="center", fontsize=10.5)
+Chain = Sequence[tuple[str, bool] | None]  # name, whether it is a matrix product; None: left out
+
+
+@checked
+def plot_chains(chains: Mapping[str, Chain], title: str) -> Figure:
+    """Draw chains of operations below each other: data go through memory at each arrow.
+
+    Args:
+        chains: by name ("中文 | English"), all of one length.
+        title: as "中文 | English".
+    """
+    figure, axes = plt.subplots(figsize=(9, 3.1))
+    for row, (name, chain) in enumerate(chains.items()):
+        top, before = 1.7 * row, None
+        axes.text(0, top - 0.12, name, va="bottom", fontsize=11.5)
+        for column, operation in enumerate(chain):
+            if operation is None:
+                continue
+            left = 1.32 * column
+            if before is not None:
+                arrow(axes, (before, top + 0.45), (left, top + 0.45), OTHER, width=1.2, gap=0)
+            _draw_operation(axes, left, top, *operation)
+            before = left + 1.08
+        axes.set(xlim=(-0.05, 1.32 * len(chain) - 0.19), ylim=(top + 1.0, -0.5))
+    axes.set_title(title)
+    axes.axis("off")
+    return figure
+
+
+def _draw_operation(axes, left: float, top: float, name: str, product: bool) -> None:
+    """Draw one operation as a box; a matrix product is filled."""
+    look = {"fc": "#D9D9D9", "ec": OTHER} if product else {"fc": "white", "ec": ACCENT}
+    axes.add_patch(Rectangle((left, top), 1.08, 0.9, lw=1.6, **look))
+    axes.text(left + 0.54, top + 0.45, name, ha="center", va="center", fontsize=10.5)

@@ -1,6 +1,6 @@
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from hdd.visualization.cost_drawings import plot_products, plot_trips
+from hdd.visualization.cost_drawings import plot_chains, plot_products, plot_roof
 
 
 def words(axes):
@@ -26,11 +26,23 @@ def test_nothing_of_a_long_row_is_cut_off():
     assert len({axes.get_xlim() for axes in figure.axes}) == 1
 
 
-def test_each_step_travels_twice_and_fusion_saves_the_trips_between():
-    apart, together = plot_trips(["缩放 | scale", "加 | add", "GELU"], "合一 | all").axes
-    arrows = [
-        sum(isinstance(p, FancyArrowPatch) for p in axes.patches) for axes in (apart, together)
-    ]
-    assert arrows == [6, 2]
-    assert "6" in apart.get_title()
-    assert "2" in together.get_title()
+def test_a_roof_bends_where_memory_and_processor_allow_the_same():
+    points = {"相加 | adding": (1 / 12, 4.0, "black"), "n = 64": (5.3, 80.0, "black")}
+    axes = plot_roof(points, 50.0, 100.0, "题 | title").axes[0]
+    roof = axes.lines[0]
+    assert (2.0, 100.0) in zip(*roof.get_data(), strict=True)
+    assert "相加：4 | adding: 4" in words(axes)
+    assert "n = 64：80 | n = 64: 80" in words(axes)
+    assert any("50 GB/s" in text for text in words(axes))
+
+
+def test_an_operation_left_out_leaves_its_place_empty():
+    chains = {
+        "长 | long": [("归一 | norm", False), ("复制 | copy", False), ("$W$", True)],
+        "短 | short": [("归一 | norm", False), None, ("$W$", True)],
+    }
+    axes = plot_chains(chains, "题 | title").axes[0]
+    boxes = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    arrows = [patch for patch in axes.patches if isinstance(patch, FancyArrowPatch)]
+    assert (len(boxes), len(arrows)) == (5, 2 + 1)
+    assert boxes[2].get_x() == boxes[4].get_x()
