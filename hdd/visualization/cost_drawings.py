@@ -128,4 +128,5 @@ def _draw_operation(axes, left: float, top: float, name: str, product: bool) -> 
     """Draw one operation as a box; a matrix product is filled."""
     look = {"fc": "#D9D9D9", "ec": OTHER} if product else {"fc": "white", "ec": ACCENT}
     axes.add_patch(Rectangle((left, top), 1.08, 0.9, lw=1.6, **look))
-    axes.text(left + 0.54, top + 0.45, name, ha="center", va="center", fontsize=10.5)
+    middle = {"ha": "center", "va": "center", "linespacing": 1.5}
+    axes.text(left + 0.54, top + 0.45, name, fontsize=10.5, **middle)
