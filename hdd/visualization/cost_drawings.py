@@ -1,4 +1,4 @@
-"""Drawings of what mixing costs: products as squares to count, rooflines, chains of operations."""
+"""Drawings of what mixing costs: products as squares to count, rooflines, bars of time, chains."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,6 +10,7 @@ from hdd.arguments import checked
 from hdd.visualization.paper import EDGE, arrow
 from hdd.visualization.style import ACCENT, OTHER, TOKEN
 
+COMPUTING = "#56B4E9"
 Product = tuple[str, tuple[int, int], str, tuple[int, int], str]  # name, shape, name, shape, result
 
 
@@ -95,7 +96,68 @@ def plot_roof(
     return figure
 
 
-Chain = Sequence[tuple[str, bool] | None]  # name, whether it is a matrix product; None: left out
+@checked
+def plot_beyond(times: Mapping[str, float], title: str) -> Figure:
+    """Draw the time of operations that move the same bytes as bars: computing beyond the first.
+
+    Args:
+        times: by name ("中文 | English"), in ms; the first only moves bytes.
+        title: as "中文 | English".
+    """
+    figure, axes = plt.subplots(figsize=(9, 2.6))
+    first, longest = next(iter(times.values())), max(times.values())
+    for place, (name, value) in enumerate(times.items()):
+        axes.barh(name, min(value, first), color=OTHER, height=0.6)
+        axes.barh(name, max(value - first, 0), left=first, color=COMPUTING, height=0.6)
+        zh, en = (
+            f"{value:.1f} ms（{value / first:.1f} ×）",
+            f"{value:.1f} ms ({value / first:.1f} ×)",
+        )
+        axes.text(max(value, first) + 0.01 * longest, place, f"{zh} | {en}", va="center")
+    axes.axvline(first, color="black", ls=":", lw=1.5)
+    axes.set(xlim=(0, 1.25 * longest), xticks=[])
+    axes.invert_yaxis()
+    handles = [Rectangle((0, 0), 1, 1, color=color) for color in (OTHER, COMPUTING)]
+    names = ["与复制一样长 | as long as a copy", "多出的：计算 | beyond: computing"]
+    axes.legend(handles, names, loc="upper right")
+    axes.set_title(title)
+    return figure
+
+
+@checked
+def plot_parts(
+    totals: Mapping[str, float], parts: Mapping[str, Mapping[str, float]], title: str
+) -> Figure:
+    """Draw times as bars on one scale, each divided into kinds of operations.
+
+    Args:
+        totals: by name ("中文 | English"), in ms.
+        parts: by the same names, the share of each kind; matrix products first.
+        title: as "中文 | English".
+    """
+    figure, axes = plt.subplots(figsize=(9, 3.7))
+    kinds = list(max(parts.values(), key=len))
+    colors = dict(zip(kinds, (OTHER, COMPUTING, "#BBBBBB", ACCENT), strict=True))
+    for place, (name, total) in enumerate(totals.items()):
+        start = 0.0
+        for kind, share in parts[name].items():
+            width = share * total
+            axes.barh(name, width, left=start, color=colors[kind], height=0.62)
+            if width > 0.06 * max(totals.values()):
+                ink = "white" if kind == kinds[0] else "black"
+                middle = {"ha": "center", "va": "center", "color": ink}
+                axes.text(start + width / 2, place, f"{width:.0f}", **middle)
+            start += width
+        axes.text(start, place, f" {start:.0f} ms", va="center")
+    handles = [Rectangle((0, 0), 1, 1, color=color) for color in colors.values()]
+    axes.legend(handles, kinds, ncols=4, loc="lower center", bbox_to_anchor=(0.4, -0.22))
+    axes.set(xlim=(0, 1.12 * max(totals.values())), xticks=[])
+    axes.invert_yaxis()
+    axes.set_title(title)
+    return figure
+
+
+Chain = Sequence[str | None]  # names; None: an operation that is left out
 
 
 @checked
@@ -103,7 +165,8 @@ def plot_chains(chains: Mapping[str, Chain], title: str) -> Figure:
     """Draw chains of operations below each other: data go through memory at each arrow.
 
     Args:
-        chains: by name ("中文 | English"), all of one length.
+        chains: by name ("中文 | English"), all of one length; an operation whose name begins with
+            a matrix, as "$W_1$ ·" does, is a product and filled.
         title: as "中文 | English".
     """
     figure, axes = plt.subplots(figsize=(9, 3.1))
@@ -116,7 +179,7 @@ def plot_chains(chains: Mapping[str, Chain], title: str) -> Figure:
             left = 1.32 * column
             if before is not None:
                 arrow(axes, (before, top + 0.45), (left, top + 0.45), OTHER, width=1.2, gap=0)
-            _draw_operation(axes, left, top, *operation)
+            _draw_operation(axes, left, top, operation)
             before = left + 1.08
         axes.set(xlim=(-0.05, 1.32 * len(chain) - 0.19), ylim=(top + 1.0, -0.5))
     axes.set_title(title)
@@ -124,9 +187,9 @@ def plot_chains(chains: Mapping[str, Chain], title: str) -> Figure:
     return figure
 
 
-def _draw_operation(axes, left: float, top: float, name: str, product: bool) -> None:
+def _draw_operation(axes, left: float, top: float, name: str) -> None:
     """Draw one operation as a box; a matrix product is filled."""
-    look = {"fc": "#D9D9D9", "ec": OTHER} if product else {"fc": "white", "ec": ACCENT}
+    look = {"fc": "#D9D9D9", "ec": OTHER} if name.startswith("$") else {"fc": "white", "ec": ACCENT}
     axes.add_patch(Rectangle((left, top), 1.08, 0.9, lw=1.6, **look))
     middle = {"ha": "center", "va": "center", "linespacing": 1.5}
     axes.text(left + 0.54, top + 0.45, name, fontsize=10.5, **middle)
