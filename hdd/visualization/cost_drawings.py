@@ -74,20 +74,23 @@ def plot_roof(
         title: as "中文 | English".
     """
     figure, axes = plt.subplots(figsize=(9, 4.9))
-    bend, left, right = top / bandwidth, 0.04, 300.0
+    bend, left, right = top / bandwidth, 0.03, 300.0
     axes.plot([left, bend, right], [bandwidth * left, top, top], color=EDGE, lw=1.5, zorder=0)
     for name, (intensity, speed, color) in points.items():
         axes.plot(intensity, speed, "s" if color == TOKEN else "o", ms=9, color=color)
         zh, _, en = name.partition(" | ")
         text = f"{zh}：{speed:.3g} | {en or zh}: {speed:.3g}"
-        axes.annotate(text, (intensity, speed), (9, -15), textcoords="offset points", color=color)
+        below = intensity < bend or color != OTHER  # above a dot of the flat line is room
+        place, side = ((9, -15), "left") if below else ((0, 9), "center")
+        look = {"textcoords": "offset points", "color": color, "ha": side}
+        axes.annotate(text, (intensity, speed), place, **look)
     axes.set(xscale="log", yscale="log", xlim=(left, right))
     lowest = min(speed for _, speed, _ in points.values())
-    axes.set_ylim(lowest / 3, top * 2.5)
+    axes.set_ylim(lowest / 3, top * 4)
     memory = f"内存允许的：每秒 {bandwidth:.0f} GB | memory allows: {bandwidth:.0f} GB/s"
-    axes.text(0.3, bandwidth * 0.3 * 2.2, memory, ha="right", color=OTHER)
+    axes.text(bend * 0.6, top * 0.8, memory, ha="right", color=OTHER)
     processor = f"处理器允许的：{top:.0f} | the processor allows: {top:.0f}"
-    axes.text(right * 0.9, top * 1.25, processor, ha="right", color=OTHER)
+    axes.text(right * 0.9, top * 2, processor, ha="right", color=OTHER)
     axes.set_title(title)
     axes.set_xlabel(
         "算术强度：每字节的乘加次数（对数） | arithmetic intensity: MACs per byte (log scale)"
