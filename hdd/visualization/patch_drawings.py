@@ -33,7 +33,7 @@ def plot_cutting(image: Tensor, patch: int) -> Figure:
     sizes = {"h": h, "p_1": patch, "w": w, "p_2": patch}
     owner = torch.arange(h * w).view(h, w).repeat_interleave(patch, 0).repeat_interleave(patch, 1)
     before, after = (image, owner), (_rows(image, patch), _rows(owner, patch))
-    figure, axes = plt.subplots(figsize=(9, 7.1))
+    figure, axes = plt.subplots(figsize=(9, 6.15))
     tables = [(before, 2.3, ["h", "p_1"], ["w", "p_2"], "图像 | image")]
     tables += [(after, 11, ["h", "w"], ["p_1", "p_2"], "表 | table")]
     for numbers, left, down, across, name in tables:
@@ -186,7 +186,7 @@ def plot_two_cuts(image: Tensor, right: Tensor, wrong: Tensor, chosen: int) -> F
     """
     channels, height, width = image.shape
     patch = int((right.shape[1] / channels) ** 0.5)
-    figure, panels = plt.subplots(2, 2, figsize=(7, 6.4), width_ratios=[1, 1.1])
+    figure, panels = plt.subplots(2, 2, figsize=(6.8, 6.2), width_ratios=[1, 1.1])
     names = [("正确的切法", "cut properly"), ("只用 reshape", "reshape alone")]
     for (zh, en), places, (origin, apart) in zip(names, [right, wrong], panels, strict=True):
         marked = torch.zeros(height * width, dtype=torch.bool)
@@ -245,11 +245,11 @@ def plot_filters(before: Tensor, after: Tensor, channels: Sequence[int]) -> Figu
     a multiple of 4. `channels` are the N channels of the tokens that they compute, written above
     them; below stands what a colour means.
     """
-    figure = plt.figure(figsize=(8.2, 8.6))
-    above, below = figure.subfigures(2, 1, height_ratios=[12, 1])
+    figure = plt.figure(figsize=(6.8, 6.25))
+    above, below = figure.subfigures(2, 1, height_ratios=[10, 1])
     panels = above.subplots(4, len(channels), squeeze=False)
     means = [functional.avg_pool2d(filters, 4) for filters in (before, after)]
-    names = ["训练前 | before training", "训练后 | after training"]
+    names = ["训练前 | before", "训练后 | after"]
     names += [
         "训练前\n4 × 4 平均 | before,\n4 × 4 means",
         "训练后\n4 × 4 平均 | after,\n4 × 4 means",
@@ -260,7 +260,7 @@ def plot_filters(before: Tensor, after: Tensor, channels: Sequence[int]) -> Figu
             for axes, one, limit in zip(row, filters, limits, strict=True):
                 show_image(axes, 0.5 + 0.5 * one / limit)
     for row, name in zip(panels, names, strict=True):
-        row[0].set_ylabel(name, fontsize=11.5)
+        row[0].set_ylabel(name, fontsize=11)
     for axes, channel in zip(panels[0], channels, strict=True):
         axes.set_title(f"通道 {channel} | channel {channel}")
     _sign_key(below)
@@ -284,7 +284,7 @@ def _sign_key(figure) -> None:
 def plot_sizes(image: Tensor, sizes: Sequence[int]) -> Figure:
     """Draw a square image (C, H, W) once for each patch size, with its cutting lines."""
     side = image.shape[1]
-    figure, panels = plt.subplots(1, len(sizes), figsize=(9, 2.45), squeeze=False)
+    figure, panels = plt.subplots(1, len(sizes), figsize=(9, 2.6), squeeze=False)
     for axes, patch in zip(panels[0], sizes, strict=True):
         show_image(axes, image)
         for edge in range(0, side + 1, patch):
