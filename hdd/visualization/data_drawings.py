@@ -59,7 +59,7 @@ def plot_ways() -> Figure:
         start = PRETRAINED if pretrained else RANDOM
         _box(axes, 2.6, start, PRETRAINED_COLOR if pretrained else OTHER, frozen=not trained)
         _box(axes, 6.9, "分类头 | head", ACCENT, frozen=False)
-        new = "新类别的\n50 张图像 | 50 images of\nnew classes"
+        new = "新类别的\n50 张图像 | 50 images\nof new\nclasses"
         axes.text(-0.75, 0, new, ha="center", va="center", fontsize=11)
         arrow(axes, (0.3, 0), (0.85, 0), OTHER, **ARROW)
         arrow(axes, (4.4, 0), (5.15, 0), OTHER, **ARROW)
@@ -67,7 +67,7 @@ def plot_ways() -> Figure:
         axes.text(2.6, -0.95, word, ha="center", va="center", fontsize=12)
         axes.text(6.9, -0.95, "训练 | trained", ha="center", va="center", fontsize=12)
         axes.set(xlim=(-1.8, 8.7), ylim=(-1.3, 0.8))
-        axes.set_title(title, fontsize=12.5, fontweight="bold")
+        axes.set_title(title, fontsize=12.5)
         axes.axis("off")
     return figure
 
