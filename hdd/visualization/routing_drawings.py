@@ -199,10 +199,10 @@ def plot_hand_and_trained(rows: Sequence[tuple[str, Tensor, Tensor, Tensor]]) ->
         _frames(axes, 0, top, tokens, units, pairs)
         _frames(axes, second_at, middle, units, tokens, pairs)
     foot = top + units
-    paper(axes, (-2, product_at + units - 0.5), (-2.2, foot + 2))
+    paper(axes, (-2, product_at + units - 0.5), (-2.2, foot + 2.4))
     place = axes.inset_axes((second_at, foot + 0.3, units, 0.45), transform=axes.transData)
     figure.colorbar(weights, cax=place, orientation="horizontal", ticks=(-1, 0, 1))
-    place.set_xlabel("$W_1$、$b_1$、$W_2$ 的值 | value in $W_1$, $b_1$, $W_2$", labelpad=0)
+    place.set_xlabel("$W_1$、$b_1$、$W_2$ 的值 | value in $W_1$, $b_1$, $W_2$", labelpad=3)
     figure.suptitle("单元不同，路由相同 | Different units, the same routing")
     return figure
 
@@ -285,6 +285,57 @@ def plot_each_unit(
 
 
 @checked
+def plot_pairing(
+    cosines: Sequence[dict[float, list[Tensor]]],
+    biases: Sequence[dict[float, list[float]]],
+    chance: dict[float, float],
+) -> Figure:
+    """Draw each unit's smallest cosine and each run's mean bias against the hidden width.
+
+    Args:
+        cosines: of a linear task and of its control: for each width in units of S, the smallest
+            cosines (D_S,) of several runs.
+        biases: likewise, the mean bias of each run.
+        chance: for each width, the mean smallest cosine of random weights.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.4, 4.4), width_ratios=[1.5, 1])
+    kinds = ((TOKEN, -0.2, "平移（线性） | shift (linear)"),)
+    kinds += ((ACCENT, 0.2, "对照：负值变成 0 | control: negative values to 0"),)
+    left.axhspan(-1.1, -0.9, color="#FBE3C0", zorder=-1)
+    left.text(-0.4, -1.0, "一对：低于 −0.9 | a pair: below −0.9", va="center")
+    shares = [float((low < -0.9).double().mean()) for low in cosines[0][max(chance)]]
+    part = f"{min(shares):.0%}–{max(shares):.0%}"
+    look = {"ha": "center", "va": "center"}
+    left.text(len(chance) - 0.6, -1.0, f"{part}\n的单元 | {part}\nof units", **look)
+    random = "随机权重的平均 | mean of random weights"
+    left.plot(range(len(chance)), list(chance.values()), "--", color=OTHER, label=random)
+    for (color, side, name), lows, means in zip(kinds, cosines, biases, strict=True):
+        plot_each_unit(left, list(lows.values()), color, side)
+        left.plot([], [], "o", color=color, label=name)
+        for place, values in enumerate(means.values()):
+            across = [place + side + 0.07 * k for k in range(len(values))]
+            right.plot(across, values, "o", color=color, ms=5)
+    left.plot([], [], color="black", label="单元的平均 | mean of the units")
+    _finish_pairing(left, right, list(chance))
+    return figure
+
+
+def _finish_pairing(left: plt.Axes, right: plt.Axes, widths: list[float]) -> None:
+    """Add titles, labels and limits to both panels of `plot_pairing`."""
+    left.set_title("线性任务：从 2S 起移向 −1 | Linear task: towards −1 from 2S on")
+    left.set(ylim=(-1.1, 0.85), xlim=(-0.5, len(widths) - 0.2))
+    left.set_ylabel("单元的最小余弦 | a unit's smallest cosine")
+    left.legend(loc="upper right", ncols=2, fontsize=10, columnspacing=1, handletextpad=0.4)
+    right.axhline(0, color="#CCCCCC", lw=1, zorder=0)
+    right.set(title="从 S 起，偏置减小 | From S on, biases fall", ylim=(-0.2, 1.4))
+    right.set_ylabel("一次训练的平均偏置 | mean bias of a run")
+    for axes in (left, right):
+        names = ["S/2" if t == 0.5 else "S" if t == 1 else f"{t:g}S" for t in widths]
+        axes.set_xticks(range(len(widths)), labels=names)
+        axes.set_xlabel("隐藏宽度 $D_S$ | hidden width $D_S$")
+
+
+@checked
 def plot_pairs(maps: Tensor, pairs: Sequence[tuple[int, int]], cosine: Tensor) -> Figure:
     """Draw pairs of units as two maps in one frame, their cosine below.
 
@@ -294,7 +345,7 @@ def plot_pairs(maps: Tensor, pairs: Sequence[tuple[int, int]], cosine: Tensor) -
         cosine: of every two units, (D_S, D_S).
     """
     h, w = maps.shape[1:]
-    figure, panels = plt.subplots(2, 3, figsize=(9, 4.6), squeeze=False)
+    figure, panels = plt.subplots(2, 3, figsize=(9, 4.1), squeeze=False)
     limit = float(maps[torch.tensor(pairs).flatten()].abs().max())
     look = {"cmap": SIGNED, "vmin": -limit, "vmax": limit}
     for axes in panels.flat:
@@ -311,8 +362,8 @@ def plot_pairs(maps: Tensor, pairs: Sequence[tuple[int, int]], cosine: Tensor) -
         axes.set_title(f"余弦 {value} | cosine {value}", fontsize=11)
     figure.colorbar(image, ax=panels, label="权重 | weight", shrink=0.8, aspect=16)
     zh, en = (
-        "同框的两个单元：图案相同，红蓝互换",
-        "Two units per frame: one pattern, red and blue swapped",
+        "同框的两个单元：图案相近，红蓝互换",
+        "Two units per frame: similar patterns, red and blue swapped",
     )
     figure.suptitle(f"{zh} | {en}")
     return figure

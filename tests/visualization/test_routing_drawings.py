@@ -95,6 +95,16 @@ def test_a_bottleneck_has_a_line_from_every_token_to_every_unit():
     assert "$D_S=2$" in words(axes)
 
 
+def test_pairing_names_the_share_of_units_with_a_partner():
+    lows = [torch.tensor([-0.95, 0.0, 0.0, 0.0]), torch.tensor([-1.0, -0.92, 0.0, 0.0])]
+    lows = {0.5: [torch.zeros(2)] * 2, 4: lows}
+    means = {0.5: [1.0, 1.1], 4: [0.2, 0.3]}
+    figure = drawings.plot_pairing([lows, lows], [means, means], {0.5: -0.3, 4: -0.4})
+    left, right = figure.axes
+    assert any("25%–50%" in word for word in words(left))
+    assert [label.get_text() for label in right.get_xticklabels()] == ["S/2", "4S"]
+
+
 def test_pairs_have_their_cosine():
     maps = torch.randn(16, 3, 3)
     maps[8:] = -maps[:8]
