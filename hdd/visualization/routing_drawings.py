@@ -182,14 +182,14 @@ def plot_hand_and_trained(rows: Sequence[tuple[str, Tensor, Tensor, Tensor]]) ->
         rows: (name, W1 (D_S, S), b1 (D_S,), W2 (S, D_S)) of each. Unit k is compared with unit
             k + D_S/2: they are a pair if the cosine of their rows is below −0.9.
     """
-    figure, axes = plt.subplots(figsize=(8.8, 6.6))
+    figure, axes = plt.subplots(figsize=(8.6, 6))
     units, tokens = rows[0][1].shape
     bias_at, second_at, product_at = tokens + 0.8, tokens + 4.8, tokens + units + 7.6
     unit, token = "单元 | unit", "输入词元 | input token"
     for k, (name, first, bias, second) in enumerate(rows):
-        top = k * (units + 3.6)
+        top = k * (units + 3.3)
         middle = top + (units - tokens) / 2
-        axes.text(-1.6, top - 1.5, name, ha="left", va="center", fontsize=13)
+        axes.text(second_at + units / 2, top - 0.6, name, ha="center", va="center", fontsize=13)
         weights = _weights(axes, first, (0, top), "$W_1$", unit, token)
         _weights(axes, bias[:, None], (bias_at, top), "$b_1$")
         _weights(axes, second, (second_at, middle), "$W_2$", "输出词元 | output token", unit)
@@ -199,7 +199,7 @@ def plot_hand_and_trained(rows: Sequence[tuple[str, Tensor, Tensor, Tensor]]) ->
         _frames(axes, 0, top, tokens, units, pairs)
         _frames(axes, second_at, middle, units, tokens, pairs)
     foot = top + units
-    paper(axes, (-2, product_at + units - 0.5), (-2.2, foot + 2.4))
+    paper(axes, (-2, product_at + units - 0.5), (-1.3, foot + 2.4))
     place = axes.inset_axes((second_at, foot + 0.3, units, 0.45), transform=axes.transData)
     figure.colorbar(weights, cax=place, orientation="horizontal", ticks=(-1, 0, 1))
     place.set_xlabel("$W_1$、$b_1$、$W_2$ 的值 | value in $W_1$, $b_1$, $W_2$", labelpad=3)
