@@ -195,6 +195,25 @@ def equivariant_share(matrix: Tensor, grid: tuple[int, int]) -> float:
 
 
 @checked
+def padded_share(matrix: Tensor, grid: tuple[int, int]) -> float:
+    """Return the share of a matrix's energy in the nearest convolution with zero padding.
+
+    As `equivariant_share`, but the grid does not wrap around: an entry [out, in] may depend on the
+    offset (rows, columns) from the output to the input token. That is (2h - 1)(2w - 1) groups of
+    unequal size instead of S equal ones, so a random matrix has a larger share, too.
+    """
+    h, w = grid
+    check_shape(f"({h * w}, {h * w})", matrix=matrix)
+    matrix = matrix.detach().cpu().double()
+    places = torch.cartesian_prod(torch.arange(h), torch.arange(w))  # (S, 2): row, column
+    down, right = (places[None] - places[:, None] + torch.tensor([h - 1, w - 1])).unbind(-1)
+    group, count = (down * (2 * w - 1) + right).flatten(), (2 * h - 1) * (2 * w - 1)
+    sums = torch.zeros(count, dtype=torch.float64).index_add(0, group, matrix.flatten())
+    projected = (sums.square() / group.bincount(minlength=count)).sum()
+    return float(projected / matrix.square().sum())
+
+
+@checked
 def trivial_share(matrix: Tensor) -> float:
     """Return the share of a matrix's energy in a multiple of identity plus a constant matrix.
 

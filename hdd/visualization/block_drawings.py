@@ -11,7 +11,7 @@ from hdd.visualization.paper import EDGE, EMPTY, paper
 from hdd.visualization.style import ACCENT, CHANNEL, LIGHT, OTHER, TOKEN
 
 S, C = 3, 5  # the tables of the block's drawing
-CELL, GAP, WIDE, MIDDLE = 0.27, 1.35, 1.75, 1.1
+CELL, GAP, WIDE, MIDDLE, FORK = 0.27, 1.4, 1.75, 1.1, 0.15
 
 
 @checked
@@ -20,16 +20,19 @@ def plot_layer_norm(token: Tensor, gain: Tensor, shift: Tensor) -> Figure:
     centred = token - token.mean()
     scaled = centred / centred.square().mean().sqrt()
     numbers = rf"$\mu={token.mean():g}$, $\sigma={centred.square().mean().sqrt():g}$"
+    by, plus = (f"({', '.join(f'{number:g}' for number in part)})" for part in (gain, shift))
+    last = rf"乘 $\gamma=${by}，\n加 $\beta=${plus} | times $\gamma=${by},\nplus $\beta=${plus}"
     stages = [
-        (token, f"词元：{numbers} | token: {numbers}", OTHER),
-        (centred, r"减去 $\mu$ | minus $\mu$", OTHER),
-        (scaled, r"除以 $\sigma$ | divided by $\sigma$", OTHER),
-        (scaled * gain + shift, r"乘 $\gamma$，加 $\beta$ | times $\gamma$, plus $\beta$", ACCENT),
+        (token, f"词元：{numbers} | token: {numbers}"),
+        (centred, r"减去 $\mu$ | minus $\mu$"),
+        (scaled, r"除以 $\sigma$ | divided by $\sigma$"),
+        (scaled * gain + shift, last.replace(r"\n", "\n")),
     ]
-    figure, panels = plt.subplots(1, 4, figsize=(9, 3.2), sharey=True)
+    figure, panels = plt.subplots(1, 4, figsize=(9, 3.4), sharey=True)
+    panels[0].set_ylabel("数值 | value")
     names = [str(index) for index in range(len(token))]
-    for axes, (values, title, color) in zip(panels, stages, strict=True):
-        axes.bar(names, values, 0.6, color=color)
+    for axes, (values, title) in zip(panels, stages, strict=True):
+        axes.bar(names, values, 0.6, color=OTHER)
         axes.axhline(0, color="black", linewidth=0.8)
         for place, value in enumerate(values.tolist()):
             text = f"{value:.0f}" if abs(value - round(value)) < 1e-4 else f"{value:.2f}"
@@ -56,6 +59,8 @@ def plot_gelu() -> Figure:
         offset = (-18, -20) if place < 0 else (10, -10)
         curve.annotate(text, (place, value), xytext=offset, textcoords="offset points")
     curve.set(title="GELU 与 ReLU | GELU and ReLU", xlabel="$x$", ylim=(-0.7, 3.1))
+    share.set_ylabel(r"$\Phi(x)$")
+    curve.set_ylabel("输出 | output")
     curve.legend()
     for axes in (share, curve):
         axes.axhline(0, color="black", linewidth=0.8)
@@ -77,12 +82,12 @@ def plot_block() -> Figure:
     below.set_title("通道混合：一个词元，所有通道 | Channel mixing: one token, all channels")
     for axes, color, bottom in ((above, TOKEN, 2.4), (below, CHANNEL, 2.1)):
         axes.title.set_color(color)
-        paper(axes, (-0.1, 14.5), (-1.1, bottom))
+        paper(axes, (-0.1, 15.1), (-1.1, bottom))
     return figure
 
 
 def _norm(number: int) -> str:
-    return f"层归一化 {number} | Layer-\nNorm {number}"
+    return f"层归一化 {number}\n（逐行） | Layer-\nNorm {number}\n(each row)"
 
 
 def _row(axes, stages, color: str) -> tuple[float, float]:
@@ -93,8 +98,8 @@ def _row(axes, stages, color: str) -> tuple[float, float]:
     left, first = 0.0, None
     for index, (turned, name, step) in enumerate(stages):
         if step:
-            gap = WIDE if "Mlp" in step else GAP
-            _step(axes, left, left + gap, step, color if "Mlp" in step else "black")
+            gap = WIDE if "Mlp" in step or index == 1 else GAP  # the residual forks at the first
+            _step(axes, left, left + gap, step, color if "Mlp" in step else "black", index)
             left += gap
         rows, columns = (C, S) if turned else (S, C)
         _table(axes, left, rows, columns, _mixed(stages, index), LIGHT[color], name)
@@ -121,18 +126,19 @@ def _table(axes, left, rows, columns, marked, tint, name: str) -> None:
     axes.text(left + CELL, top - 0.32, name, ha="center", va="center", fontsize=13)
 
 
-def _step(axes, start: float, end: float, name: str, color: str) -> None:
+def _step(axes, start: float, end: float, name: str, color: str, index: int) -> None:
     arrow = {"arrowstyle": "->", "lw": 1.6, "color": color}
     axes.annotate("", (end - 0.08, MIDDLE), (start + 0.08, MIDDLE), arrowprops=arrow)
-    center = (start + end) / 2
+    center = (start + end + (1.5 * FORK if index == 1 else 0)) / 2
     axes.text(center, MIDDLE - 0.16, name, ha="center", va="bottom", color=color, fontsize=10.5)
 
 
 def _residual(axes, start: float, end: float, name: str) -> None:
     """Draw the path around a half of the block, the sum, and the table that comes out."""
-    plus, top, fork = end + 0.7, -0.45, start - CELL / 2
-    heights = [MIDDLE - S * CELL / 2, top, top, MIDDLE - 0.25]
+    plus, top, fork = end + 0.7, -0.45, start + FORK
+    heights = [MIDDLE, top, top, MIDDLE - 0.25]
     axes.plot([fork, fork, plus, plus], heights, color="black", lw=1.6)
+    axes.plot(fork, MIDDLE, "o", color="black", markersize=5)
     name_of_path = "残差连接 | residual connection"
     axes.text((fork + plus) / 2, top - 0.12, name_of_path, ha="center")
     line = {"arrowstyle": "->", "lw": 1.6}

@@ -1,6 +1,6 @@
-"""Drawings of what mixing costs: matrix products as squares to count, and trips to memory."""
+"""Drawings of what mixing costs: products as squares to count, rooflines, bars of time, chains."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
@@ -10,6 +10,7 @@ from hdd.arguments import checked
 from hdd.visualization.paper import EDGE, arrow
 from hdd.visualization.style import ACCENT, OTHER, TOKEN
 
+COMPUTING = "#56B4E9"
 Product = tuple[str, tuple[int, int], str, tuple[int, int], str]  # name, shape, name, shape, result
 
 
@@ -60,37 +61,138 @@ def _draw_product(axes, product: Product, left: float, color: str) -> float:
 
 
 @checked
-def plot_trips(steps: Sequence[str], fused: str) -> Figure:
-    """Draw how often a table travels between memory and processor: step by step, and fused.
+def plot_roof(
+    points: Mapping[str, tuple[float, float, str]], bandwidth: float, top: float, title: str
+) -> Figure:
+    """Draw a roofline: what memory allows, what the processor allows, and what was measured.
 
     Args:
-        steps: names of the operations ("中文 | English"), each of which reads and writes it once.
-        fused: name of the one operation that does all of them.
+        points: by label ("中文 | English"), MACs per byte, billion MACs a second, and the color; a
+            network in color is a square, plain operations are dots.
+        bandwidth: of the memory, in GB/s: the slope.
+        top: billion MACs a second of the processor: the flat line.
+        title: as "中文 | English".
     """
-    figure, panels = plt.subplots(1, 2, figsize=(9, 3.8), width_ratios=[len(steps), 1.6])
-    figure.suptitle("示意：合成一步，少读写内存 | A sketch: fused, fewer trips to memory")
-    for axes, names in zip(panels, (steps, [fused]), strict=True):
-        width = 2.6 * len(names)
-        axes.add_patch(Rectangle((0, 0), width, 0.8, fc="#EEEEEE", ec=EDGE))
-        axes.text(width / 2, 0.4, "内存 | memory", ha="center", va="center", fontsize=11)
-        for index, name in enumerate(names):
-            _draw_trip(axes, 2.6 * index + 0.3, name)
-        trips = 2 * len(names)
-        axes.set_title(f"读写 {trips} 遍 | {trips} trips", color=OTHER)
-        axes.set(xlim=(-0.2, width + 0.2), ylim=(3.4, -0.2))
-        axes.axis("off")
+    figure, axes = plt.subplots(figsize=(9, 4.9))
+    bend, left, right = top / bandwidth, 0.03, 300.0
+    axes.plot([left, bend, right], [bandwidth * left, top, top], color=EDGE, lw=1.5, zorder=0)
+    for name, (intensity, speed, color) in points.items():
+        axes.plot(intensity, speed, "s" if color == TOKEN else "o", ms=9, color=color)
+        zh, _, en = name.partition(" | ")
+        text = f"{zh}：{speed:.3g} | {en or zh}: {speed:.3g}"
+        below = intensity < bend or color != OTHER  # above a dot of the flat line is room
+        place, side = ((9, -15), "left") if below else ((0, 9), "center")
+        look = {"textcoords": "offset points", "color": color, "ha": side}
+        axes.annotate(text, (intensity, speed), place, **look)
+    axes.set(xscale="log", yscale="log", xlim=(left, right))
+    lowest = min(speed for _, speed, _ in points.values())
+    axes.set_ylim(lowest / 3, top * 4)
+    memory = f"内存允许的：每秒 {bandwidth:.0f} GB | memory allows: {bandwidth:.0f} GB/s"
+    axes.text(bend * 0.6, top * 0.8, memory, ha="right", color=OTHER)
+    processor = f"处理器允许的：{top:.0f} | the processor allows: {top:.0f}"
+    axes.text(right * 0.9, top * 2, processor, ha="right", color=OTHER)
+    axes.set_title(title)
+    axes.set_xlabel(
+        "算术强度：每字节的乘加次数（对数） | arithmetic intensity: MACs per byte (log scale)"
+    )
+    axes.set_ylabel("每秒十亿次乘加（对数） | billion MACs a second (log scale)")
     return figure
 
 
-def _draw_trip(axes, left: float, name: str) -> None:
-    """Draw one operation below the memory, an arrow from it and one back."""
-    axes.add_patch(Rectangle((left, 2.2), 2.0, 0.9, fc="white", ec=TOKEN, lw=1.8))
-    axes.text(left + 1.0, 2.65, name, ha="center", va="center", fontsize=11)
-    ends = [
-        ((left + 0.5, 0.8), (left + 0.5, 2.2), TOKEN),
-        ((left + 1.5, 2.2), (left + 1.5, 0.8), ACCENT),
-    ]
-    for start, end, color in ends:
-        arrow(axes, start, end, color, width=1)
-    axes.text(left + 0.4, 1.5, "读 | read", ha="right", va="center", fontsize=10.5)
-    axes.text(left + 1.6, 1.5, "写 | write", ha="left", va="center", fontsize=10.5)
+@checked
+def plot_beyond(times: Mapping[str, float], title: str) -> Figure:
+    """Draw the time of operations that move the same bytes as bars: computing beyond the first.
+
+    Args:
+        times: by name ("中文 | English"), in ms; the first only moves bytes.
+        title: as "中文 | English".
+    """
+    figure, axes = plt.subplots(figsize=(9, 2.6))
+    first, longest = next(iter(times.values())), max(times.values())
+    for place, (name, value) in enumerate(times.items()):
+        axes.barh(name, min(value, first), color=OTHER, height=0.6)
+        axes.barh(name, max(value - first, 0), left=first, color=COMPUTING, height=0.6)
+        zh, en = (
+            f"{value:.1f} ms（{value / first:.1f} ×）",
+            f"{value:.1f} ms ({value / first:.1f} ×)",
+        )
+        axes.text(max(value, first) + 0.01 * longest, place, f"{zh} | {en}", va="center")
+    axes.axvline(first, color="black", ls=":", lw=1.5)
+    axes.set(xlim=(0, 1.25 * longest), xticks=[])
+    axes.invert_yaxis()
+    handles = [Rectangle((0, 0), 1, 1, color=color) for color in (OTHER, COMPUTING)]
+    names = ["与复制一样长 | as long as a copy", "多出的：计算 | beyond: computing"]
+    axes.legend(handles, names, loc="upper right")
+    axes.set_title(title)
+    return figure
+
+
+@checked
+def plot_parts(
+    totals: Mapping[str, float], parts: Mapping[str, Mapping[str, float]], title: str
+) -> Figure:
+    """Draw times as bars on one scale, each divided into kinds of operations.
+
+    Args:
+        totals: by name ("中文 | English"), in ms.
+        parts: by the same names, the share of each kind; matrix products first.
+        title: as "中文 | English".
+    """
+    figure, axes = plt.subplots(figsize=(9, 3.7))
+    kinds = list(max(parts.values(), key=len))
+    colors = dict(zip(kinds, (OTHER, COMPUTING, "#BBBBBB", ACCENT), strict=True))
+    for place, (name, total) in enumerate(totals.items()):
+        start = 0.0
+        for kind, share in parts[name].items():
+            width = share * total
+            axes.barh(name, width, left=start, color=colors[kind], height=0.62)
+            if width > 0.06 * max(totals.values()):
+                ink = "white" if kind == kinds[0] else "black"
+                middle = {"ha": "center", "va": "center", "color": ink}
+                axes.text(start + width / 2, place, f"{width:.0f}", **middle)
+            start += width
+        axes.text(start, place, f" {start:.0f} ms", va="center")
+    handles = [Rectangle((0, 0), 1, 1, color=color) for color in colors.values()]
+    axes.legend(handles, kinds, ncols=4, loc="lower center", bbox_to_anchor=(0.4, -0.22))
+    axes.set(xlim=(0, 1.12 * max(totals.values())), xticks=[])
+    axes.invert_yaxis()
+    axes.set_title(title)
+    return figure
+
+
+Chain = Sequence[str | None]  # names; None: an operation that is left out
+
+
+@checked
+def plot_chains(chains: Mapping[str, Chain], title: str) -> Figure:
+    """Draw chains of operations below each other: data go through memory at each arrow.
+
+    Args:
+        chains: by name ("中文 | English"), all of one length; an operation whose name begins with
+            a matrix, as "$W_1$ ·" does, is a product and filled.
+        title: as "中文 | English".
+    """
+    figure, axes = plt.subplots(figsize=(9, 3.1))
+    for row, (name, chain) in enumerate(chains.items()):
+        top, before = 1.7 * row, None
+        axes.text(0, top - 0.12, name, va="bottom", fontsize=11.5)
+        for column, operation in enumerate(chain):
+            if operation is None:
+                continue
+            left = 1.32 * column
+            if before is not None:
+                arrow(axes, (before, top + 0.45), (left, top + 0.45), OTHER, width=1.2, gap=0)
+            _draw_operation(axes, left, top, operation)
+            before = left + 1.08
+        axes.set(xlim=(-0.05, 1.32 * len(chain) - 0.19), ylim=(top + 1.0, -0.5))
+    axes.set_title(title)
+    axes.axis("off")
+    return figure
+
+
+def _draw_operation(axes, left: float, top: float, name: str) -> None:
+    """Draw one operation as a box; a matrix product is filled."""
+    look = {"fc": "#D9D9D9", "ec": OTHER} if name.startswith("$") else {"fc": "white", "ec": ACCENT}
+    axes.add_patch(Rectangle((left, top), 1.08, 0.9, lw=1.6, **look))
+    middle = {"ha": "center", "va": "center", "linespacing": 1.5}
+    axes.text(left + 0.54, top + 0.45, name, fontsize=10.5, **middle)

@@ -1,7 +1,8 @@
-"""Drawings of the two mixings: einsum, attention beside V, a row as a kernel, a ring, vec."""
+"""Drawings of the two mixings: einsum, who depends on whom, attention, kernels, a ring, vec."""
 
 import torch
 from matplotlib import pyplot as plt
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 from torch import Tensor
@@ -10,6 +11,7 @@ from hdd.arguments import checked
 from hdd.visualization.paper import EDGE, EMPTY, arrow, paper
 from hdd.visualization.style import ACCENT, CHANNEL, LIGHT, OTHER, SIGNED, STEM, TOKEN
 
+BOTH = "#6A3D9A"  # both mixings in turn
 OFFSETS = ["#D9D9D9", "#F5C55A", "#9AD0F0"]  # a ring's offsets 0, 1, 2
 SIZE = 11
 
@@ -90,29 +92,61 @@ def _products(axes, parts, color: str, terms, total: Tensor) -> None:
     """Draw two matrices and their product in a row, what belongs together coloured."""
     left = 0.0
     for index, (values, down, across, name, chosen) in enumerate(parts):
-        top = (3 - len(values)) / 2
-        draw_table(axes, values, left, top, lambda i, j, f=chosen: color if f(i, j) else None)
-        _indices(axes, left, top, values.shape, down, across, name)
-        left += values.shape[1] + 0.9
-        sign = ("", "→")[index] if index < 2 else ""
+        draw_table(axes, values, left, 0, lambda i, j, f=chosen: color if f(i, j) else None)
+        _indices(axes, left, 0, values.shape, down, across, name)
+        left += values.shape[1] + 0.75
+        sign = ("×", "=", "")[index]
         axes.text(left - 0.1, 1.5, sign, ha="center", va="center", fontsize=SIZE + 6)
-        left += 0.9
+        left += 1.05
     sums = " + ".join(f"{a:.0f} × " + (f"{b:.0f}" if b >= 0 else f"({b:.0f})") for a, b in terms)
     text = f"{sums} = {total:.0f}".replace("-", "−")
-    axes.text(11.3, 1.5, text, va="center", fontsize=13)
-    paper(axes, (-0.8, 16.2), (-1.3, 3.1))
+    axes.text(11.8, 1.5, text, va="center", fontsize=13)
+    paper(axes, (-0.8, 16.7), (-1.3, 3.1))
+
+
+@checked
+def plot_dependence(changes: dict[str, tuple[Tensor, Tensor]]) -> Figure:
+    """Draw how far each output moves with each input; cells without any change are hatched.
+
+    Args:
+        changes: name: (between tokens, between channels), for token mixing, channel mixing, both.
+    """
+    figure, panels = plt.subplots(2, 3, figsize=(8.4, 6.3))
+    looks = [("#D3E6F2", TOKEN), ("#FADCCB", CHANNEL), ("#E6DAEF", BOTH)]
+    for (name, pair), column, shades in zip(changes.items(), panels.T, looks, strict=True):
+        cmap = LinearSegmentedColormap.from_list("amount", [*shades, "black"])
+        column[0].set_title(name, color=shades[1])
+        for axes, change, (zh, en) in zip(column, pair, _AXES, strict=True):
+            moved = change > 1e-6
+            axes.patch.set(hatch="////", edgecolor="#CFCFCF")
+            top = float(change[moved].quantile(0.99))  # one large value would leave the rest pale
+            axes.imshow(change.where(moved, torch.nan), cmap=cmap, vmin=0, vmax=top)
+            ends = [0, len(change) - 1]
+            axes.set(xticks=ends, yticks=ends, xlabel=f"输入{zh} | input {en}")
+    for axes, (zh, en) in zip(panels[:, 0], _AXES, strict=True):
+        axes.set_ylabel(f"输出{zh} | output {en}")
+    figure.supxlabel(
+        "斜线：完全不变；颜色越深，变化越大（每幅图的色标不同）"
+        " | hatched: no change at all; darker: a larger change (each panel has its own scale)",
+        fontsize=SIZE,
+    )
+    return figure
+
+
+_AXES = [("词元", "token"), ("通道", "channel")]
 
 
 @checked
 def plot_kernel(row: Tensor, side: int) -> Figure:
     """Draw a row of W1 (side², ), the kernel that it folds into, and how far kernels can slide."""
-    figure = plt.figure(figsize=(8.8, 4.4))
-    strip, low = figure.subfigures(2, 1, height_ratios=[1, 3.2], hspace=0.06)
+    figure = plt.figure(figsize=(8.8, 4.7))
+    strip, low = figure.subfigures(2, 1, height_ratios=[1.25, 3.2], hspace=0.06)
     top, limit = strip.subplots(), float(row.abs().max())
     top.imshow(row[None, :], cmap=SIGNED, vmin=-limit, vmax=limit, aspect="auto")
     starts = range(0, side * side, side)
     top.set(yticks=[], xticks=[start + side / 2 - 0.5 for start in starts])
     top.set_xticklabels([f"{i}" for i in range(side)])
+    top.set_xlabel("段 | segment")
     top.vlines([start - 0.5 for start in starts], -0.5, 0.5, color="black", lw=1.5)
     count = side * side
     top.set_title(
@@ -137,11 +171,11 @@ def _slide(axes, side: int, size: int) -> None:
         for j in range(side):
             axes.add_patch(Rectangle((j, i), 1, 1, fc=EMPTY, ec="white"))
     steps = side - size + 1
-    axes.add_patch(Rectangle((0, 0), size, size, fc=STEM, alpha=0.45, ec=STEM, lw=2.5))
+    axes.add_patch(Rectangle((0, 0), size, size, fc=OTHER, alpha=0.35, ec=OTHER, lw=2.5))
     if steps > 1:
         last = side - size
         for x, y in ((1, 0), (last, last)):
-            axes.add_patch(Rectangle((x, y), size, size, fill=False, ec=STEM, lw=1.8, ls="--"))
+            axes.add_patch(Rectangle((x, y), size, size, fill=False, ec=OTHER, lw=1.8, ls="--"))
         axes.annotate("", (last, 1.5), (size + 1.2, 1.5), arrowprops={"arrowstyle": "->", "lw": 2})
     paper(axes, (-0.1, side + 0.1), (-0.1, side + 0.1))
     count, plural = steps * steps, "s" if steps > 1 else ""
@@ -165,10 +199,13 @@ def plot_attention(images: Tensor, v: Tensor) -> Figure:
         factors = average.sigmoid()
         middle = [
             (average, 0.0, "各列的平均 | column means", "white"),
-            (factors, 2.1, "系数 | factors", LIGHT[STEM]),
+            (factors, 2.0, "", LIGHT[STEM]),
         ]
         _applied(above, image, middle, image * factors)
-        arrow(above, (4.8, 1.0), (4.8, 1.6), head=10, width=1.5)
+        arrow(above, (3.4, 1.0), (3.4, 2.0), head=10, width=1.5)
+        above.text(3.6, 1.5, "sigmoid", va="center")
+        above.text(4.15, 3.15, "系数 | factors", ha="center", va="top")
+        above.text(5.75, 1.3, "×", ha="center", va="bottom", fontsize=SIZE + 5)
         above.set_title(f"SE 模块，图像 {name} | SE block, image {name}", color=STEM)
         _applied(below, image, [(v, 0.5, "$V$", LIGHT[CHANNEL])], image @ v)
         below.set_title(f"通道混合，图像 {name} | channel mixing, image {name}", color=CHANNEL)
@@ -179,12 +216,12 @@ def _applied(axes, table: Tensor, middle, result: Tensor) -> None:
     """Draw a table, what is applied to it (values, top, name, colour), and the result."""
     draw_table(axes, table)
     for values, top, name, color in middle:
-        draw_table(axes, values, 3.8, top, lambda i, j, color=color: color)
-        axes.text(4.8, top - 0.1, name, ha="center", va="bottom")
-    for left in (2.4, 6.3):
-        arrow(axes, (left, 1.5), (left + 0.9, 1.5), head=12, width=1.5)
-    draw_table(axes, result, 7.6)
-    paper(axes, (-0.9, 10.5), (-0.6, 3.2))  # room between image A's result and image B
+        draw_table(axes, values, 3.15, top, lambda i, j, color=color: color)
+        axes.text(4.15, top - 0.1, name, ha="center", va="bottom")
+    for left in (2.15, 5.3):
+        arrow(axes, (left, 1.5), (left + 0.85, 1.5), head=12, width=1.5)
+    draw_table(axes, result, 6.3)
+    paper(axes, (-0.4, 8.7), (-0.6, 3.7))  # room between image A's result and image B
 
 
 @checked
@@ -223,14 +260,14 @@ def _by_offset(row: int, column: int) -> str:
 
 
 @checked
-def plot_shares(steps: dict[str, tuple[Tensor, Tensor]]) -> Figure:
+def plot_shares(steps: dict[str, tuple[Tensor, Tensor, float]]) -> Figure:
     """Draw matrices above their means by offset, and the ratio of their sums of squares.
 
     Args:
-        steps: name: (matrix, means), both (3, 3).
+        steps: name: (matrix, means, the ratio of a random matrix), the matrices (3, 3).
     """
-    figure, panels = plt.subplots(2, len(steps), figsize=(8.8, 5.4), squeeze=False)
-    for (name, matrices), column in zip(steps.items(), panels.T, strict=True):
+    figure, panels = plt.subplots(2, len(steps), figsize=(8.8, 5.6), squeeze=False)
+    for (name, (*matrices, chance)), column in zip(steps.items(), panels.T, strict=True):
         squares = [matrix.square().sum().item() for matrix in matrices]
         for axes, matrix in zip(column, matrices, strict=True):
             draw_table(axes, matrix, fill=_by_offset)
@@ -240,11 +277,11 @@ def plot_shares(steps: dict[str, tuple[Tensor, Tensor]]) -> Figure:
             axes.text(1.5, 3.5, text, ha="center", va="center", fontsize=SIZE)
         share = f"{squares[1] / squares[0]:.2f}"
         zh, en = name.split(" | ")
-        column[0].set_title(f"{zh}\n占比 {share} | {en}\nshare {share}", linespacing=1.4)
-    panels[0, 0].text(-0.3, 1.5, "矩阵 | matrix", rotation=90, ha="center", va="center")
-    panels[1, 0].text(
-        -0.3, 1.5, "同色取平均 | mean of colour", rotation=90, ha="center", va="center"
-    )
+        both = f"占比 {share}（随机 {chance:.2f}） | {en}\nshare {share} (random {chance:.2f})"
+        column[0].set_title(f"{zh}\n{both}", linespacing=1.4)
+    rows = ["矩阵 | matrix", "投影：\n同色取平均 | projection:\nmeans by colour"]
+    for axes, name in zip(panels[:, 0], rows, strict=True):
+        axes.text(-0.2, 1.5, name, rotation=90, ha="right", va="center", multialignment="center")
     _name_offsets(figure)
     return figure
 
@@ -261,12 +298,12 @@ def plot_kronecker(x: Tensor, w: Tensor, v: Tensor) -> Figure:
     first.text(3, 3, "→", ha="center", va="center", fontsize=SIZE + 4)
     first.text(1, 1.0, "$X$", ha="center", fontsize=SIZE + 1)
     paper(first, (-0.2, 5.4), (-0.3, size + 0.3))
-    first.set_title(r"$\mathrm{vec}(X)$")
+    first.set_title("vec($X$)")
     same, also, turned = torch.eye(tokens), torch.eye(channels), v.T.contiguous()
     parts = [
         (torch.kron(also, w), "词元混合 | token mixing", r"$I \otimes W$", TOKEN),
         (torch.kron(turned, same), "通道混合 | channel mixing", r"$V^T \otimes I$", CHANNEL),
-        (torch.kron(turned, w), "两者 | both", r"$V^T \otimes W$", "black"),
+        (torch.kron(turned, w), "两者 | both", r"$V^T \otimes W$", BOTH),
     ]
     for axes, (matrix, name, formula, color) in zip(panels[1:], parts, strict=True):
         tint = LIGHT.get(color, "#E3D5E8")

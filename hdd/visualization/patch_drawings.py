@@ -15,11 +15,11 @@ from hdd.arguments import check_image_size, check_shape, checked
 from hdd.visualization.mixing_drawings import draw_table
 from hdd.visualization.paper import EMPTY, arrow, paper
 from hdd.visualization.patches import show_image
-from hdd.visualization.style import ACCENT, CHANNEL, OTHER, STEM, TOKEN
+from hdd.visualization.style import ACCENT, OTHER, STEM, TOKEN
 
-# Which patch: the blues of the tokens; which pixel of it: the oranges of the channels.
-AXES = {"h": TOKEN, "w": "#56B4E9", "p_1": CHANNEL, "p_2": "#E69F00"}
-TINTS = ["#D5EBE3", "#F2DCEB", "#FAEFC4", "#E3E3E3"]  # one for each of four patches
+# Which patch: the blues of the tokens; which pixel of it: greys, so that other colours are patches.
+AXES = {"h": TOKEN, "w": "#56B4E9", "p_1": "#4D4D4D", "p_2": "#8C8C8C"}
+TINTS = ["#CDEBDF", "#F5D3E8", "#FBEDB0", "#F7CFB0"]  # one for each of four patches
 BAR, SIZE = 0.74, 10.5
 
 
@@ -43,21 +43,40 @@ def plot_cutting(image: Tensor, patch: int) -> Figure:
         axes.text(left + 2, 0.35, name, ha="center", va="center", fontsize=SIZE + 1.5)
     _arrow(axes, (7.3, 4.6), (9.1, 4.6), "三步 | 3 steps")
     steps = [(before, ["h", "p_1", "w", "p_2"], 11.6, _RESHAPE)]
-    steps += [(after, ["h", "w", "p_1", "p_2"], 17.4, _PERMUTE)]
+    steps += [(after, ["h", "w", "p_1", "p_2"], 17.2, _PERMUTE)]
     for numbers, order, top, title in steps:
         _numbers(axes, *(values.reshape(1, -1) for values in numbers), 0, top)
         _ruler(axes, 0, top, {one: sizes[one] for one in order})
         axes.text(0, top - 4 * BAR - 0.5, title, va="center", fontsize=SIZE + 1.5)
-    axes.set(xlim=(-0.2, image.numel() + 0.9), ylim=(18.6, -0.2))
+    _cut_apart(axes, *after, 19.9)
+    axes.set(xlim=(-0.2, image.numel() + 0.9), ylim=(22, -0.2))
     axes.axis("off")
     return figure
 
 
-_RESHAPE = "1. reshape：次序不变 | 1. reshape: the order stays"
-_PERMUTE = (
-    "2. permute：$w$ 移到 $p_1$ 前面；3. reshape：每四个数一行"
-    " | 2. permute: $w$ moves before $p_1$;  3. reshape: four numbers per row"
+_RESHAPE = (
+    "1. reshape：次序不变，每个轴拆成两个 | 1. reshape: the order stays, each axis is split in two"
 )
+_PERMUTE = (
+    "2. permute：$w$ 移到 $p_1$ 前面，次序改变"
+    " | 2. permute: $w$ moves before $p_1$, the order changes"
+)
+_MERGE = (
+    "3. reshape：次序不变，每四个数成为一行"
+    " | 3. reshape: the order stays, every four numbers form a row"
+)
+
+
+def _cut_apart(axes, values: Tensor, owners: Tensor, top: float) -> None:
+    """Draw the rows of the table one after the other, a gap between them, numbered below."""
+    rows, length = values.shape
+    gap = 0.28
+    for i in range(rows):
+        left = i * (length + gap)
+        _numbers(axes, values[i : i + 1], owners[i : i + 1], left, top)
+        below = (left + length / 2, top + 1.45)
+        axes.text(*below, f"第 {i} 行 | row {i}", ha="center", va="center", fontsize=SIZE)
+    axes.text(0, top - 0.55, _MERGE, va="center", fontsize=SIZE + 1.5)
 
 
 def _rows(image: Tensor, patch: int) -> Tensor:
@@ -124,8 +143,11 @@ def plot_table(image: Tensor, patches: Tensor, chosen: int) -> Figure:
     _frame(table, 0, chosen, rows.shape[1], 1)
     cuts = [edge - 0.5 for edge in range(patch, rows.shape[1], patch)]  # between pixel rows
     table.vlines(cuts, chosen - 0.5, chosen + 0.5, color=ACCENT, linewidth=1.5)
-    table.set(yticks=range(0, len(rows), max(1, len(rows) // 16)), xticks=[0, rows.shape[1] - 1])
+    table.set(yticks=range(0, len(rows), max(1, len(rows) // 16)))
+    table.set(xticks=range(0, rows.shape[1], patch * -(-rows.shape[1] // (12 * patch))))
     table.set(xlabel="图像块内的次序 | position within the patch", ylabel="图像块 | patch")
+    for axes in (whole, apart):
+        axes.set_anchor("N")
     table.set_title(f"表：{tuple(rows.shape)} | table: {tuple(rows.shape)}")
     return figure
 
@@ -164,21 +186,28 @@ def plot_two_cuts(image: Tensor, right: Tensor, wrong: Tensor, chosen: int) -> F
     """
     channels, height, width = image.shape
     patch = int((right.shape[1] / channels) ** 0.5)
-    figure, panels = plt.subplots(2, 2, figsize=(6.7, 6.2), width_ratios=[1, 1.1])
-    names = ["正确的切法 | cut properly", "只用 reshape | reshape alone"]
-    for name, places, (origin, apart) in zip(names, [right, wrong], panels, strict=True):
+    figure, panels = plt.subplots(2, 2, figsize=(6.8, 6.2), width_ratios=[1, 1.1])
+    names = [("正确的切法", "cut properly"), ("只用 reshape", "reshape alone")]
+    for (zh, en), places, (origin, apart) in zip(names, [right, wrong], panels, strict=True):
         marked = torch.zeros(height * width, dtype=torch.bool)
         marked[places[chosen] % (height * width)] = True
-        grey = image.float().mean(0) / 255  # (H, W)
-        ink, mask = torch.tensor(to_rgba(ACCENT)[:3])[:, None, None], marked.view(height, width)
-        show_image(origin, torch.where(mask, 0.3 * grey + 0.7 * ink, grey.expand(3, -1, -1)))
-        origin.set_title(f"第 {chosen} 行取自这些像素 | pixels of row {chosen}")
-        zh, en = name.split(" | ")
-        origin.set_ylabel(f"{zh} | {en}", fontsize=12.5, labelpad=8)
+        show_image(origin, tinted(image, marked.view(height, width)))
+        origin.set_title(f"{zh}：第 {chosen} 行的像素 | {en}: pixels of row {chosen}")
         pieces = image.flatten()[places].view(-1, channels, patch, patch)
         _draw_apart(apart, pieces, width // patch, chosen)
         apart.set_title("每一行折成方形 | each row as a square")
     return figure
+
+
+@checked
+def tinted(image: Tensor, marked: Tensor) -> Tensor:
+    """Return a uint8 image (C, H, W) in grey, (3, H, W), its marked (H, W) pixels in pink.
+
+    Black becomes the full pink and white stays white, so that what is below can still be seen.
+    """
+    grey = (image.float().mean(0) / 255).expand(3, -1, -1)
+    ink = torch.tensor(to_rgba(ACCENT)[:3])[:, None, None]
+    return torch.where(marked, ink + (1 - ink) * grey, grey)
 
 
 # ------------------------------------------------------------------------------------- the stem
@@ -201,27 +230,84 @@ def plot_windows(side: int, kernels: Mapping[int, int]) -> Figure:
         count, apart = len(starts) ** 2, stride >= size
         zh, en = ("不重叠", "separate") if apart else ("重叠", "overlapping")
         axes.set_title(
-            f"{size} × {size} 的核，步长 {stride}：\n{count} 个{zh}的窗口"
-            f" | {size} × {size} kernel, stride {stride}:\n{count} {en} windows"
+            f"{side} × {side} 的图像，{size} × {size} 的核，步长 {stride}：\n{count} 个{zh}的窗口"
+            f" | {side} × {side} image, {size} × {size} kernel, stride {stride}:\n"
+            f"{count} {en} windows"
         )
     return figure
 
 
 @checked
 def plot_filters(before: Tensor, after: Tensor, channels: Sequence[int]) -> Figure:
-    """Draw stem filters (N, 3, P, P) before and after training, and the means of 4 x 4 weights.
+    """Draw stem filters (N, 3, P, P) before and after training, and their means of 4 x 4 weights.
 
-    Each has its own scale. P is a multiple of 4.
-    `channels` are the N channels of the tokens that they compute, written above them.
+    Before and after share a scale, in each column one for the weights and one for the means. P is
+    a multiple of 4. `channels` are the N channels of the tokens that they compute, written above
+    them; below stands what a colour means.
     """
-    figure, panels = plt.subplots(3, len(channels), figsize=(8.2, 6.4), squeeze=False)
-    names = ["训练前 | before training", "训练后 | after training"]
-    names.append("训练后，4 × 4 平均 | after, 4 × 4 means")
-    rows = [before, after, functional.avg_pool2d(after, 4)]
-    for filters, row, name in zip(rows, panels, names, strict=True):
-        for axes, one in zip(row, filters, strict=True):
-            show_image(axes, 0.5 + 0.5 * one / one.abs().max())
-        row[0].set_ylabel(name, fontsize=12)
+    figure = plt.figure(figsize=(6.8, 6.25))
+    above, below = figure.subfigures(2, 1, height_ratios=[10, 1])
+    panels = above.subplots(4, len(channels), squeeze=False)
+    means = [functional.avg_pool2d(filters, 4) for filters in (before, after)]
+    names = ["训练前 | before", "训练后 | after"]
+    names += [
+        "训练前\n4 × 4 平均 | before,\n4 × 4 means",
+        "训练后\n4 × 4 平均 | after,\n4 × 4 means",
+    ]
+    for pair, rows in (((before, after), panels[:2]), (means, panels[2:])):
+        limits = torch.stack(list(pair)).abs().amax((0, 2, 3, 4))  # (N,)
+        for filters, row in zip(pair, rows, strict=True):
+            for axes, one, limit in zip(row, filters, limits, strict=True):
+                show_image(axes, 0.5 + 0.5 * one / limit)
+    for row, name in zip(panels, names, strict=True):
+        row[0].set_ylabel(name, fontsize=11)
     for axes, channel in zip(panels[0], channels, strict=True):
         axes.set_title(f"通道 {channel} | channel {channel}")
+    _sign_key(below)
+    return figure
+
+
+def _sign_key(figure) -> None:
+    """Draw what the sign of a weight of each colour channel looks like."""
+    words = ["红色的权重 | red weight", "绿色的权重 | green weight", "蓝色的权重 | blue weight"]
+    for channel, (axes, name) in enumerate(zip(figure.subplots(1, 3), words, strict=True)):
+        strip = torch.full((3, 1, 101), 0.5)
+        strip[channel, 0] = torch.linspace(0, 1, 101)
+        axes.imshow(strip.permute(1, 2, 0).numpy(), aspect="auto")
+        axes.set(yticks=[], xticks=[4, 50, 96], xticklabels=["−", "0", "+"])
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        axes.set_title(name, fontsize=10.5)
+
+
+@checked
+def plot_sizes(image: Tensor, sizes: Sequence[int]) -> Figure:
+    """Draw a square image (C, H, W) once for each patch size, with its cutting lines."""
+    side = image.shape[1]
+    figure, panels = plt.subplots(1, len(sizes), figsize=(9, 2.6), squeeze=False)
+    for axes, patch in zip(panels[0], sizes, strict=True):
+        show_image(axes, image)
+        for edge in range(0, side + 1, patch):
+            axes.axvline(edge - 0.5, color=STEM, linewidth=1)
+            axes.axhline(edge - 0.5, color=STEM, linewidth=1)
+        count = (side // patch) ** 2
+        zh, en = f"P = {patch}：{count} 个词元", f"P = {patch}: {count} tokens"
+        axes.set_title(f"{zh} | {en}", fontsize=11)
+    return figure
+
+
+@checked
+def plot_unread(image: Tensor, unread: Tensor, patch: int) -> Figure:
+    """Draw an image (C, H, W) and the windows of its patches; unread pixels (H, W) are pink."""
+    figure, axes = plt.subplots(figsize=(4.4, 4.1))
+    show_image(axes, tinted(image, unread))
+    start = (image.shape[1] // patch) * patch
+    for edge in range(0, start + 1, patch):
+        axes.plot([edge - 0.5] * 2, [-0.5, start - 0.5], color=STEM)
+        axes.plot([-0.5, start - 0.5], [edge - 0.5] * 2, color=STEM)
+    share = unread.float().mean().item()
+    axes.set_title(
+        f"P = {patch}：{share:.1%} 的像素没有被读到"
+        f" | P = {patch}: {share:.1%} of the pixels are unread"
+    )
     return figure

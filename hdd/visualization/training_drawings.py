@@ -8,29 +8,30 @@ from torch import Tensor
 
 from hdd.arguments import checked
 from hdd.visualization.paper import EDGE, EMPTY, arrow, paper
-from hdd.visualization.style import ACCENT, CHANNEL, OTHER, STEM, TOKEN
+from hdd.visualization.style import ACCENT, OTHER, STEM, TOKEN
 
 SIZE = 11
 PARTS = [  # name, what it is for, colour
-    ("训练集 | training set", "", TOKEN),
+    ("训练集 | training set", "", OTHER),
     (
         "验证集 | validation set",
-        "每轮之后：看进展、做选择（§6） | after each epoch: for progress and choices (§6)",
+        "每轮之后：看进展、做选择（第 6 节）"
+        " | after each epoch: for progress and choices (section 6)",
         STEM,
     ),
     (
         "测试集 | test set",
-        "最后用一次：报告结果（§7） | once, at the end: for the report (§7)",
-        CHANNEL,
+        "最后用一次：报告结果（第 7 节） | once, at the end: for the report (section 7)",
+        ACCENT,
     ),
 ]
 STEP = [  # one training step: what happens, where it is explained
-    ("增强 | augment", "§5"),
+    ("增强 | augment", "第 5 节 | section 5"),
     ("网络 | network", ""),
-    ("损失 | loss", "§2"),
+    ("损失 | loss", "第 2 节 | section 2"),
     ("梯度 | gradient", ""),
-    ("Muon | Muon", "§4"),
-    ("学习率 | rate", "§3"),
+    ("Muon | Muon", "第 4 节 | section 4"),
+    ("学习率 | rate", "第 3 节 | section 3"),
 ]
 
 
@@ -81,26 +82,28 @@ def plot_ellipses(gradient: Tensor) -> Figure:
     if gradient.shape != (2, 2):
         raise ValueError(f"gradient is {tuple(gradient.shape)}. Fix: a (2, 2) matrix.")
     u, _, vh = torch.linalg.svd(gradient)
-    figure, panels = plt.subplots(1, 3, figsize=(9, 2.0), sharex=True, sharey=True)
-    names = ["输入 | input", "经过 $G$ | after $G$", "经过 $UV^T$ | after $UV^T$"]
-    matrices = [torch.eye(2), gradient, u @ vh]
-    for axes, name, matrix in zip(panels, names, matrices, strict=True):
-        _draw_circle(axes, matrix, vh)
-        long, short = (matrix @ vh.T).norm(dim=0).tolist()
-        zh, en = name.split(" | ") if " | " in name else (name, name)
-        axes.set_title(
-            f"{zh}\n长度 {long:.2f}、{short:.2f} | {en}\nlengths {long:.2f}, {short:.2f}"
-        )
+    figure, panels = plt.subplots(1, 3, figsize=(9, 2.7), sharey=True, width_ratios=[1, 1.9, 1])
+    turned, title = u @ vh, "$UV^{\\mathsf{T}}x$"
+    parts = [("输入 $x$ | input $x$", torch.eye(2), "", 1.3)]
+    parts += [("$Gx$ | $Gx$", gradient, "G", 2.47)]
+    parts += [(f"{title} | {title}", turned, "UV^{\\mathsf{T}}", 1.3)]
+    for axes, (name, matrix, symbol, width) in zip(panels, parts, strict=True):
+        _draw_circle(axes, matrix, vh, symbol)
+        axes.set(aspect="equal", xlim=(-width, width), ylim=(-1.8, 1.25))
+        axes.set_title(name)
+        axes.axis("off")
     return figure
 
 
-def _draw_circle(axes: plt.Axes, matrix: Tensor, vh: Tensor) -> None:
+def _draw_circle(axes: plt.Axes, matrix: Tensor, vh: Tensor, symbol: str) -> None:
     """Draw a circle's image, and those of the two directions (rows of `vh`) that G stretches."""
     angle = torch.linspace(0, 2 * torch.pi, 200)
     x, y = matrix @ torch.stack([angle.cos(), angle.sin()])
     axes.plot(x, y, color=OTHER, lw=1.2)
-    for direction, color in zip(vh, (CHANNEL, ACCENT), strict=True):
-        tip = (matrix @ direction).tolist()
-        axes.annotate("", tip, (0, 0), arrowprops={"arrowstyle": "-|>", "color": color, "lw": 2.2})
-    axes.set(aspect="equal", xlim=(-2.4, 2.4), ylim=(-1.15, 1.15))
-    axes.axis("off")
+    for i, (direction, color) in enumerate(zip(vh, (TOKEN, ACCENT), strict=True), 1):
+        tip = matrix @ direction
+        look = {"arrowstyle": "-|>", "color": color, "lw": 2.2, "shrinkA": 0, "shrinkB": 0}
+        axes.annotate("", tip.tolist(), (0, 0), arrowprops=look)
+        name, length = f"${symbol}v_{i}$", f"{tip.norm():.2f}"
+        text = f"{name}：长度 {length} | {name}: length {length}"
+        axes.text(0, -0.98 - 0.32 * i, text, color=color, fontsize=SIZE, ha="center")

@@ -147,6 +147,19 @@ def test_a_matrix_of_another_grid_is_refused(shape):
         tm.equivariant_share(torch.zeros(shape), (4, 4))
 
 
+def test_a_convolution_with_zero_padding_has_a_padded_share_of_one():
+    torch.manual_seed(0)
+    conv = nn.Conv2d(1, 1, 3, padding=1, bias=False)
+    units = torch.eye(12).view(12, 1, 3, 4)
+    matrix = conv(units).detach().flatten(1).T  # (S, S): a column for each input token
+    assert tm.padded_share(matrix, (3, 4)) == pytest.approx(1, abs=1e-5)
+    assert tm.equivariant_share(matrix, (3, 4)) < 0.95  # it does not wrap around
+    order = torch.randperm(12)
+    assert tm.padded_share(matrix[order][:, order], (3, 4)) < 0.9
+    shares = [tm.padded_share(torch.randn(12, 12), (3, 4)) for _ in range(40)]
+    assert sum(shares) / 40 == pytest.approx(5 * 7 / 144, rel=0.1)
+
+
 def test_identity_and_constant_are_convolutions_that_know_no_grid():
     generator = torch.Generator().manual_seed(0)
     trivial = 2 * torch.eye(16) - 0.3

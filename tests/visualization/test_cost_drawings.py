@@ -1,6 +1,12 @@
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from hdd.visualization.cost_drawings import plot_products, plot_trips
+from hdd.visualization.cost_drawings import (
+    plot_beyond,
+    plot_chains,
+    plot_parts,
+    plot_products,
+    plot_roof,
+)
 
 
 def words(axes):
@@ -26,11 +32,37 @@ def test_nothing_of_a_long_row_is_cut_off():
     assert len({axes.get_xlim() for axes in figure.axes}) == 1
 
 
-def test_each_step_travels_twice_and_fusion_saves_the_trips_between():
-    apart, together = plot_trips(["缩放 | scale", "加 | add", "GELU"], "合一 | all").axes
-    arrows = [
-        sum(isinstance(p, FancyArrowPatch) for p in axes.patches) for axes in (apart, together)
-    ]
-    assert arrows == [6, 2]
-    assert "6" in apart.get_title()
-    assert "2" in together.get_title()
+def test_a_roof_bends_where_memory_and_processor_allow_the_same():
+    points = {"相加 | adding": (1 / 12, 4.0, "black"), "n = 64": (5.3, 80.0, "black")}
+    axes = plot_roof(points, 50.0, 100.0, "题 | title").axes[0]
+    roof = axes.lines[0]
+    assert (2.0, 100.0) in zip(*roof.get_data(), strict=True)
+    assert "相加：4 | adding: 4" in words(axes)
+    assert "n = 64：80 | n = 64: 80" in words(axes)
+    assert any("50 GB/s" in text for text in words(axes))
+
+
+def test_an_operation_left_out_leaves_its_place_empty():
+    chains = {
+        "长 | long": ["归一 | norm", "复制 | copy", "$W$ ·"],
+        "短 | short": ["归一 | norm", None, "$W$ ·"],
+    }
+    axes = plot_chains(chains, "题 | title").axes[0]
+    boxes = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    arrows = [patch for patch in axes.patches if isinstance(patch, FancyArrowPatch)]
+    assert (len(boxes), len(arrows)) == (5, 2 + 1)
+    assert boxes[2].get_x() == boxes[4].get_x()
+
+
+def test_what_exceeds_a_copy_has_a_color_of_its_own():
+    axes = plot_beyond({"复制 | copy": 2.0, "GELU": 5.0}, "题 | title").axes[0]
+    assert [bar.get_width() for bar in axes.patches] == [2.0, 0.0, 2.0, 3.0]
+    assert words(axes)[1] == "5.0 ms（2.5 ×） | 5.0 ms (2.5 ×)"
+
+
+def test_the_parts_of_a_bar_add_up_to_its_total():
+    kinds = {"乘法 | products": 0.5, "GELU": 0.25, "优化 | optimizer": 0.0, "其余 | rest": 0.25}
+    parts = {"一步 | step": kinds, "下限 | floor": {"乘法 | products": 1.0}}
+    axes = plot_parts({"一步 | step": 80.0, "下限 | floor": 30.0}, parts, "题 | title").axes[0]
+    assert [bar.get_width() for bar in axes.patches] == [40.0, 20.0, 0.0, 20.0, 30.0]
+    assert words(axes) == ["40", "20", "20", " 80 ms", "30", " 30 ms"]

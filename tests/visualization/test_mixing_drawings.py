@@ -37,6 +37,17 @@ def test_einsum_shows_both_products_and_one_sum_of_each():
     assert below.texts[-1].get_text() == "3 × (−1) + 0 × 2 = −3"
 
 
+def test_inputs_that_change_nothing_stay_empty_and_small_changes_do_not():
+    full, diagonal = 0.01 + torch.rand(4, 4), torch.eye(3)
+    pairs = dict.fromkeys(("甲 | a", "乙 | b", "丙 | c"), (full, diagonal))
+    axes = drawings.plot_dependence(pairs).axes
+    assert not torch.as_tensor(axes[0].images[0].get_array().mask).any()
+    empty = torch.as_tensor(axes[3].images[0].get_array().mask)
+    assert torch.equal(empty, diagonal == 0)
+    assert axes[3].patch.get_hatch()
+    assert split(axes[3].get_ylabel()) == ("输出通道", "output channel")
+
+
 def test_a_row_is_folded_line_by_line_and_positions_are_counted():
     row = torch.arange(16.0)
     strip, kernel, small, large = drawings.plot_kernel(row, 4).axes
@@ -71,9 +82,12 @@ def test_factors_of_attention_change_with_the_image_and_v_does_not():
 
 def test_shares_are_ratios_of_sums_of_squares():
     matrix = torch.arange(9.0).view(3, 3)
-    above, below = drawings.plot_shares({"M | M": (2 * matrix, matrix)}).axes
+    above, below = drawings.plot_shares({"M | M": (2 * matrix, matrix, 1 / 3)}).axes
     assert numbers(above) == (2 * matrix).flatten().tolist()
-    assert split(above.get_title()) == ("M\n占比 0.25", "M\nshare 0.25")
+    assert split(above.get_title()) == (
+        "M\n占比 0.25（随机 0.33）",
+        "M\nshare 0.25 (random 0.33)",
+    )
     assert split(below.texts[9].get_text())[1] == "sum of squares 204.0"
 
 

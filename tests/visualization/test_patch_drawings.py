@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 from matplotlib.colors import to_hex
@@ -23,7 +25,7 @@ def cells(axes):
 def test_numbers_of_a_patch_have_one_colour_and_stand_in_one_row_of_the_table():
     image = torch.arange(16).view(4, 4) + 3
     found = cells(drawings.plot_cutting(image, 2).axes[0])
-    whole, table, first, last = (found[i : i + 16] for i in range(0, 64, 16))
+    whole, table, first, last, apart = (found[i : i + 16] for i in range(0, 80, 16))
     assert [number for _, _, number, _ in whole] == list(range(3, 19))
     rows = [[number for _, _, number, _ in table[i : i + 4]] for i in range(0, 16, 4)]
     assert rows == [[3, 4, 7, 8], [5, 6, 9, 10], [11, 12, 15, 16], [13, 14, 17, 18]]
@@ -34,6 +36,10 @@ def test_numbers_of_a_patch_have_one_colour_and_stand_in_one_row_of_the_table():
     assert [number for _, _, number, _ in last] == [
         number for row in rows for number in row
     ]  # after permute: patch by patch
+    assert [number for _, _, number, _ in apart] == [number for _, _, number, _ in last]
+    lefts = [left for left, *_ in apart]
+    steps = [round(b - a, 6) for a, b in pairwise(lefts)]
+    assert [i for i, step in enumerate(steps) if step > 1] == [3, 7, 11]  # cut after every four
     colors = {number: color for *_, number, color in whole}
     assert all(colors[number] == color for *_, number, color in found)
 
@@ -73,14 +79,37 @@ def test_windows_are_counted():
     assert windows == [(4, 4)] * 4
 
 
-def test_filters_have_their_channel_above_and_their_own_scale_with_grey_for_zero():
+def test_filters_share_a_scale_before_and_after_with_grey_for_zero():
     before, after = torch.zeros(2, 3, 4, 4), torch.zeros(2, 3, 4, 4)
-    before[:, 0, 0, 0], after[:, 1, 2, 3] = 1e-3, -50.0
-    panels = drawings.plot_filters(before, after, [7, 2]).axes
+    before[:, 0, 0, 0], after[:, 1, 2, 3] = 25.0, -50.0
+    *panels, red, green, blue = drawings.plot_filters(before, after, [7, 2]).axes
     assert [split(axes.get_title())[1] for axes in panels[:2]] == ["channel 7", "channel 2"]
-    *pictures, left, _ = [axes.images[0].get_array() for axes in panels]
-    assert left.shape == (1, 1, 3)  # the mean of 4 x 4 weights
-    assert left.flatten().tolist() == [0.5, 0, 0.5]
-    assert [float(p[1, 1, 1]) for p in pictures] == [0.5] * 4
-    assert [float(p[0, 0, 0]) for p in pictures] == [1, 1, 0.5, 0.5]
-    assert [float(p[2, 3, 1]) for p in pictures] == [0.5, 0.5, 0, 0]
+    pictures = [axes.images[0].get_array() for axes in panels]
+    assert pictures[4].shape == (1, 1, 3)  # the mean of 4 x 4 weights
+    assert pictures[4].flatten().tolist() == [0.75, 0.5, 0.5]
+    assert pictures[6].flatten().tolist() == [0.5, 0, 0.5]
+    assert [float(p[1, 1, 1]) for p in pictures[:4]] == [0.5] * 4
+    assert [float(p[0, 0, 0]) for p in pictures[:4]] == [0.75, 0.75, 0.5, 0.5]
+    assert [float(p[2, 3, 1]) for p in pictures[:4]] == [0.5, 0.5, 0, 0]
+    for channel, axes in enumerate((red, green, blue)):
+        strip = axes.images[0].get_array()
+        assert strip[0, 0].tolist() == [0.0 if i == channel else 0.5 for i in range(3)]
+        assert strip[0, -1].tolist() == [1.0 if i == channel else 0.5 for i in range(3)]
+
+
+def test_an_image_is_cut_into_patches_of_each_size():
+    panels = drawings.plot_sizes(torch.zeros(1, 8, 8, dtype=torch.uint8), [4, 2]).axes
+    assert [split(axes.get_title())[1] for axes in panels] == [
+        "P = 4: 4 tokens",
+        "P = 2: 16 tokens",
+    ]
+    assert [len(axes.lines) for axes in panels] == [6, 10]
+
+
+def test_unread_pixels_are_pink_and_their_share_is_named():
+    unread = torch.zeros(4, 4, dtype=torch.bool)
+    unread[3], unread[:, 3] = True, True
+    (axes,) = drawings.plot_unread(torch.zeros(1, 4, 4, dtype=torch.uint8), unread, 3).axes
+    ink = axes.images[0].get_array().sum(-1) > 0
+    assert ink.tolist() == unread.tolist()
+    assert split(axes.get_title())[1] == "P = 3: 43.8% of the pixels are unread"

@@ -196,6 +196,10 @@ def intensity(n, k, m, size):
 def intensity(n, k, m, size):
     """Return the MACs per byte of (n, k) times (k, m), if each number travels once: `size` bytes."""
     return n * k * m / (size * (n * k + k * m + n * m))
+
+
+# (32, 64) · (64, m): 32·64·m / (4·(32·64 + 96·m)) → 2048 / 384 = 16/3 ≈ 5.3 (m → ∞)
+# 高强度也有上限；与第 4 节图里的拐点比较 / a ceiling, too: compare it with the bend in section 4
 ''',
         wrong={
             "numbers, not bytes": (
@@ -215,8 +219,9 @@ def intensity(n, k, m, size):
                 "upside down",
             ),
         },
-        note="n = k = m 时强度是 n / (3 · size)：矩阵越大越划算。 | For n = k = m it is n / (3 · size): the"
-        " larger the matrix, the better.",
+        note="词元混合第一层的极限是 16/3 ≈ 5.3；n = k = m 时强度是 n / (3 · size)：矩阵越大越划算。 | The"
+        " limit for token mixing's first layer is 16/3, about 5.3; for n = k = m it is n / (3 · size):"
+        " the larger the matrix, the better.",
     ),
     Exercise(
         id="12.3",
