@@ -1,8 +1,13 @@
-"""Drawings of notebook 06: two images mixed with their targets, and noisy steps that calm down."""
+"""Drawings of notebook 06: mixed images, noisy steps, paired runs, pairs of changes."""
+
+from collections.abc import Sequence
+from statistics import mean, stdev
+from typing import Any, NamedTuple
 
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
@@ -12,6 +17,8 @@ from hdd.visualization.style import ACCENT, CHANNEL, OTHER, STEM, TOKEN
 
 SIZE = 11
 CURVATURE = torch.tensor([0.3, 1.0])  # of the valley, along it and across
+LAST = 20  # steps drawn in black: where a path stays, once it has arrived
+SOFT = "#A6A6A6"  # lines that others are to stand out from
 DESCENT = {"rate": 0.6, "noise": 0.7, "seed": 4}  # both paths meet the same noise
 
 
@@ -20,7 +27,7 @@ def plot_cutmix(
     images: Tensor, box: tuple[int, int, int, int], names: tuple[str, str], share: float
 ) -> Figure:
     """Draw two images and their mixture (3, C, H, W), the box, and the mixed target as bars."""
-    figure, panels = plt.subplots(1, 4, figsize=(9, 3.2), width_ratios=[1, 1, 1, 1.15])
+    figure, panels = plt.subplots(1, 4, figsize=(9, 3.2), width_ratios=[1, 1, 1, 1.1])
     figure.suptitle("贴上一块图像，目标按面积分配 | Paste a box, and share the target by area")
     titles = [*names, "混合后 | mixed"]
     for axes, image, title in zip(panels, images, titles, strict=False):
@@ -35,7 +42,8 @@ def plot_cutmix(
     for y, value in zip((1, 0), values, strict=True):
         panels[3].text(value + 0.03, y, f"{value:.2f}", va="center", fontsize=SIZE)
     panels[3].set_yticks([1, 0], labels=names, fontsize=SIZE)
-    panels[3].set(xlim=(0, 1.15), xticks=[0, 0.5, 1])
+    panels[3].set(xlim=(0, 1.3), xticks=[0, 0.5, 1])
+    panels[3].set_box_aspect(0.9)  # as tall as the pictures
     panels[3].set_title("目标概率 | target probability", fontsize=SIZE + 1)
     return figure
 
@@ -72,23 +80,23 @@ def plot_paths(shares: Tensor) -> Figure:
     Args:
         shares: the falling rates as a share of the constant one, (T,).
     """
-    figure, panels = plt.subplots(1, 2, figsize=(9, 4), sharex=True, sharey=True)
+    figure, panels = plt.subplots(1, 2, figsize=(9, 4.2), sharex=True, sharey=True)
     constant = noisy_path(torch.ones(len(shares)), **DESCENT)
     falling = noisy_path(shares, **DESCENT)
-    lines = [
-        (panels[0], constant, OTHER, "权重 | weights"),
-        (panels[0], averaged(constant, 0.9), STEM, "滑动平均 | moving average"),
-        (panels[1], falling, OTHER, "权重 | weights"),
-    ]
-    for axes in panels:
+    for axes, path in zip(panels, (constant, falling), strict=True):
         _draw_valley(axes)
-    for axes, path, color, label in lines:
-        axes.plot(*path.T, color=color, lw=1.2 if color != STEM else 3, label=label)
-        axes.plot(*path[-1], "o", color=color, markersize=9, mec="white", zorder=6)
+        axes.plot(*path[: -LAST + 1].T, color=SOFT, lw=1, label="先前的步 | earlier steps")
+        label = f"最后 {LAST} 步 | last {LAST} steps"
+        axes.plot(*path[-LAST:].T, color="black", lw=1.6, label=label)
+        axes.plot(*path[-1], "o", color="black", markersize=8, mec="white", zorder=6)
+    average = averaged(constant, 0.9)
+    panels[0].plot(*average.T, color=STEM, lw=3, label="滑动平均 | moving average")
+    panels[0].plot(*average[-1], "o", color=STEM, markersize=9, mec="white", zorder=6)
     panels[0].set_title("学习率不变 | constant learning rate")
     panels[1].set_title("学习率沿余弦降到零 | rate falls to zero along a cosine")
-    for axes in panels:
-        axes.legend(loc="lower left", fontsize=SIZE)
+    handles = dict(zip(*panels[0].get_legend_handles_labels()[::-1], strict=True))
+    end = Line2D([], [], marker="o", color="black", ls="none", label="终点 | end")
+    figure.legend(handles=[*handles.values(), end], loc="outside lower center", ncols=5)
     zh, en = (
         "取平均，或把步长降到零，都停在最低点附近",
         "Averaging and falling steps both end near the minimum",
@@ -103,8 +111,134 @@ def _draw_valley(axes: plt.Axes) -> None:
     loss = CURVATURE[0] * x**2 + CURVATURE[1] * y**2
     grid = (values.numpy() for values in (x, y, loss))  # Matplotlib 3.8 takes no tensors here
     axes.contour(*grid, levels=[0.05, 0.3, 0.8, 1.6, 2.6, 4], colors="lightgray", linewidths=1.2)
-    star = {"color": ACCENT, "markersize": 15, "zorder": 5, "ls": "none"}
+    star = {"color": ACCENT, "markersize": 12, "mec": "white", "zorder": 7, "ls": "none"}
     axes.plot(0, 0, "*", label="最低点 | minimum", **star)
-    axes.set(xticks=[], yticks=[])
+    axes.set(xticks=[], yticks=[], xlim=(-4.5, 2.3), ylim=(-1.9, 1.9))
     axes.set_xlabel("一个权重 | one weight", fontsize=SIZE)
     axes.set_ylabel("另一个权重 | another weight", fontsize=SIZE)
+
+
+@checked
+def plot_paired(before: Sequence[float], after: Sequence[float]) -> Figure:
+    """Draw a line per seed from without to with CutMix (in %), and how all of them scatter."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), width_ratios=[1, 1.2])
+    for a, b in zip(before, after, strict=True):
+        left.plot([0, 1], [a, b], "o-", color=OTHER, lw=1.2)
+    names = ["没有 CutMix | without CutMix", "有 CutMix | with CutMix"]
+    left.set_xticks([0, 1], labels=names)
+    left.set(xlim=(-0.4, 1.4), ylabel="验证准确率（%） | validation accuracy (%)")
+    left.set_title("每条线是一个种子 | Each line is a seed")
+    differences = [b - a for a, b in zip(before, after, strict=True)]
+    rows = [differences, list(after), list(before)]
+    for y, (values, color) in enumerate(zip(rows, (STEM, OTHER, OTHER), strict=True)):
+        shifts = [value - mean(values) for value in values]
+        right.plot(shifts, [y] * len(values), "o", color=color, alpha=0.8)
+        right.text(0, y + 0.2, f"s = {stdev(values):.1f}", color=color, ha="center", fontsize=SIZE)
+    right.axvline(0, color="lightgray", lw=1, zorder=0)
+    right.set_yticks([0, 1, 2], labels=["成对的差值 | paired difference", *names[::-1]])
+    right.set(ylim=(-0.4, 2.6), xlabel="与平均值之差（百分点） | points from the mean")
+    right.set_title("换种子时变化多少 | Scatter from seed to seed")
+    figure.suptitle("用了 CutMix，每个种子都下降 | With CutMix, every seed loses accuracy")
+    return figure
+
+
+class Pair(NamedTuple):
+    """Two changes, each left out or used: what four recipes reach, seed by seed."""
+
+    title: str
+    ticks: tuple[str, str]  # without and with the first change
+    lines: tuple[str, str]  # without and with the second
+    values: Sequence[Sequence[Sequence[float]]]  # (2 lines, 2 ticks, n seeds), in percent
+
+
+@checked
+def plot_pairs(pairs: Sequence[Pair]) -> Figure:
+    """Draw a panel for each pair: a line without and one with the second change, means labelled."""
+    figure, panels = plt.subplots(1, len(pairs), figsize=(9, 4), sharey=True, squeeze=False)
+    for axes, pair in zip(panels[0], pairs, strict=True):
+        means = [[mean(seeds) for seeds in line] for line in pair.values]
+        for i, (color, marker) in enumerate(((OTHER, "o"), (TOKEN, "s"))):
+            axes.plot([0, 1], means[i], marker + "-", color=color, label=pair.lines[i])
+            for x, seeds in enumerate(pair.values[i]):
+                axes.plot(
+                    [x + 0.03 * (2 * i - 1)] * len(seeds),
+                    seeds,
+                    marker,
+                    color=color,
+                    alpha=0.3,
+                    ms=4,
+                    mew=0,
+                )
+                above = means[i][x] >= means[1 - i][x]
+                place = (1.05 if x else -0.05, means[i][x] + (0.2 if above else -0.2))
+                style = {"ha": "left" if x else "right", "va": "bottom" if above else "top"}
+                axes.text(*place, f"{means[i][x]:.1f}", color=color, fontsize=SIZE, **style)
+        axes.set_xticks([0, 1], labels=pair.ticks, fontsize=SIZE)
+        axes.set(xlim=(-0.35, 1.35), title=pair.title)
+        axes.legend(loc="upper left", fontsize=SIZE)
+    panels[0, 0].set_ylabel("验证准确率（%） | validation accuracy (%)")
+    panels[0, 0].margins(y=0.1)
+    low, high = panels[0, 0].get_ylim()
+    panels[0, 0].set_ylim(low, high + 0.25 * (high - low))  # room for the legends
+    return figure
+
+
+@checked
+def plot_tuning(tuned: dict[str, Any], words: dict[str, str]) -> Figure:
+    """Draw validation accuracy (%) by learning rate: a panel for each augmentation of the record.
+
+    Rings mark the settings that were chosen; both panels span as many points.
+    """
+    figure, panels = plt.subplots(1, len(tuned), figsize=(9, 4), squeeze=False)
+    ring = {"mfc": "none", "mec": "black", "ms": 13, "ls": "none", "zorder": 5}
+    for axes, (augmentation, record) in zip(panels[0], tuned.items(), strict=True):
+        for name, color in (("Muon", TOKEN), ("AdamW", CHANNEL)):
+            trials = record[name.lower()]["trials"]
+            for decay, style in ((0.1, "o-"), (1.0, "s--")):
+                tried = [trial for trial in trials if trial["decay"] == decay]
+                rates = [trial["lr"] for trial in tried]
+                label = f"{name}，衰减 {decay:g} | {name}, decay {decay:g}"
+                places = rates, [trial["validation"] for trial in tried]
+                axes.plot(*places, style, color=color, lw=1.6, ms=5, label=label)
+            best = max(trials, key=lambda trial: trial["validation"])
+            axes.plot(best["lr"], best["validation"], "o", **ring)
+        axes.set(xscale="log", xlabel="学习率 | learning rate", title=words[augmentation])
+        axes.set_xticks(rates, labels=[f"{rate:g}" for rate in rates])
+        axes.minorticks_off()
+        low, high = axes.get_ylim()
+        axes.set_ylim((low + high) / 2 - 5.2, (low + high) / 2 + 5.2)
+    panels[0, 0].set_ylabel("验证准确率（%） | validation accuracy (%)")
+    axes.plot([], [], "o", label="选中 | chosen", **ring)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    figure.suptitle("各取最佳设置，Muon 更高 | Each at its best setting, Muon is higher")
+    return figure
+
+
+@checked
+def plot_last_epochs(histories: Sequence[dict[str, Any]]) -> Figure:
+    """Draw the losses of several seeds as shares of those at epoch 50, beside the learning rate."""
+    first, middle, last = 40, 50, 60
+    epochs = range(first, last + 1)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4), width_ratios=[1.6, 1], sharex=True)
+    for key, color, label in (
+        ("train_loss", OTHER, "训练损失 | training loss"),
+        ("val_loss", STEM, "验证损失 | validation loss"),
+    ):
+        for losses in (history[key] for history in histories):
+            percent = [100 * loss / losses[middle - 1] for loss in losses[first - 1 :]]
+            left.plot(epochs, percent, color=color, lw=1.5)
+        left.plot([], [], color=color, label=label)
+    rates = histories[0]["learning_rate"]
+    right.plot(epochs, [100 * rate / max(rates) for rate in rates[first - 1 :]], color="black")
+    for axes in (left, right):
+        axes.axvspan(middle, last, color="#E69F00", alpha=0.2, lw=0)
+        axes.set(xlabel="训练轮数 | epoch", xticks=range(first, last + 1, 5))
+    left.axhline(100, color="lightgray", lw=1, zorder=0)
+    left.set_ylabel("占第 50 轮的百分比 | % of that at epoch 50")
+    left.set_title(f"损失，{len(histories)} 个种子 | Losses, {len(histories)} seeds")
+    left.legend(loc="upper right")
+    right.set(ylabel="占最大值的百分比 | % of its highest value", ylim=(0, None))
+    right.set_title("学习率 | Learning rate")
+    zh, en = "第 50 轮以后，只有训练损失还在降", "After epoch 50 only the training loss still falls"
+    figure.suptitle(f"{zh} | {en}")
+    return figure

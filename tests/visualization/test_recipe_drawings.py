@@ -3,7 +3,17 @@
 import pytest
 import torch
 
-from hdd.visualization.recipe_drawings import averaged, noisy_path, plot_cutmix, plot_paths
+from hdd.visualization.recipe_drawings import (
+    Pair,
+    averaged,
+    noisy_path,
+    plot_cutmix,
+    plot_last_epochs,
+    plot_paired,
+    plot_pairs,
+    plot_paths,
+    plot_tuning,
+)
 
 
 def test_the_target_bars_share_one():
@@ -47,3 +57,35 @@ def test_the_right_path_ends_near_the_star():
     right = plot_paths(torch.linspace(1, 0, 60)).axes[1]
     end = next(line for line in right.lines if line.get_marker() == "o")
     assert abs(end.get_xdata()[0]) + abs(end.get_ydata()[0]) < 0.3
+
+
+def test_a_pair_has_a_line_with_and_one_without_the_second_change():
+    values = [[[70.0, 72.0], [74.0, 76.0]], [[73.0, 73.0], [80.0, 81.0]]]
+    (axes,) = plot_pairs([Pair("t", ("a", "b"), ("c", "d"), values)]).axes
+    means = [list(line.get_ydata()) for line in axes.lines if line.get_linestyle() == "-"]
+    assert means == [[71, 75], [73, 80.5]]
+    assert [text.get_text() for text in axes.texts] == ["71.0", "75.0", "73.0", "80.5"]
+
+
+def test_what_the_seeds_share_is_gone_from_the_differences():
+    left, right = plot_paired([80.0, 82.0, 84.0], [77.0, 79.0, 81.0]).axes
+    assert list(left.lines[0].get_ydata()) == [80, 77]
+    assert [text.get_text() for text in right.texts] == ["s = 0.0", "s = 2.0", "s = 2.0"]
+
+
+def test_rings_mark_the_best_setting_of_each_optimizer():
+    tried = [(0.1, 0.01, 80.0), (0.1, 0.1, 82.0), (1.0, 0.01, 84.0), (1.0, 0.1, 81.0)]
+    trials = [{"decay": d, "lr": lr, "validation": v} for d, lr, v in tried]
+    record = {"light": {name: {"trials": trials} for name in ("muon", "adamw")}}
+    (axes,) = plot_tuning(record, {"light": "a"}).axes
+    rings = [line.get_xydata().tolist() for line in axes.lines if line.get_markersize() == 13]
+    assert rings[:2] == [[[0.01, 84]], [[0.01, 84]]]
+
+
+def test_losses_are_shares_of_those_at_epoch_50():
+    losses = [2.0] * 49 + [1.0] * 10 + [0.9]
+    history = {"train_loss": losses, "val_loss": [0.5] * 60, "learning_rate": [0.1] * 60}
+    left, right = plot_last_epochs([history]).axes
+    training = left.lines[0].get_ydata()
+    assert (training[0], training[10], training[-1]) == (200, 100, 90)
+    assert set(right.lines[0].get_ydata()) == {100}

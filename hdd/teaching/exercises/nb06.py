@@ -184,6 +184,31 @@ def _test_paired_interval(answer):
     )
 
 
+# ------------------------------------------------------------------------ calibration error
+def _weighted(images, gaps):
+    return (images * gaps).sum().item() / images.sum().item()
+
+
+def _test_calibration_error(answer):
+    images = torch.tensor([40.0, 90.0, 250.0, 620.0])
+    confidence, right = torch.tensor([[0.42, 0.58, 0.77, 0.94], [0.55, 0.49, 0.83, 0.97]])
+    gaps = right - confidence
+    close(
+        call(answer, *(values.tolist() for values in (images, confidence, right))),
+        _weighted(images, gaps.abs()),
+        1e-4,
+        mistakes={
+            "每组算得一样重：应当按图像数加权 | every group counts the same: weight it by its number"
+            " of images": gaps.abs().mean().item(),
+            "过于自信与信心不足的组互相抵消了：先取绝对值，再平均 | groups that are too confident and"
+            " too cautious cancel: take absolute values before the mean": _weighted(images, gaps),
+            "没有除以图像总数 | not divided by the number of all images": (
+                (images * gaps.abs()).sum().item()
+            ),
+        },
+    )
+
+
 EXERCISES = [
     Exercise(
         id="06.1",
@@ -429,6 +454,59 @@ def share_of_peak(step, total, warm):
             "第 0 步学习率为 0 的错误真的出现过：04 篇第 8 节的 800 轮训练因此浪费了整个第一轮。 | The"
             " mistake of a first step at rate 0 is real: it wasted all of epoch 1 of the run of 800"
             " epochs in notebook 04, section 8."
+        ),
+    ),
+    Exercise(
+        id="06.5",
+        title="校准误差 | the calibration error",
+        name="calibration_error",
+        stub='''
+def calibration_error(images, confidence, right):
+    """Return the calibration error; entry i of each list is group i's, shares from 0 to 1."""
+    return ...  # 在这里写 / your code here
+''',
+        test=_test_calibration_error,
+        hints=(
+            "每一组先算差距：置信度与答对的比例相差多少，不管方向。 | First the gap of each group: how"
+            " far confidence and share of right answers differ, whatever the direction.",
+            "一组有多少张图像，它的差距就算多少次。 | The gap of a group counts as often as it has"
+            " images.",
+            "用正文的例子检查：100 张差 0.10，300 张差 0.04。总和是 22，还要除以 400。 | Check it with"
+            " the example: 100 images with a gap of 0.10, 300 with 0.04. The sum is 22; it remains"
+            " to divide by 400.",
+        ),
+        solution='''
+def calibration_error(images, confidence, right):
+    """Return the calibration error; entry i of each list is group i's, shares from 0 to 1."""
+    gaps = [n * abs(c - r) for n, c, r in zip(images, confidence, right)]
+    return sum(gaps) / sum(images)
+''',
+        wrong={
+            "groups alike": (
+                "def calibration_error(images, confidence, right):\n"
+                "    gaps = [abs(c - r) for c, r in zip(confidence, right)]\n"
+                "    return sum(gaps) / len(gaps)",
+                "每组算得一样重",
+                "every group counts the same",
+            ),
+            "no absolute value": (
+                "def calibration_error(images, confidence, right):\n"
+                "    gaps = [n * (r - c) for n, c, r in zip(images, confidence, right)]\n"
+                "    return sum(gaps) / sum(images)",
+                "互相抵消了",
+                "cancel",
+            ),
+            "sum only": (
+                "def calibration_error(images, confidence, right):\n"
+                "    return sum(n * abs(c - r) for n, c, r in zip(images, confidence, right))",
+                "没有除以图像总数",
+                "not divided by the number of all images",
+            ),
+        },
+        note=(
+            "从天气预报讲起：预报说有 80% 的可能下雨，怎样检验？温度不改变答案，因为最大的得分仍然"
+            "最大。 | Begin with a weather forecast: it says 80% rain, how would you check it? A"
+            " temperature changes no answer, because the largest score stays the largest."
         ),
     ),
 ]
