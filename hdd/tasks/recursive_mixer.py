@@ -1,7 +1,8 @@
 """A small network that calls itself again and again until the puzzle is solved, and its training.
 
 After the Tiny Recursive Model (Jolicoeur-Martineau, 2025, arXiv 2510.04871), much simplified: one
-state, no gradient is cut, and every recursion's answer is judged. B puzzles, S = 36 cells, C = dim.
+state, no gradient is cut, and every recursion's answer is judged. B puzzles, S = 36 or 81 cells,
+C = dim.
 """
 
 import math
@@ -25,7 +26,7 @@ from hdd.models.cnn.mlp_mixer import MixerBlock
 from hdd.models.nn_utils import count_trainable_parameter
 from hdd.models.token_mixers import Attention, Block, channel_width
 from hdd.progress import progress
-from hdd.tasks.sudoku import CELLS, EMPTY, SIDE, Puzzles, disguised, peers
+from hdd.tasks.sudoku import BOXES, SIDE, Puzzles, disguised, peers, side_of
 from hdd.train.muon import MuonAdamW
 
 KINDS = (
@@ -48,13 +49,14 @@ class AxialMean(nn.Module):
         self.linear = nn.Linear(3 * dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        image = x.unflatten(1, (SIDE, SIDE))  # (B, 6, 6, C)
+        side = side_of(x.shape[1])
+        image = x.unflatten(1, (side, side))  # (B, side, side, C)
         means = [image.mean(axis, keepdim=True).expand_as(image) for axis in (1, 2)]
         return self.linear(torch.cat([image, *means], dim=3)).flatten(1, 2)  # (B, S, C)
 
 
 class RecursiveNet(nn.Module):
-    """Two blocks, called `recursions` times: puzzles (B, 36) -> logits (recursions, B, 36, 6).
+    """Two blocks, called `recursions` times: puzzles (B, S) -> logits (recursions, B, S, side).
 
     Each call adds the puzzle's embedding to the state z (B, S, C), which begins at zero, sends it
     through the blocks and normalises it; a head shared by all cells and all calls reads digits off
@@ -75,9 +77,10 @@ class RecursiveNet(nn.Module):
         token_dim: D_S of the token MLP.
         channel_dim: D_C beside the token MLP.
         recursions: unless `forward` is told otherwise.
+        side: of the puzzles, 6 or 9.
 
     Raises:
-        ValueError: an unknown kind.
+        ValueError: an unknown kind or side.
     """
 
     @checked
@@ -89,21 +92,23 @@ class RecursiveNet(nn.Module):
         token_dim: int = 72,
         channel_dim: int = 96,
         recursions: int = 6,
+        side: int = SIDE,
     ) -> None:
         super().__init__()
         check_choice(KINDS, kind=kind)
+        check_choice(tuple(BOXES), side=side)
         sizes = {"dim": dim, "token_dim": token_dim, "channel_dim": channel_dim}
         check_positive_integers(**sizes, recursions=recursions)
-        self.kind, self.grid, self.recursions = kind, (SIDE, SIDE), recursions
-        self.embedding = nn.Embedding(SIDE + 1, dim)  # six digits and the empty cell
-        self.position = _positions(kind, dim)
-        blocks = [MixerBlock(CELLS, dim, token_dim, channel_dim) for _ in range(2)]
+        self.kind, self.grid, self.recursions = kind, (side, side), recursions
+        self.embedding = nn.Embedding(side + 1, dim)  # the digits and the empty cell
+        self.position = _positions(kind, dim, side)
+        blocks = [MixerBlock(side * side, dim, token_dim, channel_dim) for _ in range(2)]
         if kind != "token-mlp":
             learned = self.position.numel() if self.position.requires_grad else 0
             budget = count_trainable_parameter(blocks[0]) - learned // 2
             blocks = [_block(kind, dim, budget) for _ in blocks]
         self.blocks = nn.Sequential(*blocks)
-        self.norm, self.head = nn.LayerNorm(dim), nn.Linear(dim, SIDE)
+        self.norm, self.head = nn.LayerNorm(dim), nn.Linear(dim, side)
 
     def forward(self, puzzles: Tensor, recursions: int | None = None) -> Tensor:
         x = self.embedding(puzzles.long())  # (B, S, C)
@@ -112,7 +117,7 @@ class RecursiveNet(nn.Module):
         z, answers = torch.zeros_like(x), []
         for _ in range(recursions or self.recursions):
             z = self.norm(self.blocks(z + x))  # (B, S, C)
-            answers.append(self.head(z))  # (B, S, 6)
+            answers.append(self.head(z))  # (B, S, side)
         return torch.stack(answers)
 
 
@@ -121,19 +126,19 @@ def _block(kind: str, dim: int, budget: int) -> Block:
     return Block(mixer, dim, channel_width(mixer, dim, budget))
 
 
-def _positions(kind: str, dim: int) -> nn.Parameter | None:
-    """Return a vector for each cell (36, C), of mean square 1/2 (sines) or 1 (learned)."""
+def _positions(kind: str, dim: int, side: int) -> nn.Parameter | None:
+    """Return a vector for each cell (S, C), of mean square 1/2 (sines) or 1 (learned)."""
     if kind == "token-mlp":
         return None
-    cell = torch.arange(CELLS)
+    cell = torch.arange(side * side)
     if kind == "attention-1d":
-        return nn.Parameter(_sines(cell, dim, CELLS), requires_grad=False)
+        return nn.Parameter(_sines(cell, dim, len(cell)), requires_grad=False)
     if kind in ("attention-2d", "attention-moved"):
         if kind == "attention-moved":
-            cell = torch.randperm(CELLS, generator=torch.Generator().manual_seed(0))
-        halves = [_sines(axis, dim // 2, SIDE) for axis in (cell // SIDE, cell % SIDE)]
+            cell = torch.randperm(len(cell), generator=torch.Generator().manual_seed(0))
+        halves = [_sines(axis, dim // 2, side) for axis in (cell // side, cell % side)]
         return nn.Parameter(torch.cat(halves, dim=1), requires_grad=False)
-    return nn.Parameter(torch.randn(CELLS, dim))
+    return nn.Parameter(torch.randn(len(cell), dim))
 
 
 def _sines(number: Tensor, features: int, longest: int) -> Tensor:
@@ -232,14 +237,14 @@ def _optimizer(net: RecursiveNet, how: Training) -> torch.optim.Optimizer:
 def _revealed(puzzles: Puzzles, bound: float, generator: torch.Generator) -> Tensor:
     """Return the givens with up to a share `bound` of the empty cells filled in."""
     share = bound * torch.rand(len(puzzles.givens), 1, generator=generator)  # (B, 1)
-    shown = torch.rand(puzzles.givens.shape, generator=generator) < share  # (B, 36)
+    shown = torch.rand(puzzles.givens.shape, generator=generator) < share  # (B, S)
     return torch.where(shown, puzzles.solutions, puzzles.givens)
 
 
 def _losses(net: RecursiveNet, puzzles: Puzzles) -> Tensor:
     """Return the mean cross-entropy of empty cells after each recursion: (recursions,)."""
-    logits, empty = net(puzzles.givens), puzzles.givens == EMPTY
-    answers = logits[:, empty]  # (recursions, cells, 6)
+    logits, empty = net(puzzles.givens), puzzles.empty
+    answers = logits[:, empty]  # (recursions, cells, side)
     right = puzzles.solutions[empty].long().expand(len(logits), -1)  # (recursions, cells)
     losses = functional.cross_entropy(answers.transpose(1, 2), right, reduction="none")
     return losses.mean(dim=1)
@@ -248,16 +253,16 @@ def _losses(net: RecursiveNet, puzzles: Puzzles) -> Tensor:
 @checked
 @torch.no_grad()
 def solved(net: RecursiveNet, puzzles: Puzzles, recursions: int | None = None) -> Tensor:
-    """Return which cells the network gets right after each recursion: (recursions, N, 36) bool.
+    """Return which cells the network gets right after each recursion: (recursions, N, S) bool.
 
     Given cells count as right, so `.all(dim=2)` says which puzzles are solved.
     """
     if recursions is not None:
         check_positive_integers(recursions=recursions)
     parts = []
-    for givens, solutions in zip(*(field.split(250) for field in puzzles), strict=True):
-        answers = net(givens, recursions).argmax(dim=3)  # (recursions, B, 36)
-        parts.append((answers == solutions) | (givens != EMPTY))
+    for some in map(Puzzles, *(field.split(250) for field in puzzles)):
+        answers = net(some.givens, recursions).argmax(dim=3)  # (recursions, B, S)
+        parts.append((answers == some.solutions) | ~some.empty)
     return torch.cat(parts, dim=1)
 
 
@@ -280,7 +285,7 @@ class Rules(NamedTuple):
 
 @checked
 def rules(matrix: Tensor, draws: int = 1000) -> Rules:
-    """Compare a matrix (36, 36), such as W2 W1, on peers with other pairs of different cells.
+    """Compare a matrix (S, S), such as W2 W1, on peers with other pairs of different cells.
 
     The null relabels what is read and what is written alike: rows and columns of the matrix change
     places together, so its diagonal and its spectrum stay.
@@ -288,34 +293,35 @@ def rules(matrix: Tensor, draws: int = 1000) -> Rules:
     Raises:
         ValueError: another shape.
     """
-    if matrix.shape != (CELLS, CELLS):
+    if matrix.shape not in ((36, 36), (81, 81)):
         raise ValueError(
-            f"matrix of shape {tuple(matrix.shape)} is not one between {CELLS} cells. "
-            f"Fix: ({CELLS}, {CELLS})."
+            f"matrix of shape {tuple(matrix.shape)} is not one between 36 cells, nor 81. "
+            "Fix: (36, 36) or (81, 81)."
         )
+    cells = len(matrix)
+    connected, different = peers(side_of(cells)), ~torch.eye(cells, dtype=torch.bool)
     check_integers(1, 10**6, draws=draws)
     generator = torch.Generator().manual_seed(0)
-    orders = [torch.arange(CELLS)]  # the true places first
-    orders += [torch.randperm(CELLS, generator=generator) for _ in range(draws)]
+    orders = [torch.arange(cells)]  # the true places first
+    orders += [torch.randperm(cells, generator=generator) for _ in range(draws)]
     plain = _areas(matrix.abs(), orders)
     signed = (_areas(matrix, orders) - 0.5).abs() + 0.5
-    off_diagonal = matrix[~torch.eye(CELLS, dtype=torch.bool)]
-    scaled = matrix / off_diagonal.square().mean().sqrt()
-    other = ~peers() & ~torch.eye(CELLS, dtype=torch.bool)
-    means = float(scaled[peers()].mean()), float(scaled[other].mean())
+    scaled = matrix / matrix[different].square().mean().sqrt()
+    means = float(scaled[connected].mean()), float(scaled[different & ~connected].mean())
     return Rules(float(plain[0]), plain[1:], float(signed[0]), signed[1:], *means)
 
 
 def _areas(scores: Tensor, orders: list[Tensor]) -> Tensor:
-    """Return the area under the curve (ROC) of scores (36, 36) for peers, for each relabelling.
+    """Return the area under the curve (ROC) of scores (S, S) for peers, for each relabelling.
 
     That is the share of pairs (peers, others) that the scores put in order, ties half. It follows
     from the peers' mean rank, and a relabelling moves the ranks about.
     """
-    different = ~torch.eye(CELLS, dtype=torch.bool)
+    cells = len(scores)
+    connected, different = peers(side_of(cells)), ~torch.eye(cells, dtype=torch.bool)
     _, group, counts = scores[different].unique(return_inverse=True, return_counts=True)
-    ranks = torch.zeros(CELLS, CELLS, dtype=torch.float64)
+    ranks = torch.zeros(cells, cells, dtype=torch.float64)
     ranks[different] = (counts.cumsum(0).double() - (counts - 1) / 2)[group]
-    sums = torch.stack([ranks[order][:, order][peers()].sum() for order in orders])
-    total, ours = len(group), int(peers().sum())
+    sums = torch.stack([ranks[order][:, order][connected].sum() for order in orders])
+    total, ours = len(group), int(connected.sum())
     return (sums - ours * (ours + 1) / 2) / (ours * (total - ours))

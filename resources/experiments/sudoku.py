@@ -1,6 +1,7 @@
-"""Train recursive networks on 6 x 6 Sudoku and make the records 16_sudoku*.json.
+"""Train recursive networks on 6 x 6 and 9 x 9 Sudoku and make the records 16_sudoku*.json.
 
     python resources/experiments/sudoku.py train token-mlp --seeds 0 1 2 --lr 0.005
+    python resources/experiments/sudoku.py train token-mlp --seeds 0 1 2 --side 9
     python resources/experiments/sudoku.py unpack
     python resources/experiments/sudoku.py record
     python resources/experiments/sudoku.py keep 0
@@ -17,7 +18,7 @@ import statistics
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load_file
@@ -28,55 +29,82 @@ from hdd.models.learned_weights import effective_mixing
 from hdd.models.nn_utils import count_trainable_parameter
 from hdd.tasks.recursive_mixer import KINDS, RecursiveNet, Training, rules, solved, train
 from hdd.tasks.sudoku import (
-    CELLS,
-    EMPTY,
     LEVELS,
+    SIDE,
     Puzzles,
     difficulty,
     disguised,
     generate,
     rounds_of_singles,
+    side_of,
 )
 from hdd.train.checkpoint import save_weights
 from hdd.train.intervals import half_width
 from hdd.train.records import CHECKPOINTS, RUNS, save_run
 
 FOLDER = RUNS.parents[1] / "runs" / "sudoku"
-POOL, VALIDATION, TEST, FEW = 4000, 250, 1000, 10  # puzzles, and the givens of the harder ones
+POOL, VALIDATION, TEST = 4000, 250, 1000  # puzzles
 RECURSIONS = 6  # in training
 ANSWER, MOST = 8, 16  # recursions at test: when the answer is read, and how far it is watched
 PASSED = 0.99
-EVERY = 10  # steps from one look at the validation puzzles to the next: the rise takes some 60
-TRAINED_ON = (11, 12, 13, 14)  # givens: fewer than the 13 and 14 at test, so more are hard
 
 
-def puzzle_sets() -> dict[str, Puzzles]:
+class Game(NamedTuple):
+    """The puzzles of one side: how many cells are given in training, at test, in the harder test.
+
+    `every`: steps from one look at the validation puzzles to the next; the rise takes some 60 with
+    6 x 6, and longer with 9 x 9.
+    """
+
+    trained_on: tuple[int, ...]
+    tested_on: tuple[int, ...]
+    few: int
+    every: int
+
+
+GAMES = {
+    6: Game((11, 12, 13, 14), (13, 14), 10, 10),  # fewer than at test, so that more are hard
+    9: Game(tuple(range(36, 47)), tuple(range(36, 47)), 30, 25),
+}
+
+
+def puzzle_sets(side: int) -> dict[str, Puzzles]:
     """Return the puzzles of all runs, the same for every seed."""
+    game = GAMES[side]
     return {
-        "training": generate(POOL, "training", givens=TRAINED_ON, seed=100),
-        "validation": generate(VALIDATION, "validation", seed=200),
-        "test": generate(TEST, "test", seed=300),
-        "few givens": generate(TEST // 2, "test", givens=(FEW,), seed=400),
+        "training": generate(POOL, "training", givens=game.trained_on, seed=100, side=side),
+        "validation": generate(
+            VALIDATION, "validation", givens=game.tested_on, seed=200, side=side
+        ),
+        "test": generate(TEST, "test", givens=game.tested_on, seed=300, side=side),
+        "few givens": generate(TEST // 2, "test", givens=(game.few,), seed=400, side=side),
     }
+
+
+def untrained(kind: str, recursions: int, side: int) -> RecursiveNet:
+    """Return a network at its start; its token MLP is twice as wide as there are cells."""
+    return RecursiveNet(kind, recursions=recursions, side=side, token_dim=2 * side * side)
 
 
 def one_run(kind: str, how: Training, recursions: int, seed: int, sets: dict[str, Puzzles]) -> dict:
     """Train one network; return how it went and what it can do, and keep its weights."""
     torch.manual_seed(seed)
-    net, curve = RecursiveNet(kind, recursions=recursions), []
+    validation = sets["validation"]
+    side = side_of(validation.givens.shape[1])
+    net, curve = untrained(kind, recursions, side), []
 
     def watch(step: int) -> None:
-        if step % EVERY == 0 or step == how.steps:
-            right = solved(net, sets["validation"], ANSWER)[-1]
-            empty = sets["validation"].givens == EMPTY
-            curve.append([step, share(right.all(dim=1)), share(right[empty])])
+        if step % GAMES[side].every == 0 or step == how.steps:
+            right = solved(net, validation, ANSWER)[-1]
+            curve.append([step, share(right.all(dim=1)), share(right[validation.empty])])
             print(kind, seed, *curve[-1], flush=True)
 
     begin = time.process_time()
     losses = train(net, sets["training"], how, seed, watch)
     seconds = time.process_time() - begin
-    save_weights(FOLDER / f"{name_of(kind, how, recursions, seed)}.safetensors", net)
+    save_weights(FOLDER / f"{name_of(kind, how, recursions, seed, side)}.safetensors", net)
     return {
+        "side": side,
         "kind": kind,
         "seed": seed,
         "recursions": recursions,
@@ -97,14 +125,14 @@ def abilities(net: RecursiveNet, sets: dict[str, Puzzles]) -> dict[str, Any]:
     done = right.all(dim=2)  # (recursions, N)
     after = ANSWER - 1
     generator = torch.Generator().manual_seed(0)
-    order = torch.randperm(CELLS, generator=generator)
+    order = torch.randperm(test.givens.shape[1], generator=generator)
     half = test[: TEST // 2]
     moved = Puzzles(*(field[:, order] for field in half))
     after_move = solved(net, moved, ANSWER)[-1]
     on_few = solved(net, few, MOST).all(dim=2)
     found = {
         "test_puzzles": share(done[after]),
-        "test_cells": share(right[after][test.givens == EMPTY]),
+        "test_cells": share(right[after][test.empty]),
         "test_puzzles_by_recursion": done.float().mean(dim=1).tolist(),
         "test_puzzles_by_rounds": by_group(done[after], rounds_of_singles(test.givens)),
         "recursions_needed_by_rounds": needed(done, rounds_of_singles(test.givens)),
@@ -112,7 +140,7 @@ def abilities(net: RecursiveNet, sets: dict[str, Puzzles]) -> dict[str, Any]:
         "few_givens_by_level": by_level(on_few[after], few),
         "disguised_puzzles": share(solved(net, disguised(half, generator), ANSWER)[-1].all(dim=1)),
         "relabelled_cells_puzzles": share(after_move.all(dim=1)),
-        "relabelled_cells_cells": share(after_move[moved.givens == EMPTY]),
+        "relabelled_cells_cells": share(after_move[moved.empty]),
     }
     return found | ({"rules": rules_by_block(net)} if net.kind == "token-mlp" else {})
 
@@ -159,11 +187,12 @@ def needed(done: Tensor, rounds: Tensor) -> dict[str, float]:
     return {str(n): float(some.double().mean()) for n, some in groups.items() if len(some)}
 
 
-def name_of(kind: str, how: Training, recursions: int, seed: int) -> str:
+def name_of(kind: str, how: Training, recursions: int, seed: int, side: int = SIDE) -> str:
     """Return the name of a run's files."""
+    board = "" if side == SIDE else f"{side}x{side}_"
     rates = f"{how.optimizer}_{how.lr:g}_{how.adamw_lr:g}_{how.weight_decay:g}"
     loss = f"r{recursions}_{how.reveal:g}_{how.emphasis:g}"
-    return f"{kind}_{rates}_{how.steps}x{how.batch}_{loss}_seed{seed}"
+    return f"{board}{kind}_{rates}_{how.steps}x{how.batch}_{loss}_seed{seed}"
 
 
 def wilson(successes: float, n: int) -> list[float]:
@@ -188,8 +217,9 @@ def summary(runs: list[dict]) -> dict[str, Any]:
     kind, seeds = runs[0]["kind"], " ".join(str(run["seed"]) for run in runs)
     given = " ".join(f"--{k.replace('_', '-')} {v}" for k, v in runs[0]["training"].items())
     command = f"python resources/experiments/sudoku.py train {kind} --seeds {seeds} {given}"
+    side = runs[0].get("side", SIDE)  # the first runs did not say it
     return {
-        "command": f"{command} --recursions {runs[0]['recursions']}",
+        "command": f"{command} --recursions {runs[0]['recursions']} --side {side}",
         "seeds": [run["seed"] for run in runs],
         "passed": passed,
         "share_passed_interval": wilson(passed, len(runs)),
@@ -226,35 +256,40 @@ def passed_by_step(runs: list[dict]) -> list[list[float]]:
 def unpack() -> None:
     """Put the runs of the records back, each into a file: `record` then adds new ones to them."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for kind in KINDS:
-        content = json.loads((RUNS / f"16_sudoku_{kind}.json").read_text(encoding="utf-8"))
-        for run in (run for recipe in content["recipes"] for run in recipe["runs"]):
-            how = Training(**run["training"])
-            path = FOLDER / f"{name_of(kind, how, run['recursions'], run['seed'])}.json"
+    for record in sorted(RUNS.glob("16_sudoku*.json")):
+        content = json.loads(record.read_text(encoding="utf-8"))
+        for run in (run for recipe in content.get("recipes", ()) for run in recipe["runs"]):
+            what = run["kind"], Training(**run["training"]), run["recursions"], run["seed"]
+            path = FOLDER / f"{name_of(*what, run.get('side', SIDE))}.json"
             path.write_text(json.dumps(run, indent=1), encoding="utf-8")
 
 
 def record() -> None:
     """Write one record for each kind of network: its recipes, each with all its seeds."""
-    kinds: dict[str, dict[str, list[dict]]] = {}
+    kinds: dict[tuple[int, str], dict[str, list[dict]]] = {}
     for path in sorted(FOLDER.glob("*.json")):
         run = json.loads(path.read_text(encoding="utf-8"))
-        weights = path.with_suffix(".safetensors")
+        weights, side = path.with_suffix(".safetensors"), run.get("side", SIDE)
         if "rules" in run and weights.exists():  # they may be older than this script
-            run["rules"] = rules_by_block(trained(weights))
-        recipes = kinds.setdefault(run["kind"], {})
+            run["rules"] = rules_by_block(trained(weights, side))
+        recipes = kinds.setdefault((side, run["kind"]), {})
         recipes.setdefault(path.stem.rsplit("_seed", 1)[0], []).append(run)
-    for kind, recipes in kinds.items():
+    for (side, kind), recipes in kinds.items():
+        game = GAMES[side]
         content = {
+            "side": side,
             "test_n": TEST,
             "few_givens_n": TEST // 2,
             "validation_n": VALIDATION,
             "training_pool": POOL,
-            "training_givens": TRAINED_ON,
+            "training_givens": game.trained_on,
+            "test_givens": game.tested_on,
+            "few_givens": game.few,
             "answer_after": ANSWER,
             "recipes": [summary(sorted(r, key=lambda run: run["seed"])) for r in recipes.values()],
         }
-        save_run(f"16_sudoku_{kind}", content, "cpu")
+        board = "" if side == SIDE else side
+        save_run(f"16_sudoku{board}_{kind}", content, "cpu")
 
 
 WHOLE = {"unpack": unpack, "record": record}  # actions on all runs
@@ -269,9 +304,9 @@ def keep(seed: int) -> None:
     save_run("16_sudoku_example", {"weights": target.name, **time_course(trained(target))}, "cpu")
 
 
-def trained(path: Path) -> RecursiveNet:
+def trained(path: Path, side: int = SIDE) -> RecursiveNet:
     """Return the token-MLP network whose weights are in a file."""
-    net = RecursiveNet(recursions=RECURSIONS)
+    net = untrained(KINDS[0], RECURSIONS, side)
     net.load_state_dict(load_file(path))
     return net.eval()
 
@@ -301,6 +336,7 @@ def parser() -> command.OneLineParser:
     training.add_argument("kind", choices=KINDS)
     training.add_argument("--seeds", type=int, nargs="+", default=[0])
     training.add_argument("--recursions", type=int, default=RECURSIONS)
+    training.add_argument("--side", type=int, default=SIDE, choices=tuple(GAMES))
     for name, value in Training()._asdict().items():
         option = f"--{name.replace('_', '-')}"
         training.add_argument(option, type=type(value), default=value)
@@ -319,11 +355,11 @@ def main(action: str, **given: Any) -> None:
         keep(given["seed"])
     else:
         how = Training(**{name: given[name] for name in Training._fields})
-        kind, recursions = given["kind"], given["recursions"]
+        kind, recursions, side = given["kind"], given["recursions"], given["side"]
         FOLDER.mkdir(parents=True, exist_ok=True)
-        sets = puzzle_sets()
+        sets = puzzle_sets(side)
         for seed in given["seeds"]:
-            path = FOLDER / f"{name_of(kind, how, recursions, seed)}.json"
+            path = FOLDER / f"{name_of(kind, how, recursions, seed, side)}.json"
             if not path.exists():
                 run = one_run(kind, how, recursions, seed, sets)
                 path.write_text(json.dumps(run, indent=1), encoding="utf-8")

@@ -29,8 +29,43 @@ def test_a_network_answers_every_cell_after_every_recursion(kind, puzzles):
             assert parameter.grad.abs().sum() > 0, name
 
 
-def test_all_kinds_have_equally_many_parameters():
-    counts = {kind: count_trainable_parameter(RecursiveNet(kind)) for kind in KINDS}
+STARTS = {  # three logits of each kind's network as it was before there was 9 x 9
+    "token-mlp": [-0.52786, 0.82587, 1.07018],
+    "attention-1d": [-0.13757, 0.97443, -0.22673],
+    "attention-2d": [-0.02515, 0.70440, -0.55513],
+    "attention-moved": [-0.55130, 0.77785, -0.49956],
+    "attention-learned": [0.58167, 0.15300, 1.47217],
+    "axial-mean": [-0.46656, -0.66642, -0.96317],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_six_by_six_networks_begin_as_they_did_before_there_was_nine_by_nine(kind, puzzles):
+    """The records' seeds mean these networks."""
+    torch.manual_seed(0)
+    logits = RecursiveNet(kind, dim=16, recursions=3)(puzzles.givens)
+    assert logits[-1, 0, 0, :3].tolist() == pytest.approx(STARTS[kind], abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nine_by_nine_is_trained_and_judged_by_the_same_functions(kind):
+    puzzles = sudoku.generate(30, "training", givens=(45,), side=9)
+    torch.manual_seed(0)
+    net = RecursiveNet(kind, dim=16, recursions=2, side=9)
+    assert net(puzzles.givens).shape == (2, 30, 81, 9)
+    how = Training(steps=20, batch=8, optimizer="adamw", lr=1e-2, reveal=1.0)
+    losses = recursive_mixer.train(net, puzzles, how)
+    assert sum(losses[-5:]) < sum(losses[:5])
+    right = recursive_mixer.solved(net, puzzles)
+    assert right.shape == (2, 30, 81)
+    assert right[:, ~puzzles.empty].all()
+    answers = net(puzzles.givens).argmax(dim=3)
+    assert torch.equal(right[:, puzzles.empty], (answers == puzzles.solutions)[:, puzzles.empty])
+
+
+@pytest.mark.parametrize("side", [6, 9])
+def test_all_kinds_have_equally_many_parameters(side):
+    counts = {kind: count_trainable_parameter(RecursiveNet(kind, side=side)) for kind in KINDS}
     smallest, largest = min(counts.values()), max(counts.values())
     assert largest < 1.01 * smallest, counts
 
@@ -59,10 +94,11 @@ def test_only_the_token_mlp_knows_cells_without_positions(puzzles):
         assert same == (kind != "token-mlp"), kind
 
 
-def test_positions_tell_all_cells_apart():
+@pytest.mark.parametrize("side", [6, 9])
+def test_positions_tell_all_cells_apart(side):
     for kind in KINDS[1:]:
-        positions = RecursiveNet(kind).position.detach()
-        assert positions.shape == (CELLS, 48)
+        positions = RecursiveNet(kind, side=side).position.detach()
+        assert positions.shape == (side * side, 48)
         assert torch.pdist(positions).min() > 0.1, kind
 
 
@@ -127,10 +163,11 @@ def test_solved_counts_empty_cells_only(puzzles):
     assert recursive_mixer.solved(Oracle(one.solutions[0], cell), one).all()
 
 
-def test_rules_are_found_where_they_are_and_only_there():
+@pytest.mark.parametrize("side", [6, 9])
+def test_rules_are_found_where_they_are_and_only_there(side):
     generator = torch.Generator().manual_seed(0)
-    noise = torch.randn(CELLS, CELLS, generator=generator)
-    inhibition = noise - 10 * sudoku.peers().float()
+    noise = torch.randn(side**2, side**2, generator=generator)
+    inhibition = noise - 10 * sudoku.peers(side).float()
     found = recursive_mixer.rules(inhibition, draws=200)
     assert found.auc > 0.999
     assert found.signed_auc > 0.999

@@ -12,6 +12,16 @@ UNITS = (
     + [[6 * (r + i) + c + j for i in (0, 1) for j in (0, 1, 2)] for r in (0, 2, 4) for c in (0, 3)]
 )
 
+NINE = (
+    [[9 * r + c for c in range(9)] for r in range(9)]
+    + [[9 * r + c for r in range(9)] for c in range(9)]
+    + [
+        [9 * r + c + i for i in (0, 1, 2, 9, 10, 11, 18, 19, 20)]
+        for r in (0, 3, 6)
+        for c in (0, 3, 6)
+    ]
+)
+
 
 def solutions_by_brute_force(puzzle):
     """Return all solutions, cell by cell in reading order: slow, and nothing to get wrong."""
@@ -30,19 +40,70 @@ def solutions_by_brute_force(puzzle):
     return found
 
 
+def solutions_by_exact_cover(puzzle, limit):
+    """Return up to `limit` solutions of a 9 x 9 puzzle: Knuth's algorithm X, with sets alone.
+
+    Each choice (cell, digit) covers a cell and a digit in three units; all must be covered once.
+    """
+    covers = {}
+    for cell, given in enumerate(puzzle.tolist()):
+        for digit in range(9) if given == 9 else [given]:
+            wants = [(unit, digit) for unit in range(27) if cell in NINE[unit]]
+            covers[cell, digit] = [cell, *wants]
+    wanted = {want: set() for want in [*range(81), *itertools.product(range(27), range(9))]}
+    for choice, wants in covers.items():
+        for want in wants:
+            wanted[want].add(choice)
+
+    def choose(open_):
+        if not open_:
+            yield {}
+            return
+        want = min(open_, key=lambda want: len(open_[want]))
+        for cell, digit in sorted(open_[want]):
+            met = covers[cell, digit]
+            gone = set().union(*(open_[other] for other in met))
+            rest = {other: choices - gone for other, choices in open_.items() if other not in met}
+            for solution in choose(rest):
+                yield solution | {cell: digit}
+
+    found = itertools.islice(choose(wanted), limit)
+    return [[solution[cell] for cell in range(81)] for solution in found]
+
+
 @pytest.fixture(scope="module")
 def puzzles():
     return sudoku.generate(120, "test", seed=1)
 
 
-def test_units_and_peers_are_those_of_the_rules():
-    assert sorted(sudoku.units().nonzero().tolist()) == sorted(
-        [i, cell] for i, unit in enumerate(UNITS) for cell in unit
+@pytest.fixture(scope="module")
+def nine():
+    """Puzzles as in the experiment, easy ones, and some with so few givens that it searches."""
+    easy = sudoku.generate(40, "test", givens=tuple(range(36, 47)), seed=1, side=9)
+    hard = sudoku.generate(12, "test", givens=(27,), seed=2, side=9)
+    return Puzzles(*(torch.cat(fields) for fields in zip(easy, hard, strict=True)))
+
+
+@pytest.mark.parametrize(("side", "lines", "number"), [(6, UNITS, 12), (9, NINE, 20)])
+def test_units_and_peers_are_those_of_the_rules(side, lines, number):
+    assert sorted(sudoku.units(side).nonzero().tolist()) == sorted(
+        [i, cell] for i, unit in enumerate(lines) for cell in unit
     )
-    for cell, others in enumerate(sudoku.peers().tolist()):
-        expected = {other for unit in UNITS if cell in unit for other in unit} - {cell}
+    for cell, others in enumerate(sudoku.peers(side).tolist()):
+        expected = {other for unit in lines if cell in unit for other in unit} - {cell}
         assert {i for i, peer in enumerate(others) if peer} == expected
-        assert len(expected) == 12
+        assert len(expected) == number
+
+
+def test_six_by_six_is_what_it_was_before_there_was_nine_by_nine(puzzles):
+    """The records and the weights were made with these puzzles."""
+    first, last = (
+        "".join(map(str, some.tolist())) for some in (puzzles.givens[0], puzzles.solutions[-1])
+    )
+    assert first == "266666665636656662621453666616563664"
+    assert last == "043512512403420135351240204351135024"
+    other = sudoku.disguised(puzzles, torch.Generator().manual_seed(0)).givens[0]
+    assert "".join(map(str, other.tolist())) == "665666606631666626661663626366013265"
 
 
 def test_there_are_28200960_grids_in_49_classes():
@@ -55,11 +116,15 @@ def test_there_are_28200960_grids_in_49_classes():
 
 
 def test_symmetries_map_units_to_units_and_are_all_different():
-    symmetries = sudoku.symmetries()
+    symmetries = sudoku.symmetries(torch.arange(3456))
     assert len(symmetries.unique(dim=0)) == 3456
-    units = {frozenset(unit) for unit in UNITS}
-    for symmetry in symmetries[::97].tolist():
-        assert {frozenset(symmetry[cell] for cell in unit) for unit in UNITS} == units
+    some = torch.arange(1296**2)[::9973]
+    of_nine = sudoku.symmetries(some, 9)
+    assert len(of_nine.unique(dim=0)) == len(some)
+    for lines, chosen in ((UNITS, symmetries[::97]), (NINE, of_nine)):
+        units = {frozenset(unit) for unit in lines}
+        for symmetry in chosen.tolist():
+            assert {frozenset(symmetry[cell] for cell in unit) for unit in lines} == units
 
 
 def first_row_in_order(grid):
@@ -76,7 +141,7 @@ def test_a_disguise_stays_in_its_class(number):
     """So a test puzzle can't be a training puzzle with other digits or permuted lines."""
     pool = sudoku.grids()[::1000]
     for k in (0, 1, 50, 100, 1000, 3455):
-        for i, grid in enumerate(pool[:, sudoku.symmetries()[k]]):
+        for i, grid in enumerate(pool[:, sudoku.symmetries(torch.tensor([k]))[0]]):
             other = number[first_row_in_order(grid)]
             assert sudoku.classes()[other] == sudoku.classes()[1000 * i]
 
@@ -88,6 +153,73 @@ def test_splits_share_no_class_and_leave_none_out():
     assert [len(part) for part in parts] == [29, 10, 10]
     with pytest.raises(ValueError, match="'training'"):
         sudoku.split_of_classes("train")
+
+
+def cycles_counted_by_walking(grid):
+    lines, total = grid.view(9, 9), 0
+    for a, b in itertools.combinations(range(9), 2):
+        for above, below in ((lines[a], lines[b]), (lines[:, a], lines[:, b])):
+            to, seen = dict(zip(above.tolist(), below.tolist(), strict=True)), set()
+            for digit in range(9):
+                total += digit not in seen
+                while digit not in seen:
+                    seen.add(digit)
+                    digit = to[digit]
+    return total
+
+
+def test_no_nine_by_nine_grid_of_a_split_is_one_of_another_in_disguise():
+    """All disguises of a grid share the number that decides its split."""
+    for split, turns in {"training": {0, 3, 4}, "validation": {2}, "test": {1}}.items():
+        full = sudoku.generate(30, split, givens=(81,), seed=3, side=9)
+        grids = full.solutions
+        assert torch.equal(full.givens, grids)
+        assert len(grids.unique(dim=0)) == 30
+        for unit in NINE:
+            assert (grids[:, unit].sort(dim=1)[0] == torch.arange(9)).all()
+        cycles = sudoku.cycles(grids)
+        assert cycles.tolist() == [cycles_counted_by_walking(grid) for grid in grids]
+        assert set((cycles % 5).tolist()) <= turns
+        assert cycles.unique().numel() > 3  # it isn't a number that all grids share
+        for seed in range(5):
+            other = sudoku.disguised(full, torch.Generator().manual_seed(seed)).solutions
+            assert torch.equal(sudoku.cycles(other), cycles)
+        turned = grids.view(-1, 9, 9).mT.flatten(1)
+        assert torch.equal(sudoku.cycles(turned), cycles)
+
+
+def test_nine_by_nine_puzzles_have_one_solution_each(nine):
+    given = ~nine.empty
+    assert given.sum(dim=1).min() == 27
+    assert 36 <= given.sum(dim=1)[:40].min() <= given.sum(dim=1)[:40].max() <= 46
+    assert torch.equal(nine.givens[given], nine.solutions[given])
+    assert set(nine.givens[nine.empty].tolist()) == {9}
+    for givens, solution in zip(*nine, strict=True):
+        assert solutions_by_exact_cover(givens, 2) == [solution.tolist()]
+        assert sudoku.count_solutions(givens) == 1
+
+
+def test_nine_by_nine_puzzles_are_as_hard_as_singles_say(nine):
+    rounds = sudoku.rounds_of_singles(nine.givens)
+    assert (rounds[:40] > 1).all()
+    solvable = rounds != sudoku.STUCK
+    possible = sudoku.candidates(nine.givens)[solvable]
+    for _ in range(int(rounds.max())):
+        possible = sudoku.eliminate(possible)
+    assert torch.equal(possible.long().argmax(dim=2), nine.solutions[solvable].long())
+    other = sudoku.disguised(nine, torch.Generator().manual_seed(0))
+    assert torch.equal(sudoku.difficulty(other.givens), sudoku.difficulty(nine.givens))
+
+
+def test_the_solver_counts_nine_by_nine_like_exact_cover(nine):
+    generator = torch.Generator().manual_seed(0)
+    kept = torch.rand(20, 81, generator=generator) < torch.linspace(0.35, 0.5, 20)[:, None]
+    counts = []
+    for puzzle in torch.where(kept, nine.solutions[:20], 9):
+        counts.append(len(solutions_by_exact_cover(puzzle, 50)))
+        assert sudoku.count_solutions(puzzle, limit=50) == counts[-1]
+    assert min(counts) == 1
+    assert max(counts) > 2
 
 
 def test_puzzles_come_from_their_split_and_have_the_wanted_givens(puzzles, number):
@@ -146,7 +278,11 @@ def test_the_solver_sees_contradictions_and_bad_input(puzzles):
     stuck[33] = 5  # which its column has
     assert sudoku.count_solutions(stuck) == 0
     with pytest.raises(ValueError, match="Fix: row by row"):
-        sudoku.count_solutions(torch.zeros(81))
+        sudoku.count_solutions(torch.zeros(80))
+    with pytest.raises(ValueError, match=r"puzzles of 80 cells .*\. Fix: 36"):
+        sudoku.difficulty(torch.zeros(2, 80, dtype=torch.uint8))
+    with pytest.raises(ValueError, match=r"81 numbers of 0 \.\.\. 9"):
+        sudoku.count_solutions(torch.full((81,), 10))
     with pytest.raises(ValueError, match=r"0 \.\.\. 6"):
         sudoku.count_solutions(torch.full((CELLS,), 7))
 
@@ -180,7 +316,10 @@ def test_rounds_count_how_often_singles_are_needed(puzzles):
     assert sudoku.rounds_of_singles(full).tolist() == [0, sudoku.STUCK]
 
 
-@pytest.mark.parametrize("wrong", [{"count": 0}, {"givens": (3,)}, {"givens": ()}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"count": 0}, {"givens": (3,)}, {"givens": ()}, {"side": 8}, {"givens": (16,), "side": 9}],
+)
 def test_generate_refuses_nonsense(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))}=.*Fix: "):
         sudoku.generate(**{"count": 5, "split": "test"} | wrong)
