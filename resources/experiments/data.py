@@ -58,7 +58,10 @@ def learn(
 
 
 def chosen(tried: dict[tuple, dict]) -> dict[tuple[int, str], tuple[float, float]]:
-    """Return, by size and network, the rate and decay with the best validation accuracy."""
+    """Return, by size and network, the rate and decay that are best in validation.
+
+    Of equally good ones it is the larger rate, and then the larger decay.
+    """
     best: dict[tuple[int, str], tuple[float, ...]] = {}
     for (size, _, name, *setting), found in tried.items():
         best[size, name] = max(best.get((size, name), ()), (found["validation"], *setting))
