@@ -90,7 +90,7 @@ def plot_roof(
     memory = f"内存允许的：每秒 {bandwidth:.0f} GB | memory allows: {bandwidth:.0f} GB/s"
     axes.text(bend * 0.13, top * 0.17, memory, ha="right", color=OTHER)  # beside the slope
     axes.plot([left, bend], [top, top], ":", color=EDGE, lw=1.2, zorder=0)
-    axes.plot([bend, bend], [lowest / 3, top], ":", color=EDGE, lw=1.2, zorder=0)
+    axes.plot([bend, bend], [lowest / 3, lowest / 1.8], color=EDGE, lw=1.2, zorder=0)
     processor = f"处理器允许的：{top:.0f} | the processor allows: {top:.0f}"
     axes.text(left * 1.15, top * 1.12, processor, color=OTHER)
     axes.text(bend * 1.08, lowest / 2.5, f"拐点：{bend:.1f} | bend: {bend:.1f}", color=OTHER)
