@@ -122,6 +122,7 @@ WRONG = [
     (lambda: fit(LINEAR, "batches", 0.1), "batches"),
     (lambda: fit(LINEAR, iter([]), 0.1), "batches"),
     (lambda: fit(LINEAR, [], 0.1, criteria="mse"), "criteria"),
+    (lambda: fit(LINEAR, [], 0.1, weight_decay=-1), "weight_decay"),
     (lambda: random_batches(DATA, 0, 8), "steps"),
     (lambda: evaluate(LINEAR, DATA, "cpu"), "loader"),
     (lambda: evaluate(LINEAR, [], 0.5), "device"),

@@ -69,6 +69,7 @@ def fit(
     batches: Iterable[Batch],
     lr: float,
     *,
+    weight_decay: float = 0.05,
     criteria: Callable[[Tensor, Tensor], Tensor] | None = None,
     device: str | torch.device = "cpu",
 ) -> float:
@@ -78,19 +79,20 @@ def fit(
         net: any network; without `criteria`, a classifier (B, C, H, W) -> (B, K).
         batches: a step each, with a length: a loader.
         lr: the highest rate, see `one_cycle`.
+        weight_decay: of AdamW, for all parameters: a step shrinks each by its rate x decay.
         criteria: the loss, a function of outputs and labels; by default cross-entropy.
         device: where to compute.
 
     Raises:
         FloatingPointError: the loss is not finite.
     """
-    check_range(0, math.inf, lr=lr)
+    check_range(0, math.inf, lr=lr, weight_decay=weight_decay)
     if not isinstance(batches, Sized):
         raise ValueError(f"batches={shown(batches)} has no length. Fix: random_batches(...).")
     parameters = list(net.to(as_device(device)).parameters())
     if not parameters:
         raise ValueError(f"net={type(net).__name__} has no weights to train. Fix: net=MLPMixer().")
-    optimizer = torch.optim.AdamW(parameters, lr, weight_decay=0.05, fused=True)
+    optimizer = torch.optim.AdamW(parameters, lr, weight_decay=weight_decay, fused=True)
     rate = one_cycle(optimizer, len(batches))
     loss, _ = train_one_epoch(
         net, criteria or nn.CrossEntropyLoss(), batches, device, optimizer, on_step=rate.step

@@ -7,11 +7,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from hdd.visualization.paper import arrow, paper
-from hdd.visualization.style import ACCENT, OTHER, STEM
+from hdd.visualization.style import ACCENT, CYCLE, OTHER
 
 SQUARE, IMAGES = 100, 9000  # images a square stands for; images to train on, without validation
 # Shades of the squares up to this image: three nested sets, and validation.
 SHADES = {100: "#0B5394", 1000: "#6FA8DC", IMAGES: "#CFE2F3", IMAGES + 1000: "#DDDDDD"}
+PRETRAINED_COLOR = CYCLE[4]  # no network's colour
 ARROW = {"head": 11, "width": 1.5, "gap": 0}
 # What the features come from; Chinese and English.
 PRETRAINED = "在五个旧类别上\n预训练的网络 | pre-trained on\nfive old classes"
@@ -45,7 +46,7 @@ def plot_paired_subsets() -> Figure:
         axes.text(10.2, 0.46, "1,000", va="center")
         axes.plot([12.9, 13.1, 13.1, 12.9], [0, 0, 8.92, 8.92], color=OTHER, lw=1.2)
         axes.text(13.4, 4.46, "9,000", va="center")
-        axes.text(10.2, 9.46, "验证 | validation", va="center")
+        axes.text(10.2, 9.46, "1,000 张验证 | 1,000 to validate", va="center")
         paper(axes, (-1.6, 15.4), (-0.2, 10))
     return figure
 
@@ -56,17 +57,17 @@ def plot_ways() -> Figure:
     figure.suptitle("从哪里开始，训练哪一部分 | Where to start, and what to train")
     for axes, (title, (pretrained, trained)) in zip(panels.flat, WAYS.items(), strict=True):
         start = PRETRAINED if pretrained else RANDOM
-        _box(axes, 2.6, start, STEM if pretrained else OTHER, frozen=not trained)
+        _box(axes, 2.6, start, PRETRAINED_COLOR if pretrained else OTHER, frozen=not trained)
         _box(axes, 6.9, "分类头 | head", ACCENT, frozen=False)
-        new = "新类别\n的图像 | images of\nnew classes"
-        axes.text(-0.75, 0, new, ha="center", va="center", fontsize=10.5)
+        new = "新类别的\n50 张图像 | 50 images\nof new\nclasses"
+        axes.text(-0.75, 0, new, ha="center", va="center", fontsize=11)
         arrow(axes, (0.3, 0), (0.85, 0), OTHER, **ARROW)
         arrow(axes, (4.4, 0), (5.15, 0), OTHER, **ARROW)
-        word = "一起训练 | trained, too" if trained else "冻结 | frozen"
-        axes.text(2.6, -0.95, word, ha="center", va="center", fontsize=11)
-        axes.text(6.9, -0.95, "训练 | trained", ha="center", va="center", fontsize=11)
+        word = "训练 | trained" if trained else "冻结 | frozen"
+        axes.text(2.6, -0.95, word, ha="center", va="center", fontsize=12)
+        axes.text(6.9, -0.95, "训练 | trained", ha="center", va="center", fontsize=12)
         axes.set(xlim=(-1.8, 8.7), ylim=(-1.3, 0.8))
-        axes.set_title(title, fontsize=12)
+        axes.set_title(title, fontsize=12.5)
         axes.axis("off")
     return figure
 
@@ -74,6 +75,6 @@ def plot_ways() -> Figure:
 def _box(axes: Axes, x: float, text: str, color: str, *, frozen: bool) -> None:
     """Draw a part of a network; one that does not learn is grey and has a dashed edge."""
     look = {"fc": "#EEEEEE" if frozen else "white", "ec": color, "ls": "--" if frozen else "-"}
-    shape = FancyBboxPatch((x - 1.65, -0.5), 3.3, 1.0, boxstyle="round,pad=0.05", lw=1.6, **look)
+    shape = FancyBboxPatch((x - 1.65, -0.5), 3.3, 1.0, boxstyle="round,pad=0.05", lw=2.2, **look)
     axes.add_patch(shape)
-    axes.text(x, 0, text, ha="center", va="center", color=color, fontsize=11)
+    axes.text(x, 0, text, ha="center", va="center", fontsize=12)

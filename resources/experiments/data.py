@@ -5,10 +5,10 @@
 Writes resources/runs/data_fashion_mnist_mini.json: test accuracy of networks of equal size on 100,
 1,000 and 9,000 of the bundled images, with their slopes on the logarithm of the number of images.
 
-At each size each network takes the better of two rates (seed 0, 1,000 validation images), and is
-then trained with two more seeds. A seed draws one set of images for all networks, and the smaller
-set is part of the larger one, so that differences are paired. Whether the steps are enough is
-tried, too: with seed 0 at the chosen rate, twice as many.
+At each size each network takes the best of two rates x two weight decays (seed 0, 1,000 validation
+images), and is then trained with two more seeds. A seed draws one set of images for all networks,
+and the smaller set is part of the larger one, so that differences are paired. Whether the steps are
+enough is tried, too: with seed 0 at the chosen rate and decay, twice as many.
 """
 
 import math
@@ -30,6 +30,7 @@ from hdd.train.short_runs import accuracy, fit, random_batches
 DATA, DIM, DEPTH, PATCH = "fashion_mnist_mini", 64, 3, 7
 SEEDS = (0, 1, 2)
 RATES = {"Mixer": (1e-3, 3e-3), "ViT": (1e-3, 3e-3), "ResNet": (3e-3, 1e-2)}
+DECAYS = (0.05, 0.5)  # AdamW's usual small one, and ten times as much against overfitting
 BATCH, SHIFT = 64, 2
 STEPS = {100: 400, 1000: 1200, 9000: 3000}  # each image is seen 256, 77 and 21 times
 
@@ -40,7 +41,9 @@ def subset(data: ImageTensors, size: int, seed: int) -> ImageTensors:
     return data.subset(order[:size])
 
 
-def learn(size: int, seed: int, name: str, lr: float, longer: int = 1) -> dict[str, float]:
+def learn(
+    size: int, seed: int, name: str, lr: float, decay: float, longer: int = 1
+) -> dict[str, float]:
     """Train one network on `size` images for `longer` times STEPS; return accuracies in %."""
     train, test = load(DATA)
     part, validation = split_validation(train, 0.1, seed=0)
@@ -48,18 +51,21 @@ def learn(size: int, seed: int, name: str, lr: float, longer: int = 1) -> dict[s
     net = build_network(name, (1, 28, 28), PATCH, dim=DIM, depth=DEPTH, seed=seed)
     augment = BatchAugmentation(auto_augment=False, padding=SHIFT)
     batches = random_batches(part, longer * STEPS[size], BATCH, augment=augment, seed=seed)
-    fit(net, batches, lr)
+    fit(net, batches, lr, weight_decay=decay)
     seen = part.subset(torch.arange(min(size, 2000)))
     found = {"validation": validation, "test": test, "training": seen}
     return {key: round(100 * accuracy(net, data), 2) for key, data in found.items()}
 
 
-def chosen_rates(tried: dict[tuple, dict]) -> dict[tuple[int, str], float]:
-    """Return, by size and network, the rate with the best validation accuracy."""
-    best: dict[tuple[int, str], tuple[float, float]] = {}
-    for (size, _, name, lr), found in tried.items():
-        best[size, name] = max(best.get((size, name), (0.0, 0.0)), (found["validation"], lr))
-    return {where: lr for where, (_, lr) in best.items()}
+def chosen(tried: dict[tuple, dict]) -> dict[tuple[int, str], tuple[float, float]]:
+    """Return, by size and network, the rate and decay that are best in validation.
+
+    Of equally good ones it is the larger rate, and then the larger decay.
+    """
+    best: dict[tuple[int, str], tuple[float, ...]] = {}
+    for (size, _, name, *setting), found in tried.items():
+        best[size, name] = max(best.get((size, name), ()), (found["validation"], *setting))
+    return {where: (lr, decay) for where, (_, lr, decay) in best.items()}
 
 
 def slope(by_size: dict[int, float]) -> float:
@@ -97,7 +103,7 @@ def slopes_of(found: dict[str, dict[int, dict]]) -> dict[str, dict]:
     return record
 
 
-def accuracies_of(results: dict[tuple, dict], rates: dict[tuple[int, str], float]) -> dict:
+def accuracies_of(results: dict[tuple, dict], best: dict[tuple[int, str], tuple]) -> dict:
     """Return, by network and size, what its seeds gave, and the Mixer's lead, paired by seed."""
     record: dict[str, dict] = {}
     for name in RATES:
@@ -112,7 +118,8 @@ def accuracies_of(results: dict[tuple, dict], rates: dict[tuple[int, str], float
             if name != "Mixer" and set(mixer) & set(runs):
                 lead = [mixer[seed]["test"] - runs[seed]["test"] for seed in mixer if seed in runs]
                 row["mixer_lead"] = summary(lead)
-            record.setdefault(name, {})[str(size)] = {"lr": rates[size, name], **row}
+            setting = dict(zip(("lr", "weight_decay"), best[size, name], strict=True))
+            record.setdefault(name, {})[str(size)] = setting | row
     return record
 
 
@@ -120,11 +127,11 @@ def trained() -> tuple[dict[tuple, dict], ...] | None:
     """Tune and train at one size after the other; return what was tried, chosen, and trained on."""
     tried, results, twice = {}, {}, {}
     for size in STEPS:
-        tuning = [(size, SEEDS[0], name, lr) for name in RATES for lr in RATES[name]]
-        found = finished("data_rates", tuning, learn)
+        settings = [(name, lr, wd) for name in RATES for lr in RATES[name] for wd in DECAYS]
+        found = finished("data_tuning", [(size, SEEDS[0], *one) for one in settings], learn)
         if found is None:
             return None
-        best = [(name, lr) for (_, name), lr in chosen_rates(found).items()]
+        best = [(name, *setting) for (_, name), setting in chosen(found).items()]
         more = finished("data", [(size, s, *one) for s in SEEDS[1:] for one in best], learn)
         longer = finished("data_twice", [(size, SEEDS[0], *one, 2) for one in best], learn)
         if more is None or longer is None:
@@ -140,7 +147,7 @@ def gains_of(twice: dict[tuple, dict], tried: dict[tuple, dict]) -> dict[str, di
     record: dict[str, dict] = {}
     for job, found in twice.items():
         size, _, name, *_ = job
-        once = tried[job[:4]]
+        once = tried[job[:5]]
         gain = {key: round(found[key] - once[key], 2) for key in ("validation", "test")}
         record.setdefault(name, {})[str(size)] = gain
     return record
@@ -162,12 +169,12 @@ def main() -> None:
         },
         "parameters": {name: count_trainable_parameter(net) for name, net in nets.items()},
         "macs": {name: count_macs(net, (1, 28, 28)) for name, net in nets.items()},
-        "rates_tried": RATES,
+        "tried": {"lr": RATES, "weight_decay": DECAYS},
         "validation_images": 1000,
         "test_images": 2000,
         "seeds": sorted({job[1] for job in results}),
         "tuning": [[*job, one["validation"]] for job, one in tried.items()],
-        "accuracy": accuracies_of(results, chosen_rates(tried)),
+        "accuracy": accuracies_of(results, chosen(tried)),
         "gain_of_twice_the_steps": gains_of(twice, tried),
         "slope_sizes": sizes,
         "slope_per_decade": slopes_of(found) if len(sizes) > 1 else {},

@@ -64,3 +64,16 @@ def test_fit_trains_on_fresh_batches_by_another_loss():
     fit(net, FreshBatches(draw, 300), 0.1, criteria=functional.mse_loss)
     x, y = draw()
     assert functional.mse_loss(net(x), y) < 0.01
+
+
+def test_fit_shrinks_weights_by_the_decay_it_is_given():
+    batches = [(torch.zeros(4, 3), torch.zeros(4, 3))] * 50
+    norms = {}
+    for decay in (0.0, 0.05, 2.0):
+        net = nn.Linear(3, 3, bias=False)
+        nn.init.ones_(net.weight)
+        fit(net, batches, 0.01, weight_decay=decay, criteria=functional.mse_loss)
+        norms[decay] = net.weight.norm().item()
+    assert norms[0.0] == pytest.approx(3)  # images of zeros give no gradient
+    assert norms[0.05] == pytest.approx(3 * math.exp(-0.05 * 0.01 * 25), rel=0.01)
+    assert norms[2.0] == pytest.approx(3 * math.exp(-2 * 0.01 * 25), rel=0.1)
