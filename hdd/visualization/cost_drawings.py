@@ -88,9 +88,12 @@ def plot_roof(
     lowest = min(speed for _, speed, _ in points.values())
     axes.set_ylim(lowest / 3, top * 4)
     memory = f"内存允许的：每秒 {bandwidth:.0f} GB | memory allows: {bandwidth:.0f} GB/s"
-    axes.text(bend * 0.6, top * 0.8, memory, ha="right", color=OTHER)
+    axes.text(bend * 0.13, top * 0.17, memory, ha="right", color=OTHER)  # beside the slope
+    axes.plot([left, bend], [top, top], ":", color=EDGE, lw=1.2, zorder=0)
+    axes.plot([bend, bend], [lowest / 3, lowest / 1.8], color=EDGE, lw=1.2, zorder=0)
     processor = f"处理器允许的：{top:.0f} | the processor allows: {top:.0f}"
-    axes.text(right * 0.9, top * 2, processor, ha="right", color=OTHER)
+    axes.text(left * 1.15, top * 1.12, processor, color=OTHER)
+    axes.text(bend * 1.08, lowest / 2.5, f"拐点：{bend:.1f} | bend: {bend:.1f}", color=OTHER)
     axes.set_title(title)
     axes.set_xlabel(
         "算术强度：每字节的乘加次数（对数） | arithmetic intensity: MACs per byte (log scale)"
@@ -121,7 +124,7 @@ def plot_beyond(times: Mapping[str, float], title: str) -> Figure:
     axes.set(xlim=(0, 1.25 * longest), xticks=[])
     axes.invert_yaxis()
     handles = [Rectangle((0, 0), 1, 1, color=color) for color in (OTHER, COMPUTING)]
-    names = ["与复制一样长 | as long as a copy", "多出的：计算 | beyond: computing"]
+    names = ["与复制一样长 | as long as a copy", "多出的：来自计算 | beyond: due to computing"]
     axes.legend(handles, names, loc="upper right")
     axes.set_title(title)
     return figure

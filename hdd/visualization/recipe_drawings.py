@@ -210,7 +210,8 @@ def plot_tuning(tuned: dict[str, Any], words: dict[str, str]) -> Figure:
     panels[0, 0].set_ylabel("验证准确率（%） | validation accuracy (%)")
     axes.plot([], [], "o", label="选中 | chosen", **ring)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=5)
-    figure.suptitle("各取最佳设置，Muon 更高 | Each at its best setting, Muon is higher")
+    zh, en = "在试过的设置里各取最佳，Muon 更高", "Each at the best setting tried, Muon is higher"
+    figure.suptitle(f"{zh} | {en}")
     return figure
 
 
@@ -236,9 +237,10 @@ def plot_last_epochs(histories: Sequence[dict[str, Any]]) -> Figure:
     left.axhline(100, color="lightgray", lw=1, zorder=0)
     left.set_ylabel("占第 50 轮的百分比 | % of that at epoch 50")
     left.set_title(f"损失，{len(histories)} 个种子 | Losses, {len(histories)} seeds")
-    left.legend(loc="upper right")
-    right.set(ylabel="占最大值的百分比 | % of its highest value", ylim=(0, None))
-    right.set_title("学习率 | Learning rate")
-    zh, en = "第 50 轮以后，只有训练损失还在降", "After epoch 50 only the training loss still falls"
+    left.legend(loc="lower left")
+    right.set_ylim(0, None)
+    right.set_title("学习率（占最大值的百分比） | Learning rate (% of its peak)")
+    zh = "第 50 轮以后，训练损失还在降，验证损失几乎不变"
+    en = "After epoch 50 the training loss falls, the validation loss hardly changes"
     figure.suptitle(f"{zh} | {en}")
     return figure

@@ -49,7 +49,7 @@ def _test_project_size(answer, size: int) -> None:
         right,
         axes="out in",
         mistakes={
-            "斜线到了边上没有绕回来：在环上，位移要对 S 取余 | the diagonals do not wrap around: on a"
+            "斜线到了边上没有绕回来：在环上，相隔的格数要对 S 取余 | the diagonals do not wrap around: on a"
             " ring, offsets count modulo S": _mean_over(matrix, straight),
             "取平均的是另一个方向的斜线：行号加列号相同，而不是相减相同 | the other diagonals are"
             " averaged: those with equal row plus column": _mean_over(
@@ -178,9 +178,9 @@ def project(matrix):
         hints=(
             "先做 S = 3：哪些元素属于同一组？写出它们的（行，列）。 | First S = 3: which entries form a"
             " group? Write down their (row, column).",
-            "第 i 行第 j 列的位移是 (j − i) 对 S 取余。 | The offset of row i, column j is (j − i)"
+            "第 i 行第 j 列相隔的格数是 (j − i) 对 S 取余。 | The offset of row i, column j is (j − i)"
             " modulo S.",
-            "对每个位移 k 取出整组：`matrix[(j - i) % S == k]`，其中 i、j 是行号和列号的表；写回它们的"
+            "对每个格数 k 取出整组：`matrix[(j - i) % S == k]`，其中 i、j 是行号和列号的表；写回它们的"
             "平均值。 | For each offset k take the whole group: `matrix[(j - i) % S == k]`, with i and j"
             " as tables of row and column numbers, and write their mean back.",
         ),

@@ -280,7 +280,7 @@ def smallest_width(matrix, residual):
     return int(torch.linalg.matrix_rank(matrix))
 
 
-# 6 × 6 的镜像，带残差：18 / the mirror on 6 × 6 with a residual connection: 18
+# 6 × 6 的镜像，带残差：18；下半不动：9 / the mirror on 6 × 6 with a residual: 18; lower half stays: 9
 ''',
         wrong={
             "always the number of tokens": (
