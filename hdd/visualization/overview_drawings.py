@@ -40,12 +40,12 @@ def plot_one_change(
     columns = [
         ("输入的表 | input table", "", STEM, lambda x: x),
         (
-            "词元混合之后 | after token mixing",
+            "只做词元混合 | token mixing alone",
             "每个数 + 列和 | number + column sum",
             TOKEN,
             token_mixing,
         ),
-        ("通道混合之后 | after channel mixing", "$a+b,\\ a-b$", CHANNEL, channel_mixing),
+        ("只做通道混合 | channel mixing alone", "$a+b,\\ a-b$", CHANNEL, channel_mixing),
     ]
     below = len(table) + 1.5
     for index, (name, rule, color, mixing) in enumerate(columns):

@@ -235,7 +235,7 @@ def changed_rows(mixing, x, row):
         name="accuracy",
         stub='''
 def accuracy(logits, labels):
-    """Return the share of right answers: logits (N, K), one score a class; labels (N,)."""
+    """Return the share of right answers: logits (N, K), one score per class; labels (N,)."""
     return ...  # 在这里写 / your code here
 ''',
         test=_test_accuracy,
@@ -248,7 +248,7 @@ def accuracy(logits, labels):
         ),
         solution='''
 def accuracy(logits, labels):
-    """Return the share of right answers: logits (N, K), one score a class; labels (N,)."""
+    """Return the share of right answers: logits (N, K), one score per class; labels (N,)."""
     return (logits.argmax(dim=1) == labels).float().mean()
 ''',
         wrong={

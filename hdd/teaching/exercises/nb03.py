@@ -627,8 +627,8 @@ EXERCISES = [
             "一个 Mixer 块有四个部件。代码里每个部件各用了几次？ | A block has four parts. How often does"
             " the code use each?",
             "有一个部件用了两次，另一个一次也没有用。 | One part is used twice, another not at all.",
-            "看最后一行：每种混合之前，应当是它自己的层归一化。 | Look at the last line: before"
-            " each mixing stands the LayerNorm of its own.",
+            "看最后一行：每种混合之前，应当是它自己的层归一化。 | Look at the last line: each"
+            " mixing has a LayerNorm of its own in front.",
         ),
         solution=RIGHT.format(name="block_b"),
         wrong=_wrong_wirings(
