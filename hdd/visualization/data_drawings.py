@@ -16,7 +16,7 @@ PRETRAINED_COLOR = CYCLE[4]  # no network's colour
 ARROW = {"head": 11, "width": 1.5, "gap": 0}
 # What the features come from; Chinese and English.
 PRETRAINED = "在五个旧类别上\n预训练的网络 | pre-trained on\nfive old classes"
-RANDOM = "随机初值的\n网络 | random\nnetwork"
+RANDOM = "未训练的\n网络 | untrained\nnetwork"
 # A way to the answer on new classes: what the features come from, and what is trained on them.
 WAYS = {
     "微调 | fine-tuned": (True, True),
@@ -58,7 +58,9 @@ def plot_ways() -> Figure:
     for axes, (title, (pretrained, trained)) in zip(panels.flat, WAYS.items(), strict=True):
         start = PRETRAINED if pretrained else RANDOM
         _box(axes, 2.6, start, PRETRAINED_COLOR if pretrained else OTHER, frozen=not trained)
-        _box(axes, 6.9, "分类头 | head", ACCENT, frozen=False)
+        kept = pretrained and trained  # fine-tuning keeps the pre-trained head
+        head = "预训练的\n分类头 | pre-trained\nhead" if kept else "新分类头 | new head"
+        _box(axes, 6.9, head, PRETRAINED_COLOR if kept else ACCENT, frozen=False)
         new = "新类别的\n50 张图像 | 50 images\nof new\nclasses"
         axes.text(-0.75, 0, new, ha="center", va="center", fontsize=11)
         arrow(axes, (0.3, 0), (0.85, 0), OTHER, **ARROW)

@@ -97,11 +97,11 @@ def _slope_mistakes(slopes, raw):
         "没有取对数 | the logarithm is missing": _with_interval(raw),
         "这是区间的两端；要的是平均斜率和半宽 | these are the ends of the interval; mean slope and half"
         " width are wanted": (mean - half, mean + half),
-        "半宽里缺少除以 √n（n 为种子数） | the half width lacks the division by √n (n seeds)": (
+        "半宽里缺少除以 √k（k 为种子数） | the half width lacks the division by √k (k seeds)": (
             mean,
             2 * half,
         ),
-        "标准差应当除以 n − 1 | the standard deviation should divide by n − 1": (
+        "标准差应当除以 k − 1 | the standard deviation should divide by k − 1": (
             mean,
             3.182 * statistics.pstdev(slopes) / 2,
         ),
@@ -213,8 +213,8 @@ def slope(sizes, accuracies, t):
             " seed; then take mean and standard deviation of these slopes.",
             "设 x = log10(大小)，最小二乘的斜率是 Σ(x − x̄)(y − ȳ) / Σ(x − x̄)²。 | With x = log10 of the"
             " sizes, the least-squares slope is Σ(x − x̄)(y − ȳ) / Σ(x − x̄)².",
-            "半宽是 t · 标准差 / √(种子数)，标准差用 `.std()`（除以 n − 1）。 | The half width is t · standard"
-            " deviation / √(number of seeds), with `.std()`, which divides by n − 1.",
+            "半宽是 t · 标准差 / √(种子数)，标准差用 `.std()`（除以 k − 1）。 | The half width is t · standard"
+            " deviation / √(number of seeds), with `.std()`, which divides by k − 1.",
         ),
         solution='''
 def slope(sizes, accuracies, t):
