@@ -243,7 +243,7 @@ INTERNAL = {
     *("files_below", "keep", "kind_of", "mosaic", "orthogonal", "read_checkpoint"),
     *("reevaluate", "save_checkpoint", "show_maps", "to_json", "draw_table", "main", "write"),
     *("arrow", "conclusions_in", "paper"),
-    *("Chance", "Mixing", "Puzzles", "Rules", "TokenMixing", "Training"),
+    *("Chance", "Mixing", "Pair", "Puzzles", "Rules", "TokenMixing", "Training"),
 }
 ROOMS = (
     *("data_util", "dataset", "device", "models", "tasks", "timing", "visualization"),

@@ -257,8 +257,8 @@ def slope(sizes, accuracies, t):
                 "    x = x - x.mean()\n"
                 "    s = (y * x).sum(1) / (x * x).sum()\n"
                 "    return s.mean().item(), (t * s.std()).item()",
-                "除以 √n",
-                "division by √n",
+                "除以 √k",
+                "division by √k",
             ),
         },
         note="三个种子时 t = 4.303，五个种子时 2.776：种子多两个，区间明显变窄。 | t is 4.303 for three"
