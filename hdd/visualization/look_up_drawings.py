@@ -122,13 +122,16 @@ def plot_sharing() -> Figure:
         ("每个位置一套 | per position", one_each, "16 个权重 | 16 weights"),
         ("每个位移一套 | per offset", offset, "7 个权重 | 7 weights"),
         ("所有位置共用 | shared by all", shared, "4 种联系 | 4 kinds of link"),
-        ("注意力 | attention", None, "由内容算出 | from the content"),
+        ("注意力 | attention", None, "一条规则 | one rule"),
     ]
     marks = [[str(k + 1) for k in range(tokens**2)], ["−3", "−2", "−1", "0", "1", "2", "3"]]
     marks += [list("abcd"), []]
     tints = [["white"] * tokens**2, OFFSETS, TINTS, []]
     figure, row = plt.subplots(1, 4, figsize=(9, 3.5))
-    figure.suptitle("同一张表里，标记相同就是同一个权重 | In one table, equal marks are one weight")
+    figure.suptitle(
+        "从左到右，各个位置共用得越来越多；表内标记相同就是同一个权重"
+        " | From left to right, positions share more; equal marks in a table: one weight"
+    )
     for index, (axes, (name, numbers, text)) in enumerate(zip(row, panels, strict=True)):
         _weights(axes, numbers, tokens, marks[index], tints[index])
         axes.set_title(name, fontsize=SIZE)
@@ -136,9 +139,11 @@ def plot_sharing() -> Figure:
         axes.text(tokens / 2, -0.3, "输入 | input", ha="center", va="center", color=OTHER)
         paper(axes, (-0.75, tokens + 0.4), (-0.6, tokens + 2.0))
     meaning = "a 自己　b 来自词元 0\nc 写到词元 0　d 经由平均"
-    meaning += " | a: itself; b: from token 0\nc: to token 0; d: via the mean"
-    look = {"ha": "center", "va": "top", "fontsize": 9.5}
-    row[2].text(tokens / 2, tokens + 1.15, meaning, **look)
+    meaning += " | a: itself; b: from token 0\nc: to token 0; d: via mean"
+    rule = "对所有位置：查询·键，\n再经 softmax | at every position:\nquery·key, then softmax"
+    look = {"ha": "center", "va": "top", "fontsize": 10, "linespacing": 1.3}
+    for axes, text in ((row[3], rule), (row[2], meaning)):
+        axes.text(tokens / 2, tokens + 1.15, text, **look)
     row[0].text(
         -0.4, tokens / 2, "输出 | output", ha="center", va="center", rotation=90, color=OTHER
     )
@@ -146,12 +151,12 @@ def plot_sharing() -> Figure:
 
 
 def _weights(axes, numbers: Tensor | None, tokens: int, marks: list[str], tints) -> None:
-    """Draw a square for each weight: equal numbers get one mark and tint, None question marks."""
+    """Draw a square for each weight: equal numbers get one mark and tint, None one formula."""
     for i in range(tokens):
         for j in range(tokens):
             color = EMPTY if numbers is None else tints[int(numbers[i, j])]
             axes.add_patch(Rectangle((j, i), 1, 1, fc=color, ec=EDGE, lw=0.8))
-            text = "?" if numbers is None else marks[int(numbers[i, j])]
+            text = "$q·k$" if numbers is None else marks[int(numbers[i, j])]
             axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", fontsize=SIZE)
 
 
@@ -179,7 +184,8 @@ def plot_far(layers: Tensor, runs: dict[str, list[list[float]]]) -> Figure:
     right.text(1, 52, "随机猜测 | chance", fontsize=SIZE)
     right.set(xlabel="距离 $d$（5：左上角与右下角） | distance $d$ (5: opposite corners)")
     n = len(next(iter(runs.values()))[0])
-    right.set(ylabel=f"答对的百分比（n = {n}） | % right (n = {n})", ylim=(40, 104))
+    label = f"答对的百分比（n = {n}，从 40 起） | % right (n = {n}; from 40 on)"
+    right.set(ylabel=label, ylim=(40, 104))
     right.set_xticks(list(distances))
     title = "两层卷积够不到远处，\n五层和 Mixer 够得到 | "
     right.set_title(title + "Two convolutions do not reach\nfar; five do, and so does a Mixer")

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
@@ -14,6 +15,7 @@ from hdd.visualization.style import CHANNEL, OTHER, STEM, TOKEN
 
 NETWORK_COLORS = {"Mixer": TOKEN, "ResNet": CHANNEL, "ViT": STEM, "flat MLP": OTHER}
 NAMES = {"flat MLP": "全连接 | flat MLP"}
+CHANCE = 10.0  # % right by guessing among ten classes
 NEAR = 2.0  # points below its best mean that a rate of the plateau may be
 Sweep = Mapping[float, Sequence[float]]  # learning rate -> what each seed gave, in %
 
@@ -30,7 +32,7 @@ def plot_sweeps(panels: Mapping[str, Mapping[str, Sweep]]) -> Figure:
     )
     for (above, below), (title, sweeps) in zip(rows.T, panels.items(), strict=True):
         for row, (name, sweep) in enumerate(sweeps.items()):
-            _curve(above, sweep, NETWORK_COLORS[name], NAMES.get(name, name))
+            band = _curve(above, sweep, NETWORK_COLORS[name], NAMES.get(name, name))
             kept = _plateau(sweep)
             look = {"color": NETWORK_COLORS[name], "lw": 4, "markersize": 8}
             below.plot(kept, [row] * len(kept), "o-", **look)  # a single rate is a dot
@@ -40,18 +42,22 @@ def plot_sweeps(panels: Mapping[str, Mapping[str, Sweep]]) -> Figure:
         below.tick_params(axis="y", length=0)
         n = max(len(runs) for sweep in sweeps.values() for runs in sweep.values())
         above.set(xscale="log", ylim=(0, None), title=f"{title}，n = {n} | {title}, n = {n}")
-    rows[0, 0].set_ylabel("验证准确率（%） | validation\naccuracy, %")
-    rows[0, 0].legend(loc="lower right", fontsize=10)
+        above.axhline(CHANCE, color="black", ls=":", lw=1)
+        above.set_ylabel("验证准确率（%） | validation\naccuracy, %")
+    rows[0, -1].text(1.3e-1, CHANCE - 0.7, "随机猜测 | chance", ha="right", va="top", fontsize=10)
+    lines, labels = rows[0, 0].get_legend_handles_labels()
+    labels.append("最小–最大 | min–max")
+    rows[0, 0].legend([*lines, band], labels, loc="lower right", fontsize=10)
     return figure
 
 
-def _curve(axes: Axes, sweep: Sweep, color: str, label: str) -> None:
-    """Draw the mean over seeds, and a band from the smallest to the largest of them."""
+def _curve(axes: Axes, sweep: Sweep, color: str, label: str) -> PolyCollection:
+    """Draw the mean over seeds, and a band from the smallest to the largest; return the band."""
     rates, runs = list(sweep), list(sweep.values())
     means = [statistics.mean(values) for values in runs]
     axes.plot(rates, means, "o-", color=color, label=label, markersize=4)
     low, high = [min(values) for values in runs], [max(values) for values in runs]
-    axes.fill_between(rates, low, high, color=color, alpha=0.2, lw=0)
+    return axes.fill_between(rates, low, high, color=color, alpha=0.2, lw=0)
 
 
 def _plateau(sweep: Sweep) -> list[float]:
@@ -69,7 +75,7 @@ def _plateau(sweep: Sweep) -> list[float]:
 # --------------------------------------------------------------------------- parts of a block
 def plot_parts() -> Figure:
     """Draw half a Mixer block four times: as it is, and without norm, residual, or both."""
-    figure, panels = plt.subplots(2, 2, figsize=(9, 3.7))
+    figure, panels = plt.subplots(2, 2, figsize=(9, 3.3))
     figure.suptitle(
         "半个 Mixer 块，去掉一样或两样 | Half a Mixer block, one part or both taken out"
     )

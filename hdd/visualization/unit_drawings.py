@@ -67,8 +67,9 @@ def plot_unit_at_work(
     titles = ["图像 | picture", "一个通道 $x$ | a channel $x$", "读取图 $r$ | reading map $r$"]
     titles += ["写入图 $w$ | writing map $w$", "$x + a\\,w$"]
     before, after = (f"{_left_minus_right(one):.2f}" for one in (channel, result))
-    labels = ["", f"左 − 右：{before} | left − right:\n{before}", f"$z = r·x + b$\n$= {z:.2f}$"]
-    labels += [f"$a = $GELU$(z)$\n≈ {a:.2f}", f"左 − 右：{after} | left − right:\n{after}"]
+    means = "左均值 − 右均值\n= {0} | left − right mean\n= {0}".format
+    labels = ["", means(before), f"$z = r·x + b$\n$= {z:.2f}$"]
+    labels += [f"$a = $GELU$(z)$\n≈ {a:.2f}", means(after)]
     for axis, title, label in zip(axes, titles, labels, strict=True):
         axis.set_title(title, fontsize=11)
         axis.set_xlabel(label.replace("-", "−"), fontsize=11)
@@ -101,7 +102,7 @@ def plot_captioned_units(maps: Tensor, captions: Sequence[str], others: Tensor) 
         for axis, one, name in zip(axes.flat, values, names, strict=True):
             _map(axis, one)
             axis.set_xlabel(name, fontsize=10.5)
-    left.suptitle("训练之后：看得出图案 | after training: patterns", color=TOKEN)
+    left.suptitle("读取图：看得出图案 | reading maps: patterns", color=TOKEN)
     right.suptitle("同样的数换了位置：看不出 | tokens rearranged: no patterns", color=OTHER)
     return figure
 
@@ -136,7 +137,8 @@ def plot_relabelling(matrix: Tensor, order: Tensor, titles: Sequence[str]) -> Fi
     """
     same, size = torch.arange(len(order)), len(order)
     figure, panels = plt.subplots(1, 3, figsize=(9, 4))
-    figure.suptitle("读取和写入一起换才公平 | A fair baseline moves reading and writing alike")
+    title = "读取和写入一起换才公平 | A fair baseline moves reading and writing alike"
+    figure.suptitle(title, y=1.06)
     orders = ((same, same), (order, order), (order, same))
     for axes, title, (rows, columns) in zip(panels, titles, orders, strict=True):
         shown = matrix[rows][:, columns]
@@ -220,7 +222,8 @@ def plot_dependence_grids(
 ) -> Figure:
     """Draw matrices (S, S), row "out", as grids of small maps, one at the place of each output.
 
-    Matrices without a negative entry are amounts. The diagonal is left out.
+    Matrices without a negative entry are amounts. The diagonal is left out. A pointed colour bar
+    says that the largest numbers lie beyond its colours.
 
     Args:
         matrices: of the same tokens.
@@ -237,7 +240,9 @@ def plot_dependence_grids(
         limit = float(off.quantile(0.995))
         image = show_maps(axis, others, w, limit, SIGNED if signed else AMOUNT)
         label = "权重 | weight" if signed else "导数的大小 | size of the derivative"
-        figure.colorbar(image, ax=axis, location="bottom", shrink=0.8, aspect=13, label=label)
+        ends = {"extend": "both" if signed else "max"}
+        look = {"location": "bottom", "shrink": 0.8, "aspect": 13}
+        figure.colorbar(image, ax=axis, label=label, **ends, **look)
         corner = (place[1] * (w + 1) - 1, place[0] * (h + 1) - 1)
         axis.add_patch(Rectangle(corner, w + 1, h + 1, fill=False, ec=ACCENT, lw=2.5))
         axis.set_title(name, fontsize=11)
@@ -250,23 +255,28 @@ def plot_unit_frame(
     limit: float,
     curves: Mapping[str, tuple[Sequence[float], Sequence[bool], str]],
     now: int,
+    title: str,
 ) -> tuple[Figure, plt.Axes]:
     """Draw eight maps at one moment of training, beside the course of some numbers.
 
     Args:
         maps: (8, h, w).
-        limit: the weight of the strongest colour.
+        limit: the weight of the strongest colour; larger ones share it.
         curves: values at each moment, whether each is beyond chance, and a colour, by name.
         now: which moment.
+        title: of the maps.
 
     Returns:
         the figure, and the axes of the curves, whose ticks are still to be named.
     """
     figure = plt.figure(figsize=(9, 3.7))
     left, right = figure.subfigures(1, 2, width_ratios=[1.1, 1], wspace=0.03)
-    for axis, one in zip(left.subplots(2, 4).flat, maps, strict=True):
-        _map(axis, one, limit)
-    left.suptitle("八个单元的读取图 | reading maps of eight units", fontsize=12)
+    panels = left.subplots(2, 4)
+    for axis, one in zip(panels.flat, maps, strict=True):
+        image = _map(axis, one, limit)
+    look = {"location": "bottom", "shrink": 0.7, "aspect": 25, "extend": "both"}
+    left.colorbar(image, ax=panels, label="权重 | weight", **look)
+    left.suptitle(title, fontsize=12)
     axes = right.subplots()
     axes.axvline(now, color=OTHER, lw=6, alpha=0.25)
     for name, (values, beyond, color) in curves.items():
@@ -276,5 +286,5 @@ def plot_unit_frame(
     for fill, name in (("black", "超出随机 | beyond chance"), ("white", "随机水平 | at chance")):
         axes.plot([], [], "o", color="black", mfc=fill, ms=7, label=name)
     axes.set(ylim=(-0.1, 1), xticks=range(len(values)))
-    axes.legend(loc="upper left")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)  # the mark passes below
     return figure, axes

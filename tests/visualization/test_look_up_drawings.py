@@ -16,7 +16,7 @@ def texts(axes):
 
 
 def marks(axes):
-    return [text for text in texts(axes) if re.fullmatch(r"−?\d+|[a-d?]", text)]
+    return [text for text in texts(axes) if re.fullmatch(r"−?\d+|[a-d]|\$q·k\$", text)]
 
 
 def test_the_task_shows_cards_their_answer_and_the_table():

@@ -21,7 +21,8 @@ def test_a_plateau_ends_at_the_first_rate_that_is_worse():
 
 def test_curves_show_means_and_bands_the_spread():
     axes = drawings.plot_sweeps({"data": {"Mixer": SWEEP}}).axes[0]
-    (curve,) = axes.lines
+    curve, chance = axes.lines
+    assert list(chance.get_ydata()) == [10, 10]
     assert list(curve.get_ydata()) == [55, 79.5, 81, 70.5]
     band = axes.collections[0].get_paths()[0].vertices[:, 1]
     assert (band.min(), band.max()) == (50, 82)

@@ -104,10 +104,12 @@ def test_amounts_and_signed_weights_have_their_colours():
 def test_a_frame_marks_its_moment_and_what_is_beyond_chance():
     curves = {"a": ([0.1, 0.2, 0.4], [False, True, True], "C0")}
     curves["b"] = ([0.0, 0.3, 0.5], [False, False, True], "C1")
-    figure, axes = drawings.plot_unit_frame(torch.randn(8, 4, 4), 1.0, curves, 1)
+    figure, axes = drawings.plot_unit_frame(torch.randn(8, 4, 4), 1.0, curves, 1, "epoch 2")
     dots = [line for line in axes.lines if line.get_marker() == "o" and len(line.get_xdata())]
     hollow = [float(dot.get_ydata()[0]) for dot in dots if dot.get_markerfacecolor() == "white"]
     assert len(dots) == 6
     assert hollow == [0.1, 0.0, 0.3]
     assert axes.lines[0].get_xdata() == [1, 1]
-    assert len(figure.axes) == 9
+    assert len(figure.axes) == 10  # eight maps, their colour bar, the curves
+    left = figure.subfigs[0]
+    assert left.get_suptitle() == "epoch 2"
