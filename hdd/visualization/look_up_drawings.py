@@ -13,7 +13,7 @@ from hdd.visualization.style import ACCENT, CHANNEL, OTHER, STEM, TOKEN
 
 SIZE = 11
 QUESTION, MATCH = "#F3D9E7", "#BFE5D8"  # pale ACCENT, pale STEM
-TINTS = ["#F5C55A", "#9AD0F0", "#EBC4D9", "#E6E6E6"]  # of four kinds of link
+TINTS = ["#F5C55A", "#9AD0F0", "#E6E6E6", "#EBC4D9"]  # of four kinds of link
 # Of the offsets −3 to 3: warm to the left, cool to the right.
 OFFSETS = ["#E8A07E", "#F0BFA5", "#F8DECF", "#E6E6E6", "#D5E4F1", "#AFCBE4", "#89B2D7"]
 NAMES = "ABC"  # of the three keys in the example of four tokens
@@ -116,13 +116,13 @@ def plot_sharing() -> Figure:
     tokens, place = 4, torch.arange(4)
     one_each = torch.arange(tokens**2).reshape(tokens, tokens)
     offset = place[None, :] - place[:, None] + tokens - 1
-    shared = torch.full((tokens, tokens), 3)
-    shared[:, 0], shared[0], shared[place, place] = 1, 2, 0
+    shared = torch.full((tokens, tokens), 2)
+    shared[:, 0], shared[0], shared[place, place] = 1, 3, 0
     panels = [
         ("每个位置一套 | per position", one_each, "16 个权重 | 16 weights"),
         ("每个位移一套 | per offset", offset, "7 个权重 | 7 weights"),
         ("所有位置共用 | shared by all", shared, "4 种联系 | 4 kinds of link"),
-        ("注意力 | attention", None, "一条规则 | one rule"),
+        ("注意力 | attention", None, "规则相同，数值不同 | one rule, values vary"),
     ]
     marks = [[str(k + 1) for k in range(tokens**2)], ["−3", "−2", "−1", "0", "1", "2", "3"]]
     marks += [list("abcd"), []]
@@ -138,8 +138,8 @@ def plot_sharing() -> Figure:
         axes.text(tokens / 2, tokens + 0.75, text, ha="center", va="center", fontsize=SIZE - 0.5)
         axes.text(tokens / 2, -0.3, "输入 | input", ha="center", va="center", color=OTHER)
         paper(axes, (-0.75, tokens + 0.4), (-0.6, tokens + 2.0))
-    meaning = "a 自己　b 来自词元 0\nc 写到词元 0　d 经由平均"
-    meaning += " | a: itself; b: from token 0\nc: to token 0; d: via mean"
+    meaning = "a 自己　b 来自词元 0\nc 经由平均　d 写到词元 0"
+    meaning += " | a: itself; b: from token 0\nc: via mean; d: to token 0"
     rule = "对所有位置：查询·键，\n再经 softmax | at every position:\nquery·key, then softmax"
     look = {"ha": "center", "va": "top", "fontsize": 10, "linespacing": 1.3}
     for axes, text in ((row[3], rule), (row[2], meaning)):

@@ -138,7 +138,8 @@ def plot_relabelling(matrix: Tensor, order: Tensor, titles: Sequence[str]) -> Fi
     same, size = torch.arange(len(order)), len(order)
     figure, panels = plt.subplots(1, 3, figsize=(9, 4))
     title = "读取和写入一起换才公平 | A fair baseline moves reading and writing alike"
-    figure.suptitle(title, y=1.06)
+    figure.suptitle(title)
+    figure.set_layout_engine("constrained", h_pad=0.12)  # the panels' titles have two lines
     orders = ((same, same), (order, order), (order, same))
     for axes, title, (rows, columns) in zip(panels, titles, orders, strict=True):
         shown = matrix[rows][:, columns]
