@@ -47,7 +47,9 @@ def plot_sweeps(panels: Mapping[str, Mapping[str, Sweep]]) -> Figure:
     rows[0, -1].text(1.3e-1, CHANCE - 0.7, "随机猜测 | chance", ha="right", va="top", fontsize=10)
     lines, labels = rows[0, 0].get_legend_handles_labels()
     labels.append("最小–最大 | min–max")
-    rows[0, 0].legend([*lines, band], labels, loc="lower right", fontsize=10)
+    look = {"loc": "lower right", "fontsize": 10, "frameon": True, "framealpha": 1}
+    look |= {"labelspacing": 0.2, "borderaxespad": 0.1}
+    rows[0, 0].legend([*lines, band], labels, edgecolor="none", **look)
     return figure
 
 
@@ -75,9 +77,10 @@ def _plateau(sweep: Sweep) -> list[float]:
 # --------------------------------------------------------------------------- parts of a block
 def plot_parts() -> Figure:
     """Draw half a Mixer block four times: as it is, and without norm, residual, or both."""
-    figure, panels = plt.subplots(2, 2, figsize=(9, 3.3))
+    figure, panels = plt.subplots(2, 2, figsize=(9, 4.1))
     figure.suptitle(
-        "半个 Mixer 块，去掉一样或两样 | Half a Mixer block, one part or both taken out"
+        "半个 Mixer 块：图像之间的差别怎样通过"
+        " | Half a Mixer block: what happens to differences between images"
     )
     titles = {
         (True, True): "原样 | as it is",
@@ -88,16 +91,19 @@ def plot_parts() -> Figure:
     for axes, ((residual, norm), title) in zip(panels.flat, titles.items(), strict=True):
         _half_block(axes, residual, norm)
         axes.set_title(title)
-        axes.set(xlim=(-0.3, 7.6), ylim=(-0.55, 1.15), aspect="equal")
+        axes.set(xlim=(-0.3, 7.6), ylim=(-0.95, 1.5), aspect="equal")
         axes.axis("off")
     return figure
 
 
 def _half_block(axes: Axes, residual: bool, norm: bool) -> None:
     places, look = [(0.0, "$x$")], {"head": 11, "width": 1.5, "gap": 0}
+    small = {"ha": "center", "va": "center", "color": OTHER, "fontsize": 10.5}
     if norm:
         _box(axes, 1.9, "层归一化 | norm", OTHER)
+        axes.text(1.9, -0.72, "差别放大 | scales up", **small)
     _box(axes, 4.3, "混合 | mixing", TOKEN)
+    axes.text(4.3, -0.72, "差别缩小 | shrinks", **small)
     places.append((7.1, "$y$"))
     for x, name in places:
         axes.text(x, 0, name, ha="center", va="center", fontsize=14)
@@ -107,6 +113,7 @@ def _half_block(axes: Axes, residual: bool, norm: bool) -> None:
         stops[-1:] = [5.85, 6.35, 6.8]
         over = [(0.55, 0), (0.55, 0.95), (6.1, 0.95)]
         axes.plot(*zip(*over, strict=True), color=OTHER, lw=1.5)
+        axes.text(3.3, 1.22, "原来的差别直接通过 | the old difference passes", **small)
         arrow(axes, (6.1, 0.95), (6.1, 0.22), OTHER, **look)
     for start, end in zip(stops[::2], stops[1::2], strict=True):
         arrow(axes, (start, 0), (end, 0), OTHER, **look)
