@@ -83,8 +83,9 @@ def plot_roof(
         zh, _, en = name.partition(" | ")
         share = speed / min(top, bandwidth * intensity)
         text = f"{zh}：{speed:.3g}（{share:.0%}） | {en or zh}: {speed:.3g} ({share:.0%})"
-        below = intensity < bend or color != OTHER  # above a dot of the flat line is room
-        place, side = ((24, -14), "left") if below else ((0, 9), "center")
+        place, side = (24, -14), "left"
+        if intensity > bend and color == OTHER:  # above a dot of the flat line is room
+            place, side = (0, 9 if share > 0.95 else -20), "center"
         look = {"textcoords": "offset points", "color": color, "ha": side}
         axes.annotate(text, (intensity, speed), place, **look)
     axes.set(xscale="log", yscale="log", xlim=(left, right))
