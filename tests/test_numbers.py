@@ -16,7 +16,7 @@ QUOTED = {
     *("00 explorer", "03 official-see", "05 paper-see", "11 paper", "14 detect-read", "15 frame"),
     *("04 newton", "07 by-hand-see", "10 sweep", "10 signal", "15 real"),
     *("05 cifar", "06 compute", "06 compute-points", "13 study", "14 detect", "16 auc"),
-    *("16 null", "17 exercises"),
+    *("16 null", "16 recursion", "17 exercises"),
 }
 ADDRESS = re.compile(r"\]\([^)]*\)|https?://\S+|\d{4}\.\d{5}|<[^>]*>")
 NUMBER = re.compile(r"(?<![\w.])\d+(?:[,\u202f ]\d{3})*(?:\.\d+)?(?:e-?\d+)?")

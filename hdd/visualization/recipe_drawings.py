@@ -95,8 +95,14 @@ def plot_paths(shares: Tensor) -> Figure:
     panels[0].set_title("学习率不变 | constant learning rate")
     panels[1].set_title("学习率沿余弦降到零 | rate falls to zero along a cosine")
     handles = dict(zip(*panels[0].get_legend_handles_labels()[::-1], strict=True))
-    end = Line2D([], [], marker="o", color="black", ls="none", label="终点 | end")
-    figure.legend(handles=[*handles.values(), end], loc="outside lower center", ncols=5)
+    ends = [
+        Line2D([], [], marker="o", color=color, ls="none", label=label)
+        for color, label in (
+            ("black", "终点 | end"),
+            (STEM, "滑动平均的终点 | end of the average"),
+        )
+    ]
+    figure.legend(handles=[*handles.values(), *ends], loc="outside lower center", ncols=3)
     zh, en = (
         "取平均，或把步长降到零，都停在最低点附近",
         "Averaging and falling steps both end near the minimum",
@@ -111,7 +117,7 @@ def _draw_valley(axes: plt.Axes) -> None:
     loss = CURVATURE[0] * x**2 + CURVATURE[1] * y**2
     grid = (values.numpy() for values in (x, y, loss))  # Matplotlib 3.8 takes no tensors here
     axes.contour(*grid, levels=[0.05, 0.3, 0.8, 1.6, 2.6, 4], colors="lightgray", linewidths=1.2)
-    star = {"color": ACCENT, "markersize": 12, "mec": "white", "zorder": 7, "ls": "none"}
+    star = {"color": ACCENT, "markersize": 14, "mec": "white", "zorder": 7, "ls": "none"}
     axes.plot(0, 0, "*", label="最低点 | minimum", **star)
     axes.set(xticks=[], yticks=[], xlim=(-4.5, 2.3), ylim=(-1.9, 1.9))
     axes.set_xlabel("一个权重 | one weight", fontsize=SIZE)
@@ -133,12 +139,14 @@ def plot_paired(before: Sequence[float], after: Sequence[float]) -> Figure:
     for y, (values, color) in enumerate(zip(rows, (STEM, OTHER, OTHER), strict=True)):
         shifts = [value - mean(values) for value in values]
         right.plot(shifts, [y] * len(values), "o", color=color, alpha=0.8)
-        right.text(0, y + 0.2, f"s = {stdev(values):.1f}", color=color, ha="center", fontsize=SIZE)
+        look = {"ha": "center", "fontsize": SIZE, "bbox": {"fc": "white", "ec": "none", "pad": 1}}
+        right.text(0, y + 0.24, f"s = {stdev(values):.1f}", color=color, **look)
     right.axvline(0, color="lightgray", lw=1, zorder=0)
     right.set_yticks([0, 1, 2], labels=["成对的差值 | paired difference", *names[::-1]])
     right.set(ylim=(-0.4, 2.6), xlabel="与平均值之差（百分点） | points from the mean")
     right.set_title("换种子时变化多少 | Scatter from seed to seed")
-    figure.suptitle("用了 CutMix，每个种子都下降 | With CutMix, every seed loses accuracy")
+    zh, en = "其余四项都在用：", "With the other four changes in use, "
+    figure.suptitle(f"{zh}加上 CutMix，每个种子都下降 | {en}every seed loses by CutMix")
     return figure
 
 
@@ -175,11 +183,13 @@ def plot_pairs(pairs: Sequence[Pair]) -> Figure:
                 axes.text(*place, f"{means[i][x]:.1f}", color=color, fontsize=SIZE, **style)
         axes.set_xticks([0, 1], labels=pair.ticks, fontsize=SIZE)
         axes.set(xlim=(-0.35, 1.35), title=pair.title)
+        one = {"marker": "o", "color": OTHER, "alpha": 0.4, "ms": 4, "mew": 0, "ls": "none"}
+        axes.plot([], [], label="浅色小点：一个种子 | small and pale: one seed", **one)
         axes.legend(loc="upper left", fontsize=SIZE)
     panels[0, 0].set_ylabel("验证准确率（%） | validation accuracy (%)")
     panels[0, 0].margins(y=0.1)
     low, high = panels[0, 0].get_ylim()
-    panels[0, 0].set_ylim(low, high + 0.25 * (high - low))  # room for the legends
+    panels[0, 0].set_ylim(low, high + 0.32 * (high - low))  # room for the legends
     return figure
 
 
@@ -187,10 +197,10 @@ def plot_pairs(pairs: Sequence[Pair]) -> Figure:
 def plot_tuning(tuned: dict[str, Any], words: dict[str, str]) -> Figure:
     """Draw validation accuracy (%) by learning rate: a panel for each augmentation of the record.
 
-    Rings mark the settings that were chosen; both panels span as many points.
+    Rings in its colour mark the setting chosen for an optimizer; both panels span as many points.
     """
     figure, panels = plt.subplots(1, len(tuned), figsize=(9, 4), squeeze=False)
-    ring = {"mfc": "none", "mec": "black", "ms": 13, "ls": "none", "zorder": 5}
+    ring = {"mfc": "none", "ms": 14, "mew": 2.2, "ls": "none", "zorder": 5}
     for axes, (augmentation, record) in zip(panels[0], tuned.items(), strict=True):
         for name, color in (("Muon", TOKEN), ("AdamW", CHANNEL)):
             trials = record[name.lower()]["trials"]
@@ -201,14 +211,14 @@ def plot_tuning(tuned: dict[str, Any], words: dict[str, str]) -> Figure:
                 places = rates, [trial["validation"] for trial in tried]
                 axes.plot(*places, style, color=color, lw=1.6, ms=5, label=label)
             best = max(trials, key=lambda trial: trial["validation"])
-            axes.plot(best["lr"], best["validation"], "o", **ring)
+            axes.plot(best["lr"], best["validation"], "o", mec=color, **ring)
         axes.set(xscale="log", xlabel="学习率 | learning rate", title=words[augmentation])
         axes.set_xticks(rates, labels=[f"{rate:g}" for rate in rates])
         axes.minorticks_off()
         low, high = axes.get_ylim()
         axes.set_ylim((low + high) / 2 - 5.2, (low + high) / 2 + 5.2)
     panels[0, 0].set_ylabel("验证准确率（%） | validation accuracy (%)")
-    axes.plot([], [], "o", label="选中 | chosen", **ring)
+    axes.plot([], [], "o", mec=OTHER, label="选中 | chosen", **ring)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=5)
     zh, en = "在试过的设置里各取最佳，Muon 更高", "Each at the best setting tried, Muon is higher"
     figure.suptitle(f"{zh} | {en}")

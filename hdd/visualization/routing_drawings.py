@@ -233,7 +233,7 @@ def _product(axes, values: Tensor, corner: tuple[float, float], side: float) -> 
     axes.text(left + side * tokens / 2, top - 0.6, "$W_2W_1$", **look)
     for i, row in enumerate(values.tolist()):
         y = top + side * (i + 0.5)
-        axes.text(left - 0.4, y, str(i), color=OTHER, **look)
+        axes.text(left - 0.3, y, str(i), color=OTHER, **look)
         axes.text(left + side * (i + 0.5), top + side * tokens + 0.4, str(i), color=OTHER, **look)
         for j, value in enumerate(row):
             fill = SOFT["red"] if value == max(row) else "white"
@@ -241,8 +241,10 @@ def _product(axes, values: Tensor, corner: tuple[float, float], side: float) -> 
             axes.add_patch(Rectangle(place, side, side, fc=fill, ec="#888888", lw=0.8))
             text = f"{value:.1f}".replace("-0.0", "0.0").replace("-", "−")
             axes.text(place[0] + side / 2, y, text, **look)
-    name = "红：该行最大的数 | red: largest of its row"
+    name = "输入词元（红：该行最大的数） | input token (red: largest of its row)"
     axes.text(left + side * tokens / 2, top + side * tokens + 1.2, name, **look)
+    rows = "输出词元 | output token"
+    axes.text(left - 0.95, top + side * tokens / 2, rows, rotation=90, **look)
 
 
 @checked
@@ -305,9 +307,9 @@ def plot_pairing(
     left.text(-0.4, -1.0, "一对：低于 −0.9 | a pair: below −0.9", va="center")
     shares = [float((low < -0.9).double().mean()) for low in cosines[0][max(chance)]]
     part = f"{min(shares):.0%}–{max(shares):.0%}"
-    look = {"ha": "center", "va": "center"}
-    left.text(len(chance) - 0.6, -1.0, f"{part}\n的单元 | {part}\nof units", **look)
-    random = "随机权重的平均 | mean of random weights"
+    look = {"ha": "center", "va": "center", "color": TOKEN}  # beside the dots that it counts
+    left.text(len(chance) - 1.68, -1.0, f"{part}\n的单元 | {part}\nof units", **look)
+    random = "随机权重：最小余弦的平均 | random: mean smallest cosine"
     left.plot(range(len(chance)), list(chance.values()), "--", color=OTHER, label=random)
     for (color, side, name), lows, means in zip(kinds, cosines, biases, strict=True):
         plot_each_unit(left, list(lows.values()), color, side)
@@ -371,32 +373,32 @@ def plot_pairs(maps: Tensor, pairs: Sequence[tuple[int, int]], cosine: Tensor) -
 
 @checked
 def plot_grid_routing(
-    axes: plt.Axes, source: Tensor, grid: tuple[int, int], strong: int | None = None
+    axes: plt.Axes, source: Tensor, grid: tuple[int, int], drawn: int | None = None
 ) -> None:
     """Draw a routing on a grid of tokens as arrows from each source to its output token.
 
-    If most arrows are equal, the routing is a shift, and those that go around the edge are pale.
+    If most arrows are equal, the routing is a shift, and those around the edge are left out. At
+    the left of each row stands the number of its first token.
 
     Args:
         axes: where.
         source: of each output token, (S,).
         grid: (h, w).
-        strong: how many output tokens, from the first, have an arrow that is not pale; None: all.
+        drawn: how many output tokens, from the first, have their arrow drawn; None: all.
     """
     h, w = grid
     for i in range(h):
+        axes.text(-0.2, i + 0.5, str(i * w), ha="right", va="center", color=OTHER)
         for j in range(w):
             axes.add_patch(Rectangle((j, i), 1, 1, fc="#E4E4E4", ec="white", lw=1.2, zorder=-1))
     around = _around(source, w)
     for t, s in enumerate(source.tolist()):
         start, end = ((k % w + 0.5, k // w + 0.5) for k in (s, t))
-        pale = bool(around[t]) or (strong is not None and t >= strong)
-        look = ("#B9B9B9", 0) if pale else ("black", 1)
         if s == t:
             axes.plot(*end, "o", color="black", markersize=5)
-        else:
-            arrow(axes, start, end, look[0], head=13, width=0.9, gap=1, bend=0.15, zorder=look[1])
-    paper(axes, (-0.1, w + 0.1), (-0.1, h + 0.1))
+        elif not around[t] and (drawn is None or t < drawn):
+            arrow(axes, start, end, head=11, width=1, gap=1, bend=0.15)
+    paper(axes, (-0.9, w + 0.1), (-0.1, h + 0.1))
 
 
 def _around(source: Tensor, w: int) -> Tensor:

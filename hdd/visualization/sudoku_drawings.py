@@ -92,7 +92,7 @@ def _row_of_four(axes: Axes) -> None:
 
 def plot_loop() -> Figure:
     """Draw the network that calls itself: the state goes round, the puzzle is added every time."""
-    figure, axes = plt.subplots(figsize=(9.4, 3.3))
+    figure, axes = plt.subplots(figsize=(9.4, 3.2))
     mixing = "词元混合\n通道混合 | token mixing,\nchannel mixing"
     _loop_box(axes, 0.0, "数独的嵌入 | puzzle", "$x$\n(36, 48)", STEM)
     _loop_box(axes, 3.7, "Mixer 块 1 | Mixer block 1", mixing, TOKEN)
@@ -103,18 +103,23 @@ def plot_loop() -> Figure:
     axes.text(2.8, 0.85, "+", ha="center", va="center", fontsize=18)
     for start, end in ((2.0, 2.4), (3.15, 3.6), (5.7, 6.0), (8.1, 8.4), (10.5, 11.8)):
         arrow(axes, (start, 0.85), (end, 0.85), width=1.8)
-    axes.text(11.1, 1.05, "$z$", ha="center", va="bottom", color=ACCENT, fontsize=16)
-    arrow(axes, (11.1, 1.75), (2.8, 1.25), ACCENT, width=1.8, bend=0.24)
-    label = "同一组权重，共 6 次 | the same weights, six times"
-    axes.text(6.95, 3.0, label, ha="center", va="center", color=ACCENT, fontsize=13)
+    axes.plot([11.1, 11.1, 2.8, 2.8], [0.85, 2.3, 2.3, 1.8], color=ACCENT, lw=1.8, zorder=0)
+    axes.plot(11.1, 0.85, "o", color=ACCENT, ms=6, zorder=4)
+    arrow(axes, (2.8, 1.9), (2.8, 1.2), ACCENT, width=1.8, gap=0)
+    axes.text(11.3, 1.6, "$z$", ha="left", va="center", color=ACCENT, fontsize=16)
+    label = "同一组权重，再来一次（训练时共 6 次） | the same weights again (in training, 6 calls)"
+    axes.text(6.95, 2.65, label, ha="center", va="center", color=ACCENT, fontsize=13)
     begin = "开始：$z=0$ | start: $z=0$"
-    axes.text(2.7, 2.35, begin, ha="right", va="center", color=ACCENT, fontsize=13)
+    axes.text(2.6, 2.3, begin, ha="right", va="center", color=ACCENT, fontsize=13)
     parts = ((2.8, "$z+x$"), (6.9, r"$\mathrm{blocks}(z+x)$"))
     new = r"$z\leftarrow\mathrm{LN}(\mathrm{blocks}(z+x))$"
     for place, formula in (*parts, (10.6, new)):
         axes.text(place, -0.35, formula, ha="center", va="center", fontsize=13)
-    axes.set(xlim=(-0.15, 14), ylim=(-0.7, 3.6), aspect="equal")
+    axes.set(xlim=(-0.15, 14), ylim=(-0.7, 3.0), aspect="equal")
     axes.axis("off")
+    zh = "每次调用：加上题目，再通过同样的层"
+    en = "Every call adds the puzzle and uses the same layers"
+    figure.suptitle(f"{zh} | {en}")
     return figure
 
 
@@ -139,7 +144,7 @@ def plot_course(
         certainty: its probability (recursions, 36).
         after: which recursions to draw, counted from 1.
     """
-    figure, panels = plt.subplots(1, len(after), figsize=(9, 3.1))
+    figure, panels = plt.subplots(1, len(after), figsize=(9, 2.9))
     figure.suptitle(
         "错误越来越少（圈：原先填对，这时又错） | Fewer errors (circle: right before, wrong now)"
     )
@@ -167,7 +172,7 @@ def _answer(axes: Axes, cell: int, digit: int, right: bool, sure: float | None) 
     if sure is None:
         write(axes, cell, digit)
         return
-    look = {"color": TOKEN if right else CHANNEL, "alpha": max(0.4, sure**2), "size": 15}
+    look = {"color": TOKEN if right else CHANNEL, "alpha": max(0.6, sure), "size": 15}
     place = (cell % SIDE + 0.5, cell // SIDE + 0.52)
     axes.text(*place, digit + 1, ha="center", va="center", **look)
 
@@ -183,7 +188,7 @@ def plot_transition(curves: dict[int, list], live: list) -> Figure:
     figure, axes = plt.subplots(figsize=(9, 3.9))
     for index, curve in enumerate(curves.values()):
         steps, puzzles, _ = zip(*curve, strict=True)
-        name = f"记录，{len(curves)} 个种子 | recorded, {len(curves)} seeds"
+        name = f"记录的 {len(curves)} 个种子：整题 | {len(curves)} recorded seeds: puzzles"
         axes.plot(steps, puzzles, color="#56B4E9", lw=1, label=None if index else name)
     steps, puzzles, cells = zip(*live, strict=True)
     axes.plot(steps, puzzles, color=TOKEN, lw=3, label="这次运行：整题 | this run: puzzles")
@@ -200,13 +205,14 @@ def plot_transition(curves: dict[int, list], live: list) -> Figure:
 
 
 @checked
-def plot_rules(matrix: Tensor, peers: Tensor, cell: int) -> Figure:
+def plot_rules(matrix: Tensor, peers: Tensor, cell: int, name: str) -> Figure:
     """Draw from where one cell takes, and the weights of all pairs, peers apart from others.
 
     Args:
         matrix: W2 W1 (36, 36), row "out".
         peers: (36, 36), bool.
         cell: whose row is drawn; its own entry is left blank.
+        name: of the block, the figure's title.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.9), width_ratios=(1, 1.35))
     row = matrix[cell].clone()
@@ -224,6 +230,7 @@ def plot_rules(matrix: Tensor, peers: Tensor, cell: int) -> Figure:
     figure.colorbar(image, ax=left, shrink=0.8).ax.set_title("$W_2W_1$", loc="left")
     left.set_title("● 从各格取多少（框：相关格） | Where ● takes from: peers framed")
     _stack_by_rule(right, matrix)
+    figure.suptitle(name)
     return figure
 
 
@@ -243,7 +250,8 @@ def _stack_by_rule(axes: Axes, matrix: Tensor) -> None:
     edges = torch.linspace(float(matrix[pairs].min()), float(matrix[pairs].max()), 41)
     colors = [color for _, color in groups.values()]
     axes.hist(values, edges, stacked=True, color=colors, label=list(groups))
-    axes.set(xlabel="$W_2W_1$ 的元素 | entry of $W_2W_1$", ylabel="格子的对数 | pairs of cells")
+    axes.set_xlabel("$W_2W_1$ 的元素 | entry of $W_2W_1$")
+    axes.set_ylabel("格子的对数（叠加） | pairs of cells (stacked)")
     axes.set_title("相关格与其他格几乎分开 | Peers and others hardly overlap")
     axes.legend(loc="upper left")
 

@@ -78,7 +78,7 @@ def test_rings_mark_the_best_setting_of_each_optimizer():
     trials = [{"decay": d, "lr": lr, "validation": v} for d, lr, v in tried]
     record = {"light": {name: {"trials": trials} for name in ("muon", "adamw")}}
     (axes,) = plot_tuning(record, {"light": "a"}).axes
-    rings = [line.get_xydata().tolist() for line in axes.lines if line.get_markersize() == 13]
+    rings = [line.get_xydata().tolist() for line in axes.lines if line.get_markersize() == 14]
     assert rings[:2] == [[[0.01, 84]], [[0.01, 84]]]
 
 

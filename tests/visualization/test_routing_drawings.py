@@ -126,16 +126,15 @@ def test_arrows_on_a_grid_leave_out_tokens_that_stay():
     assert len(axes.lines) == 2
 
 
-def test_a_shift_is_pale_where_it_goes_around_the_edge():
+def test_a_shift_is_not_drawn_where_it_goes_around_the_edge():
     _, axes = plt.subplots()
     drawings.plot_grid_routing(axes, torch.arange(9).view(3, 3).roll(1, 1).flatten(), (3, 3))
-    colors = [to_hex(arrow.get_edgecolor()) for arrow in arrows(axes)]
-    assert [color == colors[1] for color in colors] == 3 * [False, True, True]
+    assert len(arrows(axes)) == 6
+    assert [text.get_text() for text in axes.texts] == ["0", "3", "6"]
 
 
-def test_some_arrows_of_a_tangle_stand_out():
+def test_some_arrows_of_a_tangle_are_enough():
     _, axes = plt.subplots()
     source = torch.tensor([8, 5, 0, 7, 2, 6, 3, 1, 4])
-    drawings.plot_grid_routing(axes, source, (3, 3), strong=3)
-    colors = [to_hex(arrow.get_edgecolor()) for arrow in arrows(axes)]
-    assert [color == colors[0] for color in colors] == 3 * [True] + 6 * [False]
+    drawings.plot_grid_routing(axes, source, (3, 3), drawn=3)
+    assert len(arrows(axes)) == 3

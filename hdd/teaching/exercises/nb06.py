@@ -351,9 +351,9 @@ def paired_interval(a, b, quantile):
             " but these differences.",
             "`statistics.mean` 和 `statistics.stdev` 给出 $\\bar d$ 和 $s$。 | `statistics.mean` and"
             " `statistics.stdev` give $\\bar d$ and $s$.",
-            "n 个差值的平均，标准误是 `s / n ** 0.5`；区间的两端离平均值各有 `quantile` 个标准误。"
-            " | The standard error of a mean of n differences is `s / n ** 0.5`; both ends lie"
-            " `quantile` standard errors from the mean.",
+            "n 个差值的平均值，一般相差 `s / n ** 0.5`；区间的两端离平均值各有这个数的 `quantile` 倍。"
+            " | A mean of n differences typically varies by `s / n ** 0.5`; both ends lie `quantile`"
+            " times that from the mean.",
         ),
         solution='''
 def paired_interval(a, b, quantile):

@@ -12,7 +12,7 @@ from hdd.teaching.exercises.exercise import Exercise
 def _test_strike_out(answer):
     puzzles = generate(6, "training", seed=int(torch.randint(1000, ())))
     possible, matrix = candidates(puzzles.givens), peers().float()  # (6, 36, 6), (36, 36)
-    for _ in range(2):  # in the second round digits are struck out of cells that were filled in
+    for _ in range(2):  # in the second pass digits are struck out of cells that were filled in
         right = eliminate(possible, hidden=False)
         certain = (possible & (possible.sum(2, keepdim=True) == 1)).float()
         counts = matrix @ certain
@@ -106,7 +106,7 @@ EXERCISES = [
         name="strike_out",
         stub='''
 def strike_out(possible, A):
-    """One round: possible (N, 36, 6) bool, A (36, 36) 0/1 -> what is still possible."""
+    """One elimination: possible (N, 36, 6) bool, A (36, 36) 0/1 -> what is still possible."""
     return ...  # 在这里写 / your code here
 ''',
         test=_test_strike_out,
@@ -121,7 +121,7 @@ def strike_out(possible, A):
         ),
         solution='''
 def strike_out(possible, A):
-    """One round: possible (N, 36, 6) bool, A (36, 36) 0/1 -> what is still possible."""
+    """One elimination: possible (N, 36, 6) bool, A (36, 36) 0/1 -> what is still possible."""
     certain = possible & (possible.sum(2, keepdim=True) == 1)  # (N, 36, 6)
     return possible & (A @ certain.float() == 0)
 ''',
