@@ -1,4 +1,4 @@
-"""Drawings for amounts of data: paired subsets, two meanings of "needs more", four ways to learn."""
+"""Drawings for amounts of data: paired subsets, two meanings of "needs more", ways to learn."""
 
 import math
 import statistics
@@ -51,7 +51,7 @@ def plot_paired_subsets() -> Figure:
         axes.text(-0.3, 0.46, "前 100 张 | first 100", ha="right", va="center")
         axes.text(10.2, 0.46, "前 1,000 张 | first 1,000", va="center")
         axes.plot([14.5, 14.7, 14.7, 14.5], [0, 0, 8.92, 8.92], color=OTHER, lw=1.2)
-        axes.text(15, 4.46, "前 9,000\n张 | first\n9,000", va="center")
+        axes.text(15, 4.46, "前\n9,000 张 | first\n9,000", va="center")
         same = "验证：1,000 张，\n各种子相同 | validation: 1,000,\nthe same for all seeds"
         axes.text(10.2, 9.86, same, va="center", fontsize=10, linespacing=1.0)
         paper(axes, (-3.9, 17.6), (-0.2, 10.6))
