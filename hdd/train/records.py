@@ -133,6 +133,15 @@ def _run_in(text: bytes) -> dict[str, Any]:
     return record
 
 
+def values_at(node: Any, path: Sequence[str | int]) -> list:
+    """Return the value of each seed that `path` leads to in a record; "*" is all of a list."""
+    for i, key in enumerate(path):
+        if key == "*":
+            return [value for item in node for value in values_at(item, path[i + 1 :])]
+        node = node["values" if key == "mean" else key]  # the seeds of a mean stand beside it
+    return node if isinstance(node, list) else [node]
+
+
 @checked
 def load_runs(prefix: str) -> list[dict[str, Any]]:
     """Return the records whose names are `prefix` and a number, such as the seeds of one recipe.

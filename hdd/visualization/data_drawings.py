@@ -1,4 +1,8 @@
-"""Drawings for amounts of data: paired subsets, and four ways to use a network on new classes."""
+"""Drawings for amounts of data: paired subsets, two meanings of "needs more", ways to learn."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
 
 import torch
 from matplotlib import pyplot as plt
@@ -8,6 +12,7 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from hdd.visualization.paper import arrow, paper
 from hdd.visualization.style import ACCENT, CYCLE, OTHER
+from hdd.visualization.tuning_drawings import NETWORK_COLORS
 
 SQUARE, IMAGES = 100, 9000  # images a square stands for; images to train on, without validation
 # Shades of the squares up to this image: three nested sets, and validation.
@@ -28,7 +33,7 @@ WAYS = {
 
 def plot_paired_subsets() -> Figure:
     """Draw two seeds' orders of the images to scale; all networks get the first of an order."""
-    figure, panels = plt.subplots(1, 2, figsize=(9, 3.7))
+    figure, panels = plt.subplots(1, 2, figsize=(9.4, 3.2))
     figure.suptitle(
         "每格 100 张图像：Mixer、ResNet、ViT 取同样的格子"
         " | A square is 100 images; Mixer, ResNet and ViT get the same squares"
@@ -41,14 +46,83 @@ def plot_paired_subsets() -> Figure:
         for place in range((IMAGES + 1000) // SQUARE):
             shade = next(color for last, color in SHADES.items() if place * SQUARE < last)
             row, column = divmod(place, 10)
+            row += 0.4 * (row == IMAGES // 1000)  # validation is no part of the order
             axes.add_patch(Rectangle((column, row), 0.92, 0.92, fc=shade, ec="none"))
-        axes.text(-0.3, 0.46, "100", ha="right", va="center")
-        axes.text(10.2, 0.46, "1,000", va="center")
-        axes.plot([12.9, 13.1, 13.1, 12.9], [0, 0, 8.92, 8.92], color=OTHER, lw=1.2)
-        axes.text(13.4, 4.46, "9,000", va="center")
-        axes.text(10.2, 9.46, "1,000 张验证 | 1,000 to validate", va="center")
-        paper(axes, (-1.6, 15.4), (-0.2, 10))
+        axes.text(-0.3, 0.46, "前 100 张 | first 100", ha="right", va="center")
+        axes.text(10.2, 0.46, "前 1,000 张 | first 1,000", va="center")
+        axes.plot([14.5, 14.7, 14.7, 14.5], [0, 0, 8.92, 8.92], color=OTHER, lw=1.2)
+        axes.text(15, 4.46, "前\n9,000 张 | first\n9,000", va="center")
+        same = "验证：1,000 张，\n各种子相同 | validation: 1,000,\nthe same for all seeds"
+        axes.text(10.2, 9.86, same, va="center", fontsize=10, linespacing=1.0)
+        paper(axes, (-3.9, 17.6), (-0.2, 10.6))
     return figure
+
+
+def plot_need(
+    accuracy: Mapping[str, Mapping], arrows: Sequence[tuple[float, float, float]]
+) -> Figure:
+    """Draw the two meanings of "needs more data": a distance to the right, and a slope.
+
+    Args:
+        accuracy: network -> images -> the record's `test`: `mean` and `values`, in %.
+        arrows: (accuracy, images of the better network, images of the other) for each arrow.
+    """
+    figure, panels = plt.subplots(1, 2, figsize=(9.8, 4.3), sharey=True)
+    figure.suptitle(
+        "Mixer 要比 ResNet 用更多的图像（左），三条拟合直线却几乎平行（右；点：种子）"
+        " | The Mixer takes more images than the ResNet (left), yet the fitted lines are nearly"
+        " parallel (right; dots: seeds)"
+    )
+    for name, by_size in accuracy.items():
+        images = [int(size) for size in by_size]
+        means = [found["test"]["mean"] for found in by_size.values()]
+        color = NETWORK_COLORS[name]
+        for axes in panels:
+            for count, found in zip(images, by_size.values(), strict=True):
+                values = found["test"]["values"]
+                axes.plot([count] * len(values), values, "o", color=color, alpha=0.5, ms=5)
+        panels[0].plot(images, means, color=color, lw=1.6)
+        label = f"{name}\n（未学完） | {name}\n(unfinished)" if name == "ViT" else name
+        panels[0].text(10500, means[-1], label, color=color, va="center")
+        _fitted(panels[1], images, means, color)
+    _arrows(panels[0], arrows)
+    _label_need(panels, images)
+    return figure
+
+
+def _arrows(axes: Axes, arrows: Sequence[tuple[float, float, float]]) -> None:
+    """Draw level arrows, each with the ratio of its ends."""
+    for goal, start, end in arrows:
+        axes.annotate("", (end, goal), (start, goal), arrowprops={"arrowstyle": "<->"})
+        if end < 3 * start:  # a short arrow has no room above
+            place = (start * 0.88, goal, f"× {end / start:.1f}")
+            axes.text(*place, ha="right", va="center")
+        else:
+            place = ((start * end) ** 0.5, goal + 0.5, f"× {end / start:.1f}")
+            axes.text(*place, ha="center")
+
+
+def _fitted(axes: Axes, images: Sequence[int], means: Sequence[float], color: str) -> None:
+    """Draw the least-squares line on log10 of the images, with its slope at its end."""
+    slope, start = statistics.linear_regression([math.log10(n) for n in images], means)
+    ends = [images[0], images[-1]]
+    heights = [start + slope * math.log10(n) for n in ends]
+    axes.plot(ends, heights, "--", color=color, lw=2)
+    axes.text(10500, heights[-1], f"+{slope:.1f}", color=color, va="center")
+
+
+def _label_need(panels: Sequence[Axes], images: Sequence[int]) -> None:
+    """Write titles and axes of both panels."""
+    titles = (
+        "同样的准确率，要多少倍的图像 | times the images for equal accuracy",
+        "数据到十倍，提高几个百分点 | points for ten times the data",
+    )
+    for axes, title, end in zip(panels, titles, (60_000, 25_000), strict=True):
+        axes.set(title=title, xscale="log", xlim=(80, end))
+        axes.set_xlabel("训练图像数（对数刻度） | training images (logarithmic)")
+        axes.set_xticks(images, [f"{count:,}" for count in images])
+        axes.minorticks_off()
+    panels[0].set_ylabel("测试准确率（%） | test accuracy, %")
 
 
 def plot_ways() -> Figure:

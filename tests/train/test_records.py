@@ -349,3 +349,10 @@ def test_a_prefix_without_runs_lists_those_there_are():
         FileNotFoundError, match=r"prefix='cifar10_patch'.*Fix: .*cifar10_patch4_seed"
     ):
         records.load_runs("cifar10_patch")
+
+
+def test_values_at_gives_the_seeds_of_a_mean_and_those_of_a_list():
+    record = {"runs": [[1, 2], [3, 4]], "found": {"mean": 2, "values": [1.5, 2.5]}}
+    assert records.values_at(record, ["runs", "*", 1]) == [2, 4]
+    assert records.values_at(record, ["found", "mean"]) == [1.5, 2.5]
+    assert records.values_at(record, ["found", "values"]) == [1.5, 2.5]

@@ -12,7 +12,8 @@ def test_the_sets_of_both_seeds_are_nested_and_to_scale():
         sizes = [drawings.SQUARE * count for count in Counter(shades).values()]  # first come first
         assert sizes == [100, 900, 8000, 1000]
         assert shades == sorted(shades, key=shades.index), "no set is broken up"
-        assert {"100", "1,000", "9,000"} <= {text.get_text() for text in axes.texts}
+        named = " ".join(text.get_text().replace("\n", " ") for text in axes.texts)
+        assert all(f"first {size}" in named for size in ("100", "1,000", "9,000"))
 
 
 def test_each_seed_has_its_own_order():
@@ -27,3 +28,11 @@ def test_what_does_not_learn_is_dashed():
         for axes in panels
     ]
     assert dashed == [[False, False], [True, False], [False, False], [True, False]]
+
+
+def test_the_slope_of_the_fitted_line_stands_at_its_end():
+    means = {"100": 60.0, "1000": 70.0, "10000": 80.0}
+    by_size = {n: {"test": {"mean": mean, "values": [mean]}} for n, mean in means.items()}
+    left, right = drawings.plot_need({"Mixer": by_size}, [(70.0, 1000, 3162)]).axes
+    assert "+10.0" in [text.get_text() for text in right.texts]
+    assert "× 3.2" in [text.get_text() for text in left.texts]

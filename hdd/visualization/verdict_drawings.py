@@ -1,0 +1,92 @@
+"""Drawings for verdicts: the grid of all claims, and bars of accuracies over the seeds."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from hdd.visualization.style import CHANNEL, OTHER, STEM
+
+SURE = {
+    "certain": "确定 | certain",
+    "tentative": "有迹象 | tentative",
+    "unknown": "不知道 | unknown",
+}
+HOLDS = {"✓": "成立 | holds", "◐": "部分 | partly", "✗": "不成立 | does not"}
+COLORS = {"✓": STEM, "◐": "#E69F00", "✗": CHANNEL}
+LEFT = (0, 4.3, 8.5, 11.9)  # edges of the columns
+TOP = (0, 4.3, 9.6, 14.9)  # edges of the rows
+Bar = tuple[str, Sequence[float], str]  # label, accuracy of each seed in %, colour
+
+
+def plot_grid(claims: Sequence[Mapping]) -> Figure:
+    """Draw the claims of `claims.json` in a grid: a row a verdict, a column a certainty."""
+    figure, axes = plt.subplots(figsize=(9.6, 4.9))
+    for row, (mark, name) in enumerate(HOLDS.items()):
+        zh, en = name.split(" | ")
+        look = {"ha": "right", "va": "center"}
+        axes.text(-0.15, (TOP[row] + TOP[row + 1]) / 2, f"{mark} {zh} | {mark} {en}", **look)
+        for place, sure in enumerate(SURE):
+            found = [c for c in claims if (c["verdict"], c["certainty"]) == (mark, sure)]
+            _cell(axes, row, place, COLORS[mark], found)
+    for place, name in enumerate(SURE.values()):
+        axes.text((LEFT[place] + LEFT[place + 1]) / 2, -0.35, name, ha="center")
+    axes.set(xlim=(-1.5, LEFT[-1]), ylim=(TOP[-1], -1.2))
+    axes.axis("off")
+    certain = [one["verdict"] for one in claims if one["certainty"] == "certain"]
+    yes, partly, no = (certain.count(mark) for mark in HOLDS)
+    zh = f"{len(certain)} 条结论是确定的：{yes} 条成立，{partly} 条部分成立，{no} 条不成立"
+    en = f"{len(certain)} verdicts are certain: {yes} claims hold, {partly} in part, {no} do not"
+    axes.set_title(f"{zh} | {en}")
+    return figure
+
+
+def _cell(axes: Axes, row: int, place: int, color: str, group: Sequence[Mapping]) -> None:
+    """Write the claims of a group into one cell of the grid."""
+    width, height = LEFT[place + 1] - LEFT[place], TOP[row + 1] - TOP[row]
+    look = {"fc": color, "alpha": 0.16, "ec": "none"}
+    axes.add_patch(Rectangle((LEFT[place], TOP[row]), width - 0.08, height - 0.15, **look))
+    for line, one in enumerate(group):
+        y = TOP[row] + 0.65 + line
+        axes.text(LEFT[place] + 0.32, y, one["claim"], ha="center", va="center", color=OTHER)
+        axes.text(LEFT[place] + 0.6, y, one["name"], va="center", fontsize=10.5)
+    if not group:
+        middle = (LEFT[place] + width / 2, TOP[row] + height / 2)
+        axes.text(*middle, "无 | none", ha="center", va="center", color=OTHER)
+
+
+def plot_bars(panels: Mapping[str, tuple[float, Sequence[Bar]]], title: str) -> Figure:
+    """Draw means as bars and seeds as dots, panels side by side.
+
+    Args:
+        panels: title of a panel -> chance in %, its bars.
+        title: of the figure.
+    """
+    widths = [max(2, len(rows)) for _, rows in panels.values()]
+    size = {"figsize": (9.4, 4.2), "width_ratios": widths}
+    figure, places = plt.subplots(1, len(panels), sharey=True, squeeze=False, **size)
+    figure.suptitle(title)
+    for axes, (name, (chance, rows)) in zip(places[0], panels.items(), strict=True):
+        for place, (_, seeds, color) in enumerate(rows):
+            _bar(axes, place, seeds, color, chance)
+        axes.axhline(chance, color="black", ls="--", lw=1.2)
+        axes.set_xticks(range(len(rows)), labels=[label for label, *_ in rows])
+        middle, half = (len(rows) - 1) / 2, max(2, len(rows)) / 2
+        axes.set(title=name, xlim=(middle - half, middle + half), ylim=(0, 115))
+    places[0, 0].set_ylabel("准确率（%） | accuracy, %")
+    key = "点：各个种子；虚线：随机猜测 | dots: seeds; dashed: chance"
+    figure.supxlabel(key, color=OTHER, fontsize=11)
+    return figure
+
+
+def _bar(axes: Axes, place: int, seeds: Sequence[float], color: str, chance: float) -> None:
+    """Draw one bar, its seeds, and its mean above both of them and above the line of chance."""
+    mean = statistics.mean(seeds)
+    axes.bar(place, mean, 0.7, color=color, alpha=0.55)
+    spread = [place + 0.07 * (i - (len(seeds) - 1) / 2) for i in range(len(seeds))]
+    axes.plot(spread, seeds, "o", color=color, mec="black", mew=0.6, ms=5)
+    above = max(*seeds, chance if mean < chance else 0) + 3
+    axes.text(place, above, f"{mean:.1f}", ha="center")

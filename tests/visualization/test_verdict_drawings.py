@@ -1,0 +1,27 @@
+from hdd.visualization import verdict_drawings as drawings
+
+CLAIMS = [
+    {"claim": 1, "name": "甲 | first", "verdict": "✓", "certainty": "certain"},
+    {"claim": 2, "name": "乙 | second", "verdict": "◐", "certainty": "unknown"},
+    {"claim": 3, "name": "丙 | third", "verdict": "✗", "certainty": "certain"},
+]
+
+
+def test_every_claim_stands_in_the_row_of_its_verdict():
+    (axes,) = drawings.plot_grid(CLAIMS).axes
+    heights = {text.get_text(): text.get_position()[1] for text in axes.texts}
+    for row, one in enumerate(CLAIMS):
+        assert drawings.TOP[row] < heights[one["name"]] < drawings.TOP[row + 1]
+
+
+def test_the_title_counts_the_certain_verdicts():
+    (axes,) = drawings.plot_grid(CLAIMS).axes
+    assert "2 verdicts are certain: 1 claims hold, 0 in part, 1 do not" in axes.get_title()
+
+
+def test_a_bar_is_as_high_as_the_mean_that_stands_above_it():
+    rows = [("low", [10.0, 20.0], "red"), ("high", [90.0, 100.0], "blue")]
+    (axes,) = drawings.plot_bars({"panel": (25, rows)}, "title").axes
+    assert [bar.get_height() for bar in axes.patches] == [15, 95]
+    assert [text.get_text() for text in axes.texts] == ["15.0", "95.0"]
+    assert axes.texts[0].get_position()[1] > 25, "not on the line of chance"
