@@ -171,9 +171,9 @@ def plot_differences(
         color, line = ("black", "-") if p < 0.05 else (OTHER, "--")
         axes.plot(one["interval"], [row, row], line, color=color, lw=2)
         axes.plot(one["mean"], row, "o", color=color)
-        for x, text in ((1.09, f"{one['p']:.4f}"), (1.25, f"{p:.3f}")):
+        for x, text in ((1.08, f"{one['p']:.4f}"), (1.22, f"{p:.3f}")):
             axes.text(x, row, text, transform=place, ha="center", va="center", color=color)
-    for x, text in ((1.09, "p"), (1.25, "校正后 | corrected")):
+    for x, text in ((1.08, "p"), (1.22, "校正后 | corrected")):
         axes.text(x, -0.9, text, transform=place, ha="center", va="center")
     axes.axvline(0, color=OTHER, lw=1)
     axes.set_yticks(range(len(names)), labels=list(names))
