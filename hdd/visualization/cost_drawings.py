@@ -66,40 +66,55 @@ def plot_roof(
 ) -> Figure:
     """Draw a roofline: what memory allows, what the processor allows, and what was measured.
 
+    Below each line a band reaches down to half of it.
+
     Args:
-        points: by label ("中文 | English"), MACs per byte, billion MACs a second, and the color; a
-            network in color is a square, plain operations are dots.
+        points: by label ("中文 | English"), MACs per byte, billion MACs per second, and the color;
+            a network in color is a square, plain operations are dots.
         bandwidth: of the memory, in GB/s: the slope.
-        top: billion MACs a second of the processor: the flat line.
+        top: billion MACs per second of the processor: the flat line.
         title: as "中文 | English".
     """
-    figure, axes = plt.subplots(figsize=(9, 4.9))
+    figure, axes = plt.subplots(figsize=(9, 5.2))
     bend, left, right = top / bandwidth, 0.03, 300.0
-    axes.plot([left, bend, right], [bandwidth * left, top, top], color=EDGE, lw=1.5, zorder=0)
+    _draw_bands(axes, (left, bend, right), bandwidth, top)
     for name, (intensity, speed, color) in points.items():
         axes.plot(intensity, speed, "s" if color == TOKEN else "o", ms=9, color=color)
         zh, _, en = name.partition(" | ")
-        text = f"{zh}：{speed:.3g} | {en or zh}: {speed:.3g}"
-        below = intensity < bend or color != OTHER  # above a dot of the flat line is room
-        place, side = ((9, -15), "left") if below else ((0, 9), "center")
+        share = speed / min(top, bandwidth * intensity)
+        text = f"{zh}：{speed:.3g}（{share:.0%}） | {en or zh}: {speed:.3g} ({share:.0%})"
+        place, side = (24, -14), "left"
+        if intensity > bend and color == OTHER:  # above a dot of the flat line is room
+            place, side = (0, 9 if share > 0.95 else -20), "center"
         look = {"textcoords": "offset points", "color": color, "ha": side}
         axes.annotate(text, (intensity, speed), place, **look)
     axes.set(xscale="log", yscale="log", xlim=(left, right))
     lowest = min(speed for _, speed, _ in points.values())
-    axes.set_ylim(lowest / 3, top * 4)
+    axes.set_ylim(lowest / 6, top * 4)
+    axes.legend(loc="lower right")
     memory = f"内存允许的：每秒 {bandwidth:.0f} GB | memory allows: {bandwidth:.0f} GB/s"
-    axes.text(bend * 0.13, top * 0.17, memory, ha="right", color=OTHER)  # beside the slope
-    axes.plot([left, bend], [top, top], ":", color=EDGE, lw=1.2, zorder=0)
-    axes.plot([bend, bend], [lowest / 3, lowest / 1.8], color=EDGE, lw=1.2, zorder=0)
+    axes.text(bend * 0.13, top * 0.2, memory, ha="right", color=OTHER)  # beside the slope
     processor = f"处理器允许的：{top:.0f} | the processor allows: {top:.0f}"
-    axes.text(left * 1.15, top * 1.12, processor, color=OTHER)
-    axes.text(bend * 1.08, lowest / 2.5, f"拐点：{bend:.1f} | bend: {bend:.1f}", color=OTHER)
+    axes.text(right / 1.1, top * 2, processor, color=OTHER, ha="right")
+    axes.text(bend, top * 1.15, f"拐点：{bend:.1f} | bend: {bend:.1f}", color=OTHER, ha="right")
     axes.set_title(title)
     axes.set_xlabel(
         "算术强度：每字节的乘加次数（对数） | arithmetic intensity: MACs per byte (log scale)"
     )
-    axes.set_ylabel("每秒十亿次乘加（对数） | billion MACs a second (log scale)")
+    axes.set_ylabel("每秒十亿次乘加（对数） | billion MACs per second (log scale)")
     return figure
+
+
+def _draw_bands(axes, ends: tuple[float, float, float], bandwidth: float, top: float) -> None:
+    """Draw the two lines of a roofline, and below each the band from half of it to all of it."""
+    left, bend, right = ends
+    axes.plot(ends, [bandwidth * left, top, top], color=EDGE, lw=1.5, zorder=0)
+    slope = "达到斜线的一半：主要在等内存 | half of the slope or more: mostly waits for memory"
+    flat = "达到平线的一半：主要在计算 | half of the flat line or more: mostly computes"
+    for x, color, label in (((left, bend), OTHER, slope), ((bend, right), COMPUTING, flat)):
+        line = [min(bandwidth * one, top) for one in x]
+        half = [one / 2 for one in line]
+        axes.fill_between(x, half, line, color=color, alpha=0.25, lw=0, zorder=0, label=label)
 
 
 @checked
@@ -149,17 +164,19 @@ def plot_parts(
         for kind, share in parts[name].items():
             width = share * total
             axes.barh(name, width, left=start, color=colors[kind], height=0.62)
+            ink = "white" if kind == kinds[0] else "black"
+            middle = {"ha": "center", "va": "center", "color": ink}
             if width > 0.06 * max(totals.values()):
-                ink = "white" if kind == kinds[0] else "black"
-                middle = {"ha": "center", "va": "center", "color": ink}
-                axes.text(start + width / 2, place, f"{width:.0f}", **middle)
+                axes.text(start + width / 2, place, f"{width:.0f} ms", **middle)
+            elif width:  # too narrow for its number, which stands above it
+                axes.text(start + width / 2, place - 0.42, f"{width:.1f} ms", **middle)
             start += width
         axes.text(start, place, f" {start:.0f} ms", va="center")
     handles = [Rectangle((0, 0), 1, 1, color=color) for color in colors.values()]
     axes.legend(handles, kinds, ncols=4, loc="lower center", bbox_to_anchor=(0.4, -0.22))
     axes.set(xlim=(0, 1.12 * max(totals.values())), xticks=[])
     axes.invert_yaxis()
-    axes.set_title(title)
+    axes.set_title(title, pad=16)  # above the number of a narrow part
     return figure
 
 

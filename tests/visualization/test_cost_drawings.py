@@ -37,8 +37,8 @@ def test_a_roof_bends_where_memory_and_processor_allow_the_same():
     axes = plot_roof(points, 50.0, 100.0, "题 | title").axes[0]
     roof = axes.lines[0]
     assert (2.0, 100.0) in zip(*roof.get_data(), strict=True)
-    assert "相加：4 | adding: 4" in words(axes)
-    assert "n = 64：80 | n = 64: 80" in words(axes)
+    assert "相加：4（96%） | adding: 4 (96%)" in words(axes)
+    assert "n = 64：80（80%） | n = 64: 80 (80%)" in words(axes)
     assert any("50 GB/s" in text for text in words(axes))
 
 
@@ -61,8 +61,8 @@ def test_what_exceeds_a_copy_has_a_color_of_its_own():
 
 
 def test_the_parts_of_a_bar_add_up_to_its_total():
-    kinds = {"乘法 | products": 0.5, "GELU": 0.25, "优化 | optimizer": 0.0, "其余 | rest": 0.25}
+    kinds = {"乘法 | products": 0.5, "GELU": 0.25, "优化 | optimizer": 0.05, "其余 | rest": 0.2}
     parts = {"一步 | step": kinds, "下限 | floor": {"乘法 | products": 1.0}}
     axes = plot_parts({"一步 | step": 80.0, "下限 | floor": 30.0}, parts, "题 | title").axes[0]
-    assert [bar.get_width() for bar in axes.patches] == [40.0, 20.0, 0.0, 20.0, 30.0]
-    assert words(axes) == ["40", "20", "20", " 80 ms", "30", " 30 ms"]
+    assert [bar.get_width() for bar in axes.patches] == [40.0, 20.0, 4.0, 16.0, 30.0]
+    assert words(axes) == ["40 ms", "20 ms", "4.0 ms", "16 ms", " 80 ms", "30 ms", " 30 ms"]
