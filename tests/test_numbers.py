@@ -14,7 +14,7 @@ from course_notebooks import CODE_OR_FORMULA, PATHS, VERDICTS, pairs, read
 # Cells with numbers from the literature, from records, or worked out in the text itself.
 QUOTED = {
     *("00 explorer", "03 official-see", "05 paper-see", "11 paper", "14 detect-read", "15 frame"),
-    *("04 newton", "07 by-hand-see", "10 sweep", "10 signal", "15 real"),
+    *("04 newton", "07 by-hand-see", "10 sweep", "10 signal", "15 many"),
     *("05 cifar", "06 compute", "06 compute-points", "13 study", "14 detect", "16 auc"),
     *("16 null", "16 recursion", "17 exercises"),
 }

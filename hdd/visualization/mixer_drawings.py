@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
@@ -12,6 +13,7 @@ from hdd.visualization.paper import arrow, paper
 from hdd.visualization.style import ACCENT, OTHER, STEM, TOKEN
 
 PALE = "#DDEBF5"
+PALE_ACCENT = "#F7E3EE"  # of the half that is not mixed, likewise
 TARGET = 1  # the output that is drawn: the second token
 IN, OUT = 0.45, 3.1  # x of inputs and output
 BEND = 0.48  # of a gate's arrow around the mixed half
@@ -90,8 +92,9 @@ def _draw_gate(axes, tokens: Sequence[float], mixing: Mixing) -> None:
     """Draw tokens of two halves: one is mixed, the target's other one multiplies the result."""
     y = TARGET + 0.5
     for index, (token, half) in enumerate(zip(tokens, mixing.halves, strict=True)):
-        fill = PALE if index == TARGET else "white"
-        for x, text, edge in ((0.3, half, ACCENT), (0.92, f"{token:g}", TOKEN)):
+        parts = ((0.3, half, ACCENT, PALE_ACCENT), (0.92, f"{token:g}", TOKEN, PALE))
+        for x, text, edge, pale in parts:
+            fill = pale if index == TARGET else "white"
             axes.add_patch(
                 Rectangle((x - 0.3, index + 0.2), 0.6, 0.6, fc=fill, ec=edge, lw=1.4, zorder=3)
             )
@@ -147,3 +150,33 @@ def _arrow(axes, start, end, text: str, color: str = TOKEN, dashed: bool = False
     x, y = (a + 0.45 * (b - a) for a, b in zip(start, end, strict=True))
     if text:
         axes.text(x, y, text, **ON_ARROW)
+
+
+# -------------------------------------------------------------------------------- differences
+@checked
+def plot_differences(
+    names: Sequence[str], found: Sequence[dict[str, Any]], corrected: Sequence[float]
+) -> Figure:
+    """Draw 95 % intervals of differences, one a row, with p beside it, before and after correction.
+
+    Args:
+        names: of the pairs, "中文 | English".
+        found: of each pair "mean", "interval" and "p", as `hdd.train.intervals.difference`
+            returns them.
+        corrected: p of each pair after the correction; below 0.05 the interval is drawn black.
+    """
+    figure, axes = plt.subplots(figsize=(9.2, 0.8 + 0.34 * len(names)))
+    place = axes.get_yaxis_transform()  # x: 1 is the right edge
+    for row, (one, p) in enumerate(zip(found, corrected, strict=True)):
+        color, line = ("black", "-") if p < 0.05 else (OTHER, "--")
+        axes.plot(one["interval"], [row, row], line, color=color, lw=2)
+        axes.plot(one["mean"], row, "o", color=color)
+        for x, text in ((1.08, f"{one['p']:.4f}"), (1.22, f"{p:.3f}")):
+            axes.text(x, row, text, transform=place, ha="center", va="center", color=color)
+    for x, text in ((1.08, "p"), (1.22, "校正后 | corrected")):
+        axes.text(x, -0.9, text, transform=place, ha="center", va="center")
+    axes.axvline(0, color=OTHER, lw=1)
+    axes.set_yticks(range(len(names)), labels=list(names))
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlabel("差值和 95% 区间，百分点 | difference and its 95% interval, percentage points")
+    return figure

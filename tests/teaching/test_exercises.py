@@ -153,7 +153,7 @@ FORMS = {
     return {size: order[:size] for size in sizes}""",
     "12.3": """def fold(gain, shift, weight, bias):
     return [(weight @ gain.diag()).double(), functional.linear(shift, weight, bias)]""",
-    "15.3": """def corrected(p):
+    "15.3": """def holm_corrected(p):
     f, one = __import__("fractions").Fraction, 1
     smaller = {v: sum(other < v for other in p) for v in p}
     return [max(min(f(one), f(w) * (len(p) - smaller[w])) for w in p if w <= v) for v in p]""",
@@ -187,8 +187,8 @@ MISTAKES = [
     ("12.3", "def fold(g, s, w, b): return (w * g).T, w @ s + b", "W has shape (5, 3)"),
     ("12.3", "def fold(g, s, w, b): return w * g", "return two things"),
     ("12.3", "def fold(g, s, w, b): return w * g.detach(), w @ s + b", "`gain` gets no gradient"),
-    ("13.1", "def permuted_twin(net, order): return net.state_dict()", "return an `MLPMixer`"),
-    ("15.3", "def corrected(p): return str(p)", "a number or a tensor is needed"),
+    ("13.1", "def token_twin(net, order): return net.state_dict()", "return an `MLPMixer`"),
+    ("15.3", "def holm_corrected(p): return str(p)", "a number or a tensor is needed"),
     ("16.1", "def strike_out(possible, A): return None or []", "the list is empty"),
 ]  # fmt: skip
 

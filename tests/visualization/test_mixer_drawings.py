@@ -1,6 +1,6 @@
 from matplotlib.patches import FancyArrowPatch
 
-from hdd.visualization.mixer_drawings import Mixing, plot_mixers
+from hdd.visualization.mixer_drawings import Mixing, plot_differences, plot_mixers
 
 TOKENS = [2, 4, 9, 1]
 
@@ -45,3 +45,12 @@ def test_hidden_units_lie_between():
 def test_without_weights_a_stack_of_two_kinds():
     _, words = drawn(Mixing("交替 | hybrid", "两种 | two kinds"))
     assert words.count("注意力 | attention") == words.count("词元 MLP | token MLP") == 2
+
+
+def test_differences_are_black_only_where_the_corrected_p_is_small():
+    found = [{"mean": m, "interval": [m - 1, m + 1], "p": 0.01} for m in (3.0, -2.0)]
+    (axes,) = plot_differences(["a − b", "c − d"], found, [0.02, 0.06]).axes
+    intervals = [line for line in axes.lines if len(line.get_xdata()) == 2][:2]
+    assert [line.get_color() == "black" for line in intervals] == [True, False]
+    assert list(intervals[0].get_xdata()) == [2.0, 4.0]
+    assert {"0.0100", "0.020", "0.060"} <= {text.get_text() for text in axes.texts}

@@ -126,10 +126,10 @@ EXERCISES = [
     Exercise(
         id="13.1",
         title="置换以后的孪生网络 | the permuted twin",
-        name="permuted_twin",
+        name="token_twin",
         given="import copy",
         stub='''
-def permuted_twin(net, order):
+def token_twin(net, order):
     """Return a Mixer that does on images with patches in `order` what `net` does.
 
     `order[j]` is the old token that now stands at place j. `block.token_mixing.fc1` and `.fc2`
@@ -149,7 +149,7 @@ def permuted_twin(net, order):
             " `fc2` has a number for each token, too.",
         ),
         solution='''
-def permuted_twin(net, order):
+def token_twin(net, order):
     """Return a Mixer that does on images with patches in `order` what `net` does."""
     twin = copy.deepcopy(net)
     for block in twin.blocks:
@@ -161,7 +161,7 @@ def permuted_twin(net, order):
 ''',
         wrong={
             "bias forgotten": (
-                "def permuted_twin(net, order):\n"
+                "def token_twin(net, order):\n"
                 "    twin = copy.deepcopy(net)\n"
                 "    for block in twin.blocks:\n"
                 "        first, second = block.token_mixing.fc1, block.token_mixing.fc2\n"
@@ -172,7 +172,7 @@ def permuted_twin(net, order):
                 "the bias of W2: not permuted",
             ),
             "the inverse": (
-                "def permuted_twin(net, order):\n"
+                "def token_twin(net, order):\n"
                 "    twin, back = copy.deepcopy(net), torch.argsort(order)\n"
                 "    for block in twin.blocks:\n"
                 "        first, second = block.token_mixing.fc1, block.token_mixing.fc2\n"
@@ -184,7 +184,7 @@ def permuted_twin(net, order):
                 "the inverse permutation",
             ),
             "the old network changed": (
-                "def permuted_twin(net, order):\n"
+                "def token_twin(net, order):\n"
                 "    for block in net.blocks:\n"
                 "        block.token_mixing.fc1.weight.data = (\n"
                 "            block.token_mixing.fc1.weight.data[:, order])\n"
@@ -193,7 +193,7 @@ def permuted_twin(net, order):
                 "the old network has changed",
             ),
             "nothing done": (
-                "def permuted_twin(net, order): return copy.deepcopy(net)",
+                "def token_twin(net, order): return copy.deepcopy(net)",
                 "W1 的列没有跟着词元换位置",
                 "the columns of W1: not permuted",
             ),

@@ -198,9 +198,9 @@ def mix_axes(x, grid, rows, columns):
     Exercise(
         id="15.3",
         title="Holm 校正 | Holm's correction",
-        name="corrected",
+        name="holm_corrected",
         stub='''
-def corrected(p_values):
+def holm_corrected(p_values):
     """Return the p-values corrected by Holm's method, in the order given."""
     return ...  # 在这里写 / your code here
 ''',
@@ -214,7 +214,7 @@ def corrected(p_values):
             " it to the place in the list.",
         ),
         solution='''
-def corrected(p_values):
+def holm_corrected(p_values):
     """Return the p-values corrected by Holm's method, in the order given."""
     m, largest = len(p_values), 0.0
     result = [0.0] * m
@@ -225,25 +225,25 @@ def corrected(p_values):
 ''',
         wrong={
             "Bonferroni": (
-                "def corrected(p_values):\n"
+                "def holm_corrected(p_values):\n"
                 "    return [min(1.0, len(p_values) * p) for p in p_values]",
                 "Bonferroni",
                 "Bonferroni",
             ),
             "not capped": (
-                "def corrected(p_values):\n    return [len(p_values) * p for p in p_values]",
+                "def holm_corrected(p_values):\n    return [len(p_values) * p for p in p_values]",
                 "不能大于 1",
                 "at most 1",
             ),
             "may fall": (
-                "def corrected(p_values):\n    m = len(p_values)\n    result = [0.0] * m\n"
+                "def holm_corrected(p_values):\n    m = len(p_values)\n    result = [0.0] * m\n"
                 "    for k, i in enumerate(sorted(range(m), key=lambda i: p_values[i])):\n"
                 "        result[i] = min(1.0, (m - k) * p_values[i])\n    return result",
                 "到目前为止的最大值",
                 "the largest so far",
             ),
             "sorted": (
-                "def corrected(p_values):\n    m, largest, result = len(p_values), 0.0, []\n"
+                "def holm_corrected(p_values):\n    m, largest, result = len(p_values), 0.0, []\n"
                 "    for k, p in enumerate(sorted(p_values)):\n"
                 "        largest = max(largest, min(1.0, (m - k) * p))\n"
                 "        result.append(largest)\n    return result",
