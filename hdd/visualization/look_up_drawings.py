@@ -1,5 +1,7 @@
 """Drawings of the look-up: the task, a solution by hand, who shares which weights, the board."""
 
+from collections.abc import Sequence
+
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
@@ -138,16 +140,21 @@ def plot_sharing() -> Figure:
         axes.text(tokens / 2, tokens + 0.75, text, ha="center", va="center", fontsize=SIZE - 0.5)
         axes.text(tokens / 2, -0.3, "输入 | input", ha="center", va="center", color=OTHER)
         paper(axes, (-0.75, tokens + 0.4), (-0.6, tokens + 2.0))
-    meaning = "a 自己　b 来自词元 0\nc 经由平均　d 写到词元 0"
-    meaning += " | a: itself; b: from token 0\nc: via mean; d: to token 0"
-    rule = "对所有位置：查询·键，\n再经 softmax | at every position:\nquery·key, then softmax"
-    look = {"ha": "center", "va": "top", "fontsize": 10, "linespacing": 1.3}
-    for axes, text in ((row[3], rule), (row[2], meaning)):
-        axes.text(tokens / 2, tokens + 1.15, text, **look)
+    _explain(row, tokens)
     row[0].text(
         -0.4, tokens / 2, "输出 | output", ha="center", va="center", rotation=90, color=OTHER
     )
     return figure
+
+
+def _explain(row: Sequence[plt.Axes], tokens: int) -> None:
+    """Write below the last two tables of `plot_sharing` what their marks mean."""
+    meaning = "a 自己　b 来自词元 0\nc 经由平均　d 写到词元 0"
+    meaning += " | a: itself; b: from token 0\nc: via mean; d: to token 0"
+    rule = "对所有位置：查询·键，\n再经 softmax | at every position:\nquery·key, then softmax"
+    look = {"ha": "center", "va": "top", "fontsize": 10, "linespacing": 1.3}
+    for axes, text in zip(row[2:], (meaning, rule), strict=True):
+        axes.text(tokens / 2, tokens + 1.15, text, **look)
 
 
 def _weights(axes, numbers: Tensor | None, tokens: int, marks: list[str], tints) -> None:
