@@ -76,7 +76,7 @@ def plot_roof(
         title: as "中文 | English".
     """
     figure, axes = plt.subplots(figsize=(9, 5.2))
-    bend, left, right = top / bandwidth, 0.03, 300.0
+    bend, left, right = top / bandwidth, 0.03, 3000.0
     _draw_bands(axes, (left, bend, right), bandwidth, top)
     for name, (intensity, speed, color) in points.items():
         axes.plot(intensity, speed, "s" if color == TOKEN else "o", ms=9, color=color)
@@ -84,8 +84,8 @@ def plot_roof(
         share = speed / min(top, bandwidth * intensity)
         text = f"{zh}：{speed:.3g}（{share:.0%}） | {en or zh}: {speed:.3g} ({share:.0%})"
         place, side = (24, -14), "left"
-        if intensity > bend and color == OTHER:  # above a dot of the flat line is room
-            place, side = (0, 9 if share > 0.95 else -20), "center"
+        if intensity > bend:  # above a dot of the flat line is room
+            place, side = (0, 9 if share > 0.95 else -22), "center"
         look = {"textcoords": "offset points", "color": color, "ha": side}
         axes.annotate(text, (intensity, speed), place, **look)
     axes.set(xscale="log", yscale="log", xlim=(left, right))
@@ -93,9 +93,9 @@ def plot_roof(
     axes.set_ylim(lowest / 6, top * 4)
     axes.legend(loc="lower right")
     memory = f"内存允许的：每秒 {bandwidth:.0f} GB | memory allows: {bandwidth:.0f} GB/s"
-    axes.text(bend * 0.13, top * 0.2, memory, ha="right", color=OTHER)  # beside the slope
+    axes.text(bend * 0.19, top * 0.22, memory, ha="right", color=OTHER)  # beside the slope
     processor = f"处理器允许的：{top:.0f} | the processor allows: {top:.0f}"
-    axes.text(right / 1.1, top * 2, processor, color=OTHER, ha="right")
+    axes.text(right / 1.1, top * 1.15, processor, color=OTHER, ha="right")
     axes.text(bend, top * 1.15, f"拐点：{bend:.1f} | bend: {bend:.1f}", color=OTHER, ha="right")
     axes.set_title(title)
     axes.set_xlabel(
