@@ -229,7 +229,7 @@ def _needed(axes: Axes, needed: Mapping[int, tuple[int, Sequence[float]]]) -> No
     for rounds, mean in zip(needed, means, strict=True):
         axes.text(rounds + 0.12, mean - 0.12, f"{mean:.1f}", va="top", color=TOKEN)
     ends = [min(needed), max(needed)]
-    axes.plot(ends, ends, color=OTHER, ls=":", lw=1.2, label="每轮递归一次 | one a round")
+    axes.plot(ends, ends, color=OTHER, ls=":", lw=1.2, label="每轮递归一次 | one recursion a round")
     ticks = [f"{rounds}\n({puzzles})" for rounds, (puzzles, _) in needed.items()]
     axes.set_xticks(list(needed), labels=ticks)
     axes.set_yticks(range(1, ends[1] + 1))
