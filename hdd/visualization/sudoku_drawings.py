@@ -19,6 +19,7 @@ from hdd.visualization.paper import arrow, paper
 from hdd.visualization.style import ACCENT, CHANNEL, LIGHT, OTHER, SIGNED, STEM, TOKEN
 
 SIDE, BOX = 6, (2, 3)
+AGAIN = "同一组权重，再来一次（训练时共 6 次） | the same weights again (6 recursions in training)"
 SEED = "#56B4E9"  # one of several seeds, behind their mean
 
 
@@ -109,10 +110,7 @@ def plot_loop() -> Figure:
     axes.plot(11.1, 0.85, "o", color=ACCENT, ms=6, zorder=4)
     arrow(axes, (2.8, 1.9), (2.8, 1.2), ACCENT, width=1.8, gap=0)
     axes.text(11.3, 1.6, "$z$", ha="left", va="center", color=ACCENT, fontsize=16)
-    label = (
-        "同一组权重，再来一次（训练时共 6 次） | the same weights again (6 recursions in training)"
-    )
-    axes.text(6.95, 2.65, label, ha="center", va="center", color=ACCENT, fontsize=13)
+    axes.text(6.95, 2.65, AGAIN, ha="center", va="center", color=ACCENT, fontsize=13)
     begin = "开始：$z=0$ | start: $z=0$"
     axes.text(2.6, 2.3, begin, ha="right", va="center", color=ACCENT, fontsize=13)
     parts = ((2.8, "$z+x$"), (6.9, r"$\mathrm{blocks}(z+x)$"))
