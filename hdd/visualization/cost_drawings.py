@@ -133,8 +133,8 @@ def plot_beyond(times: Mapping[str, float], title: str) -> Figure:
         axes.barh(name, min(value, first), color=OTHER, height=0.6)
         axes.barh(name, max(value - first, 0), left=first, color=COMPUTING, height=0.6)
         zh, en = (
-            f"{value:.1f} ms（{value / first:.1f} ×）",
-            f"{value:.1f} ms ({value / first:.1f} ×)",
+            f"{value:.2f} ms（{value / first:.1f} ×）",
+            f"{value:.2f} ms ({value / first:.1f} ×)",
         )
         axes.text(max(value, first) + 0.01 * longest, place, f"{zh} | {en}", va="center")
     axes.axvline(first, color="black", ls=":", lw=1.5)
