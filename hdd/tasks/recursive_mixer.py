@@ -58,11 +58,11 @@ class AxialMean(nn.Module):
 class RecursiveNet(nn.Module):
     """Two blocks, called `recursions` times: puzzles (B, S) -> logits (recursions, B, S, side).
 
-    Each call adds the puzzle's embedding to the state z (B, S, C), which begins at zero, sends it
-    through the blocks and normalises it; a head shared by all cells and all calls reads digits off
-    the state. As the calls share their weights, a trained network can be called more often than in
-    training. Without the norm in the loop the state grows with every call: networks then train
-    more slowly, and some fall apart after the last call that they were trained for.
+    Each recursion adds the puzzle's embedding to the state z (B, S, C), which begins at zero, sends
+    it through the blocks and normalises it; a head shared by all cells and recursions reads digits
+    off the state. As recursions share their weights, a trained network can make more of them than
+    in training. Without the norm in the loop the state grows with each one: networks then train
+    more slowly, and some fall apart after the last recursion that they were trained for.
 
     The token MLP needs no positions, its weights know the cells. The others get a vector for each
     cell, added to the embedding. Their channel MLP is as wide as makes the numbers of parameters

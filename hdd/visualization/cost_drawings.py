@@ -76,7 +76,7 @@ def plot_roof(
         title: as "中文 | English".
     """
     figure, axes = plt.subplots(figsize=(9, 5.2))
-    bend, left, right = top / bandwidth, 0.03, 3000.0
+    bend, left, right = top / bandwidth, 0.008, 3000.0
     _draw_bands(axes, (left, bend, right), bandwidth, top)
     for name, (intensity, speed, color) in points.items():
         axes.plot(intensity, speed, "s" if color == TOKEN else "o", ms=9, color=color)
@@ -86,6 +86,8 @@ def plot_roof(
         place, side = (24, -14), "left"
         if intensity > bend:  # above a dot of the flat line is room
             place, side = (0, 9 if share > 0.95 else -22), "center"
+        elif share > 0.5:  # left of the slope, not on its band
+            place, side = (-10, 6), "right"
         look = {"textcoords": "offset points", "color": color, "ha": side}
         axes.annotate(text, (intensity, speed), place, **look)
     axes.set(xscale="log", yscale="log", xlim=(left, right))
@@ -95,7 +97,7 @@ def plot_roof(
     memory = f"内存允许的：每秒 {bandwidth:.0f} GB | memory allows: {bandwidth:.0f} GB/s"
     axes.text(bend * 0.19, top * 0.22, memory, ha="right", color=OTHER)  # beside the slope
     processor = f"处理器允许的：{top:.0f} | the processor allows: {top:.0f}"
-    axes.text(right / 1.1, top * 1.15, processor, color=OTHER, ha="right")
+    axes.text(right / 1.1, top * 0.7, processor, color=OTHER, ha="right", va="center")
     axes.text(bend, top * 1.15, f"拐点：{bend:.1f} | bend: {bend:.1f}", color=OTHER, ha="right")
     axes.set_title(title)
     axes.set_xlabel(
@@ -122,7 +124,7 @@ def plot_beyond(times: Mapping[str, float], title: str) -> Figure:
     """Draw the time of operations that move the same bytes as bars: computing beyond the first.
 
     Args:
-        times: by name ("中文 | English"), in ms; the first only moves bytes.
+        times: by name, in ms; the first computes next to nothing.
         title: as "中文 | English".
     """
     figure, axes = plt.subplots(figsize=(9, 2.6))
@@ -139,7 +141,8 @@ def plot_beyond(times: Mapping[str, float], title: str) -> Figure:
     axes.set(xlim=(0, 1.25 * longest), xticks=[])
     axes.invert_yaxis()
     handles = [Rectangle((0, 0), 1, 1, color=color) for color in (OTHER, COMPUTING)]
-    names = ["与复制一样长 | as long as a copy", "多出的：来自计算 | beyond: due to computing"]
+    name = next(iter(times))
+    names = [f"与 {name} 一样长 | as long as {name}", "多出的：算作计算 | beyond: computing"]
     axes.legend(handles, names, loc="upper right")
     axes.set_title(title)
     return figure

@@ -1,5 +1,6 @@
 """Token mixers as small drawings: how the second of four tokens comes about in each."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ PALE = "#DDEBF5"
 PALE_ACCENT = "#F7E3EE"  # of the half that is not mixed, likewise
 TARGET = 1  # the output that is drawn: the second token
 IN, OUT = 0.45, 3.1  # x of inputs and output
+ABOVE = 0.24  # of a number over its arrow
 BEND = 0.48  # of a gate's arrow around the mixed half
 ON_ARROW = {
     **{"ha": "center", "va": "center", "fontsize": 10.5, "zorder": 2.5},
@@ -144,12 +146,13 @@ def _circle(axes, x: float, y: float, text: str, fill: str, edge: str = OTHER) -
 
 
 def _arrow(axes, start, end, text: str, color: str = TOKEN, dashed: bool = False) -> None:
-    """Draw an arrow between two circles, its text on white a little before the middle."""
+    """Draw an arrow between two circles, its text above it, so that a minus stays a minus."""
     style = (0, (4, 2)) if dashed else "-"
     arrow(axes, start, end, color, head=11, width=1.5, gap=15, linestyle=style)
-    x, y = (a + 0.45 * (b - a) for a, b in zip(start, end, strict=True))
+    (x, y), (dx, dy) = start, (b - a for a, b in zip(start, end, strict=True))
+    shift = ABOVE / math.hypot(dx, dy)
     if text:
-        axes.text(x, y, text, **ON_ARROW)
+        axes.text(x + 0.45 * dx + shift * dy, y + 0.45 * dy - shift * dx, text, **ON_ARROW)
 
 
 # -------------------------------------------------------------------------------- differences
@@ -164,6 +167,8 @@ def plot_differences(
         found: of each pair "mean", "interval" and "p", as `hdd.train.intervals.difference`
             returns them.
         corrected: p of each pair after the correction; below 0.05 the interval is drawn black.
+
+    The intervals go with p before the correction.
     """
     figure, axes = plt.subplots(figsize=(9.2, 0.8 + 0.34 * len(names)))
     place = axes.get_yaxis_transform()  # x: 1 is the right edge
@@ -178,5 +183,7 @@ def plot_differences(
     axes.axvline(0, color=OTHER, lw=1)
     axes.set_yticks(range(len(names)), labels=list(names))
     axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.set_xlabel("差值和 95% 区间，百分点 | difference and its 95% interval, percentage points")
+    axes.set_xlabel(
+        "差值和 95% 区间（未校正），百分点 | difference, uncorrected 95% interval, points"
+    )
     return figure

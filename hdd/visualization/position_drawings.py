@@ -113,7 +113,7 @@ def plot_shift_curves(record: dict[str, Any], looks: dict[str, tuple[str, str, s
                 axes.fill_between(record["pixels"], low, high, color=color, alpha=0.2, lw=0)
         axes.set(ylim=(0, 103), xlabel="平移的像素数 | shift in pixels", ylabel=label_y)
     handles = panels[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=3, handlelength=3.5)
+    figure.legend(*handles, loc="outside lower center", ncols=4, handlelength=2.6)
     return figure
 
 
@@ -338,6 +338,41 @@ def _matrix(axes, left: float, top: float, columns: int, known: int) -> None:
     axes.text(left - 0.15, top + 1, "$W_1$", ha="right", va="center", fontsize=13)
 
 
+def plot_tiled_matrix() -> Figure:
+    """Draw W1 (8, 16) of four tiles of 2 x 2 tokens, two units each, in two numberings of tokens.
+
+    A cell of W1 has the colour of the tile that its unit reads; zeros are white.
+    """
+    figure, panels = plt.subplots(2, 1, figsize=(8.8, 5.2))
+    figure.suptitle(
+        "同一个平铺后的 $W_1$（8 × 16），两种编号 | The same tiled $W_1$ (8 × 16) in two numberings"
+    )
+    by_tile = sorted(range(16), key=lambda place: (place // 8, place % 4 // 2))
+    titles = (
+        "逐行编号：同一张小图的列不连续 | numbered row by row: the columns of a tile are scattered",
+        "按小图编号：$W_1$ 是块对角矩阵 | numbered tile by tile: $W_1$ is block-diagonal",
+    )
+    for axes, places, title in zip(panels, (range(16), by_tile), titles, strict=True):
+        for number, place in enumerate(places):
+            i, j = divmod(place, 4)
+            tile = 2 * (i // 2) + j // 2
+            _cell(axes, (j, i), 1, TINTS[tile], str(number))
+            axes.text(6.5 + number, -0.4, str(number), ha="center", va="center")
+            for row in range(8):
+                color = TINTS[tile] if row // 2 == tile else "white"
+                _cell(axes, (6 + number, row / 2), 0.5, color)
+        axes.text(5.85, 2, "$W_1$", ha="right", va="center", fontsize=13)
+        axes.set_title(title, loc="left")
+        paper(axes, (-0.2, 22.2), (-0.8, 4.2))
+    return figure
+
+
+def _cell(axes, corner: tuple[float, float], height: float, color: str, text: str = "") -> None:
+    x, y = corner
+    axes.add_patch(Rectangle(corner, 1, height, fc=color, ec=EDGE))
+    axes.text(x + 0.5, y + height / 2, text, ha="center", va="center")
+
+
 @checked
 def plot_moved_unit(old: Tensor, tiles: Tensor, wide: Tensor) -> Figure:
     """Draw what one hidden unit reads: before, in four tiled units, and stretched.
@@ -360,8 +395,8 @@ def plot_moved_unit(old: Tensor, tiles: Tensor, wide: Tensor) -> Figure:
         for spine in axes.spines.values():
             spine.set_visible(True)
     panels[0].set_title("原来的单元\n4 × 4 | the old unit\n4 × 4")
-    # Over the middle of both columns: a panel is 1 wide, the gap to the next about 0.1.
-    panels[1].set_title("平铺：四个单元\n各 8 × 8 | tiled: four units,\n8 × 8 each", x=1.05)
+    # Over the middle of both columns: a panel is 1 wide, the gap to the next about 0.4.
+    panels[1].set_title("平铺：四个单元\n各 8 × 8 | tiled: four units,\n8 × 8 each", x=1.19)
     zh, en = (
         "拉伸：一个单元，8 × 8\n（随后除以 4）",
         "stretched: one unit, 8 × 8\n(then divided by 4)",

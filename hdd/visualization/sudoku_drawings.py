@@ -3,7 +3,8 @@
 Digits are 0 ... 5 in the data, 6 is an empty cell; drawn are 1 ... 6 and nothing.
 """
 
-from collections.abc import Sequence
+import statistics
+from collections.abc import Mapping, Sequence
 
 import torch
 from matplotlib import pyplot as plt
@@ -18,6 +19,8 @@ from hdd.visualization.paper import arrow, paper
 from hdd.visualization.style import ACCENT, CHANNEL, LIGHT, OTHER, SIGNED, STEM, TOKEN
 
 SIDE, BOX = 6, (2, 3)
+AGAIN = "同一组权重，再来一次（训练时共 6 次） | the same weights again (6 recursions in training)"
+SEED = "#56B4E9"  # one of several seeds, behind their mean
 
 
 def draw_grid(axes: Axes, shades: dict[int, str] | None = None) -> None:
@@ -107,8 +110,7 @@ def plot_loop() -> Figure:
     axes.plot(11.1, 0.85, "o", color=ACCENT, ms=6, zorder=4)
     arrow(axes, (2.8, 1.9), (2.8, 1.2), ACCENT, width=1.8, gap=0)
     axes.text(11.3, 1.6, "$z$", ha="left", va="center", color=ACCENT, fontsize=16)
-    label = "同一组权重，再来一次（训练时共 6 次） | the same weights again (in training, 6 calls)"
-    axes.text(6.95, 2.65, label, ha="center", va="center", color=ACCENT, fontsize=13)
+    axes.text(6.95, 2.65, AGAIN, ha="center", va="center", color=ACCENT, fontsize=13)
     begin = "开始：$z=0$ | start: $z=0$"
     axes.text(2.6, 2.3, begin, ha="right", va="center", color=ACCENT, fontsize=13)
     parts = ((2.8, "$z+x$"), (6.9, r"$\mathrm{blocks}(z+x)$"))
@@ -117,8 +119,8 @@ def plot_loop() -> Figure:
         axes.text(place, -0.35, formula, ha="center", va="center", fontsize=13)
     axes.set(xlim=(-0.15, 14), ylim=(-0.7, 3.0), aspect="equal")
     axes.axis("off")
-    zh = "每次调用：加上题目，再通过同样的层"
-    en = "Every call adds the puzzle and uses the same layers"
+    zh = "每次递归：加上题目，再通过同样的层"
+    en = "Every recursion adds the puzzle and uses the same layers"
     figure.suptitle(f"{zh} | {en}")
     return figure
 
@@ -178,6 +180,64 @@ def _answer(axes: Axes, cell: int, digit: int, right: bool, sure: float | None) 
 
 
 @checked
+def plot_recursions(
+    needed: Mapping[int, tuple[int, Sequence[float]]],
+    solved: Mapping[str, Sequence[float]],
+    trained: int,
+) -> Figure:
+    """Draw how many recursions puzzles need, and how many puzzles are solved after 1, 2, ...
+
+    Args:
+        needed: rounds of reasoning -> number of puzzles, each seed's mean number of recursions.
+        solved: kind of puzzles, the easier one first -> share solved after 1, 2, ... recursions.
+        trained: how many recursions the training had.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.4, 4.1), width_ratios=(1, 1.3))
+    _needed(left, needed)
+    _solved(right, solved, trained)
+    right.axvline(trained, color=OTHER, lw=1.2, ls=":")
+    right.text(trained + 0.2, 3, f"训练时 {trained} 次 | {trained} in training", color=OTHER)
+    right.set(xlabel="递归次数 | recursions", ylim=(0, 112), yticks=range(0, 101, 20))
+    right.set_title("解对的题目，% | Puzzles solved, %")
+    right.legend(loc="center right")
+    return figure
+
+
+def _solved(axes: Axes, solved: Mapping[str, Sequence[float]], trained: int) -> None:
+    """Draw two curves in %, with the values after as many recursions as in training and at the end.
+
+    The values of the upper curve stand above it, those of the lower one below.
+    """
+    looks = (("-", 1, "right", "bottom"), ("--", -1, "left", "top"))
+    for (name, shares), (line, side, ha, va) in zip(solved.items(), looks, strict=True):
+        percent, last = [100 * share for share in shares], len(shares)
+        axes.plot(range(1, last + 1), percent, line, color=TOKEN, marker="o", ms=4, label=name)
+        for number, gap, align in ((trained, 0.2, ha), (last, 0, "center")):
+            place = (number - gap * side, percent[number - 1] + 2.5 * side)
+            axes.text(*place, f"{percent[number - 1]:.1f}%", ha=align, va=va, color=TOKEN)
+
+
+def _needed(axes: Axes, needed: Mapping[int, tuple[int, Sequence[float]]]) -> None:
+    """Draw the recursions until puzzles are first right: dots for seeds, the mean in digits."""
+    means = [statistics.mean(seeds) for _, seeds in needed.values()]
+    for index, (rounds, (_, seeds)) in enumerate(needed.items()):
+        label = None if index else "一个种子 | one seed"
+        axes.plot([rounds] * len(seeds), seeds, "o", color=SEED, alpha=0.6, ms=5, label=label)
+    axes.plot(list(needed), means, "o-", color=TOKEN, label="平均 | mean")
+    for rounds, mean in zip(needed, means, strict=True):
+        axes.text(rounds + 0.12, mean - 0.12, f"{mean:.1f}", va="top", color=TOKEN)
+    ends = [min(needed), max(needed)]
+    axes.plot(ends, ends, color=OTHER, ls=":", lw=1.2, label="每轮递归一次 | one recursion a round")
+    ticks = [f"{rounds}\n({puzzles})" for rounds, (puzzles, _) in needed.items()]
+    axes.set_xticks(list(needed), labels=ticks)
+    axes.set_yticks(range(1, ends[1] + 1))
+    axes.set_xlabel("推理轮数（题目数） | rounds of reasoning (number of puzzles)")
+    axes.set_xlim(ends[0] - 0.4, ends[1] + 0.7)
+    axes.set_title("首次全部答对时的递归次数 | Recursions until first right")
+    axes.legend(loc="upper left")
+
+
+@checked
 def plot_transition(curves: dict[int, list], live: list) -> Figure:
     """Draw the share of validation puzzles solved, by step: recorded seeds thin, this run thick.
 
@@ -189,7 +249,7 @@ def plot_transition(curves: dict[int, list], live: list) -> Figure:
     for index, curve in enumerate(curves.values()):
         steps, puzzles, _ = zip(*curve, strict=True)
         name = f"记录的 {len(curves)} 个种子：整题 | {len(curves)} recorded seeds: puzzles"
-        axes.plot(steps, puzzles, color="#56B4E9", lw=1, label=None if index else name)
+        axes.plot(steps, puzzles, color=SEED, lw=1, label=None if index else name)
     steps, puzzles, cells = zip(*live, strict=True)
     axes.plot(steps, puzzles, color=TOKEN, lw=3, label="这次运行：整题 | this run: puzzles")
     name = "这次运行：空格 | this run: empty cells"
@@ -238,13 +298,15 @@ def _stack_by_rule(axes: Axes, matrix: Tensor) -> None:
     """Draw a histogram of the weights of pairs of cells, by the rules that connect the two."""
     cells = torch.arange(SIDE * SIDE)
     line = _same(cells // SIDE) | _same(cells % SIDE)
-    box = _same(cells // SIDE // BOX[0] * BOX[0] + cells % SIDE // BOX[1])
+    down, across = _same(cells // SIDE // BOX[0]), _same(cells % SIDE // BOX[1])
+    box, aligned = down & across, down | across
     pairs = ~torch.eye(SIDE * SIDE, dtype=torch.bool)
     groups = {
         "同行或同列，且同宫 | same line and box": (line & box & pairs, "#004B78"),
         "只同行或同列 | same line only": (line & ~box, TOKEN),
         "只同宫 | same box only": (box & ~line, "#8EC1E0"),
-        "其他格 | other cells": (~line & ~box, "#BBBBBB"),
+        "其他格，宫对齐 | others, boxes aligned": (~line & ~box & aligned, "#888888"),
+        "其他格，宫错开 | others, boxes not aligned": (~line & ~aligned, "#CCCCCC"),
     }
     values = [matrix[where] for where, _ in groups.values()]
     edges = torch.linspace(float(matrix[pairs].min()), float(matrix[pairs].max()), 41)
@@ -254,6 +316,39 @@ def _stack_by_rule(axes: Axes, matrix: Tensor) -> None:
     axes.set_ylabel("格子的对数（叠加） | pairs of cells (stacked)")
     axes.set_title("相关格与其他格几乎分开 | Peers and others hardly overlap")
     axes.legend(loc="upper left")
+
+
+@checked
+def plot_rivals(rows: Sequence[tuple[str, str, int, Sequence[float]]]) -> Figure:
+    """Draw the share of puzzles solved by several networks: means as bars, seeds as dots.
+
+    Args:
+        rows: from the top, a network's name, its colour, its training steps, each seed's share.
+    """
+    figure, axes = plt.subplots(figsize=(9.4, 4.3))
+    usual = min(steps for _, _, steps, _ in rows)
+    for place, (_, color, steps, seeds) in enumerate(rows):
+        mean = 100 * statistics.mean(seeds)
+        # Runs that took longer are hollow: hatched in their colour on white.
+        fill = {"fc": color, "alpha": 0.55} if steps == usual else {"fc": "white", "hatch": "///"}
+        axes.barh(place, mean, 0.62, ec=color, **fill)
+        spread = [place + 0.04 * (i - (len(seeds) - 1) / 2) for i in range(len(seeds))]
+        dots = [100 * share for share in seeds]
+        axes.plot(dots, spread, "o", color=color, mec="black", mew=0.6, ms=4)
+        axes.text(max(dots) + 2, place, f"{mean:.1f}%", va="center")
+    names = [_with_steps(name, steps) for name, _, steps, _ in rows]
+    axes.set_yticks(range(len(rows)), labels=names)
+    axes.invert_yaxis()
+    axes.set(xlim=(0, 113), xticks=range(0, 101, 20))
+    axes.set_xlabel("%（点：各个种子） | % (dots: seeds)")
+    axes.set_title("解对的测试题 | Test puzzles solved")
+    return figure
+
+
+def _with_steps(name: str, steps: int) -> str:
+    """Return "中文 | English" with the number of training steps in both halves."""
+    chinese, english = name.split(" | ")
+    return f"{chinese}：{steps:,} 步 | {english}: {steps:,} steps"
 
 
 def _same(group: Tensor) -> Tensor:

@@ -54,8 +54,8 @@ def test_an_operation_left_out_leaves_its_place_empty():
     assert boxes[2].get_x() == boxes[4].get_x()
 
 
-def test_what_exceeds_a_copy_has_a_color_of_its_own():
-    axes = plot_beyond({"复制 | copy": 2.0, "GELU": 5.0}, "题 | title").axes[0]
+def test_what_exceeds_the_first_operation_has_a_color_of_its_own():
+    axes = plot_beyond({"ReLU": 2.0, "GELU": 5.0}, "题 | title").axes[0]
     assert [bar.get_width() for bar in axes.patches] == [2.0, 0.0, 2.0, 3.0]
     assert words(axes)[1] == "5.0 ms（2.5 ×） | 5.0 ms (2.5 ×)"
 

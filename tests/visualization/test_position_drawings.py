@@ -1,4 +1,5 @@
 import torch
+from matplotlib.colors import to_rgba
 
 from hdd.visualization import position_drawings as drawings
 
@@ -37,6 +38,16 @@ def test_missing_columns_are_marked():
     figure = drawings.plot_weights_that_fit()
     marks = [sum(t.get_text() == "?" for t in axes.texts) for axes in figure.axes]
     assert marks == [0, 2 * 12]
+
+
+def test_a_tiled_matrix_is_block_diagonal_in_one_of_its_numberings():
+    columns_of_first = ({0, 1, 4, 5}, {0, 1, 2, 3})
+    figure = drawings.plot_tiled_matrix()
+    for axes, columns in zip(figure.axes, columns_of_first, strict=True):
+        color = to_rgba(drawings.TINTS[0])
+        boxes = [p.get_bbox() for p in axes.patches if p.get_facecolor() == color]
+        assert {round(box.x0) - 6 for box in boxes if box.height == 0.5} == columns
+        assert {box.y0 for box in boxes if box.height == 0.5} == {0, 0.5}  # two units
 
 
 def test_a_moved_unit_is_drawn_on_one_scale():

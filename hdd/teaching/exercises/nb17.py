@@ -206,10 +206,9 @@ def paired_interval(a, b):
             " upper end minus lower end, divided by 2.",
             "不用函数也能验算：t · s / √n，n = 3。 | You can check it without the function: t · s"
             " / √n with n = 3.",
-            "再判断：图像块边长 4 和 16 的准确率离它约 7 个和 14 个百分点，比半宽大得多。两组各三个种子，差值的区间半宽约 1.2，"
-            "1 个百分点还在区间里。 | Then judge: patches of 4 and 16 are about 7 and 14 points away, far"
-            " more than the half width. Between two groups of three seeds with such a spread, the"
-            " interval of the difference is about ± 1.2, which still holds 1 point.",
+            "再判断：图像块边长 4 和 16 的准确率离它约 7 个和 14 个百分点，比半宽大得多还是小？"
+            " | Then judge: patches of 4 and 16 are about 7 and 14 points away. How does that compare"
+            " with the half width?",
         ),
         solution="half_width = 4.303 * 0.5132 / 3**0.5\n",
         wrong={
@@ -217,8 +216,8 @@ def paired_interval(a, b):
             "range": ("half_width = 1.0", "", ""),
             "negative": ("half_width = -4.303 * 0.5132 / 3**0.5", "符号", "sign"),
         },
-        note="答案约 1.3 个百分点，比最小值到最大值的一半（0.5）大得多。三个种子足以排出图像块边长 4、8、16 的次序，却看不出 1 个百分点的差别：这时差值的区间约为 ±1.2（2.776 · 0.513 · √(2/3)）。 | The answer is about 1.3 points,"
-        " far more than half the range (0.5). Three seeds rank patches of 4, 8 and 16; they do not show"
-        " a difference of 1 point, whose interval is about ± 1.2 (2.776 · 0.513 · √(2/3)).",
+        note="答案约 1.3 个百分点，比最小值到最大值的一半（0.5）大得多；但与 7 和 14 个百分点相比很小，三个种子足以排出图像块边长 4、8、16 的次序。"
+        " | The answer is about 1.3 points, far more than half the range (0.5), yet small beside 7 and"
+        " 14 points: three seeds rank patches of 4, 8 and 16.",
     ),
 ]
