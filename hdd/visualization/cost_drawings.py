@@ -76,7 +76,7 @@ def plot_roof(
         title: as "中文 | English".
     """
     figure, axes = plt.subplots(figsize=(9, 5.2))
-    bend, left, right = top / bandwidth, 0.008, 3000.0
+    bend, left, right = top / bandwidth, 0.004, 3000.0
     _draw_bands(axes, (left, bend, right), bandwidth, top)
     for name, (intensity, speed, color) in points.items():
         axes.plot(intensity, speed, "s" if color == TOKEN else "o", ms=9, color=color)
