@@ -66,7 +66,7 @@ def plot_unit_at_work(
         _map(axis, values, None if values is read or values is write else limit)
     titles = ["图像 | picture", "一个通道 $x$ | a channel $x$", "读取图 $r$ | reading map $r$"]
     titles += ["写入图 $w$ | writing map $w$", "$x + a\\,w$"]
-    before, after = (f"{_left_minus_right(one):.2f}" for one in (channel, result))
+    before, after = (f"{left_minus_right(one):.2f}" for one in (channel, result))
     means = "左均值 − 右均值\n= {0} | left − right mean\n= {0}".format
     labels = ["", means(before), f"$z = r·\\hat{{x}} + b$\n$= {z:.2f}$"]
     labels += [f"$a = $GELU$(z)$\n≈ {a:.2f}", means(after)]
@@ -80,7 +80,8 @@ def plot_unit_at_work(
     return figure
 
 
-def _left_minus_right(values: Tensor) -> float:
+@checked
+def left_minus_right(values: Tensor) -> float:
     """Return the mean of the left half of a map (h, w) minus that of the right half."""
     half = values.shape[1] // 2
     return (values[:, :half].mean() - values[:, half:].mean()).item()
