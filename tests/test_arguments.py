@@ -55,7 +55,7 @@ from hdd.visualization.look_up_drawings import plot_task
 from hdd.visualization.overview_drawings import predictions
 from hdd.visualization.patch_drawings import plot_cutting, plot_windows
 from hdd.visualization.recipe_drawings import averaged, noisy_path
-from hdd.visualization.unit_drawings import plot_borders
+from hdd.visualization.unit_drawings import plot_products
 
 IMAGES = torch.zeros(6, 3, 8, 8, dtype=torch.uint8)
 DATA = ImageTensors(IMAGES, torch.arange(6) % 2, ("a", "b"), (0.5,) * 3, (0.2,) * 3)
@@ -210,7 +210,7 @@ WRONG = [
     (lambda: difficulty(PUZZLES.givens[:, :6]), "puzzles"),
     (lambda: count_solutions(torch.tensor(3)), "puzzle"),
     (lambda: plot_cutting(torch.zeros(4, 4), 3), "patch_size"),
-    (lambda: plot_borders(4), "token"),
+    (lambda: plot_products(torch.ones(3, 4), torch.ones(3, 4), 4), "token"),
     (lambda: MLPMixer(dim=10**6), "dim"),
     (lambda: MLPMixer(depth=10**9), "depth"),
     (lambda: MLPMixer(image_size=2**20, patch_size=1), "image_size"),

@@ -131,8 +131,9 @@ def plot_sharing() -> Figure:
     tints = [["white"] * tokens**2, OFFSETS, TINTS, []]
     figure, row = plt.subplots(1, 4, figsize=(9, 3.5))
     figure.suptitle(
-        "从左到右，各个位置共用得越来越多；表内标记相同就是同一个权重"
-        " | From left to right, positions share more; equal marks in a table: one weight"
+        "从左到右，各个位置共用得越来越多；前三张表里，标记相同就是同一个权重"
+        " | From left to right, positions share more;"
+        " equal marks in the first three tables: one weight"
     )
     for index, (axes, (name, numbers, text)) in enumerate(zip(row, panels, strict=True)):
         _weights(axes, numbers, tokens, marks[index], tints[index])

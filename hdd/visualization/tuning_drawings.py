@@ -44,12 +44,11 @@ def plot_sweeps(panels: Mapping[str, Mapping[str, Sweep]]) -> Figure:
         above.set(xscale="log", ylim=(0, None), title=f"{title}，n = {n} | {title}, n = {n}")
         above.axhline(CHANCE, color="black", ls=":", lw=1)
         above.set_ylabel("验证准确率（%） | validation\naccuracy, %")
-    rows[0, -1].text(1.3e-1, CHANCE - 0.7, "随机猜测 | chance", ha="right", va="top", fontsize=10)
+        look = {"ha": "right", "va": "top", "fontsize": 10}
+        above.text(1.3e-1, CHANCE - 0.7, "随机猜测 | chance", **look)
     lines, labels = rows[0, 0].get_legend_handles_labels()
     labels.append("最小–最大 | min–max")
-    look = {"loc": "lower right", "fontsize": 10, "frameon": True, "framealpha": 1}
-    look |= {"labelspacing": 0.2, "borderaxespad": 0.1}
-    rows[0, 0].legend([*lines, band], labels, edgecolor="none", **look)
+    figure.legend([*lines, band], labels, loc="outside lower center", ncols=5, frameon=False)
     return figure
 
 

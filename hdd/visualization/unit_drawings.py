@@ -52,7 +52,7 @@ def plot_unit_at_work(
 
     Args:
         picture: (3, H, W) in [0, 1].
-        channel: what the unit is given, (h, w).
+        channel: before its LayerNorm, (h, w).
         read: its row of W1, (h, w).
         write: its column of W2, (h, w).
         z: the weighted sum with the bias.
@@ -66,9 +66,9 @@ def plot_unit_at_work(
         _map(axis, values, None if values is read or values is write else limit)
     titles = ["图像 | picture", "一个通道 $x$ | a channel $x$", "读取图 $r$ | reading map $r$"]
     titles += ["写入图 $w$ | writing map $w$", "$x + a\\,w$"]
-    before, after = (f"{_left_minus_right(one):.2f}" for one in (channel, result))
+    before, after = (f"{left_minus_right(one):.2f}" for one in (channel, result))
     means = "左均值 − 右均值\n= {0} | left − right mean\n= {0}".format
-    labels = ["", means(before), f"$z = r·x + b$\n$= {z:.2f}$"]
+    labels = ["", means(before), f"$z = r·\\hat{{x}} + b$\n$= {z:.2f}$"]
     labels += [f"$a = $GELU$(z)$\n≈ {a:.2f}", means(after)]
     for axis, title, label in zip(axes, titles, labels, strict=True):
         axis.set_title(title, fontsize=11)
@@ -80,7 +80,8 @@ def plot_unit_at_work(
     return figure
 
 
-def _left_minus_right(values: Tensor) -> float:
+@checked
+def left_minus_right(values: Tensor) -> float:
     """Return the mean of the left half of a map (h, w) minus that of the right half."""
     half = values.shape[1] // 2
     return (values[:, :half].mean() - values[:, half:].mean()).item()
@@ -92,12 +93,13 @@ def plot_captioned_units(maps: Tensor, captions: Sequence[str], others: Tensor) 
 
     Args:
         maps: (8, h, w).
-        captions: what each shows.
-        others: maps of chance, (8, h, w).
+        captions: of two lines in each language: the unit, and what it shows.
+        others: the same units' maps of chance, (8, h, w), whose captions are the first lines.
     """
     figure = plt.figure(figsize=(9, 3.7))
     left, right = figure.subfigures(1, 2, wspace=0.04)
-    for part, values, names in ((left, maps, captions), (right, others, [""] * len(maps))):
+    units = [" | ".join(f"{c.splitlines()[0]}\n " for c in one.split(" | ")) for one in captions]
+    for part, values, names in ((left, maps, captions), (right, others, units)):
         axes = part.subplots(2, 4)
         for axis, one, name in zip(axes.flat, values, names, strict=True):
             _map(axis, one)
@@ -157,27 +159,25 @@ def plot_relabelling(matrix: Tensor, order: Tensor, titles: Sequence[str]) -> Fi
 
 
 @checked
-def plot_borders(token: int) -> Figure:
-    """Draw three units that each part four tokens in two, and their sum as seen by one token.
+def plot_products(read: Tensor, write: Tensor, token: int) -> Figure:
+    """Draw what three units read from four tokens, times what they write to one, and the sum.
 
     Args:
-        token: which one, from 0.
+        read: whole numbers, (3, 4), a unit's reading map in each row.
+        write: whole numbers, (3, 4), its writing map.
+        token: the one that is written to, from 0.
     """
     check_integers(0, 3, token=token)
-    units = torch.tensor([[-1, 1, 1, 1], [-1, -1, 1, 1], [-1, -1, -1, 1]])
-    own = units[:, token]
-    products = own[:, None] * units  # (3, 4)
+    own = write[:, token, None]  # (3, 1)
+    products = own * read  # (3, 4)
     figure, axes = plt.subplots(figsize=(9, 3.7))
 
     def color(values: Tensor):
         return lambda i, j: PLUS if values[i, j] > 0 else MINUS if values[i, j] < 0 else None
 
     total = products.sum(0, keepdim=True)
-    draw_table(axes, units, 0, 0, color(units))
-    draw_table(axes, own[:, None], 5.6, 0, color(own[:, None]))
-    draw_table(axes, products, 8.2, 0, color(products))
-    draw_table(axes, total, 8.2, 3.6, color(total))
-    axes.add_patch(Rectangle((token, 0), 1, 3, fill=False, ec=ACCENT, lw=2.5))
+    for values, left, top in ((read, 0, 0), (own, 5.6, 0), (products, 8.2, 0), (total, 8.2, 3.6)):
+        draw_table(axes, values, left, top, color(values))
     axes.add_patch(Rectangle((8.2 + token, 3.6), 1, 1, fill=False, ec=ACCENT, lw=2.5))
     names = [(2, "三个单元读取 | the units read"), (6.1, "写入 | they write")]
     for x, name in [*names, (10.2, "乘积 | products")]:
@@ -185,13 +185,13 @@ def plot_borders(token: int) -> Figure:
     signs = [(4.8, 1.5, "逐行\n× | row\nby row\n×"), (7.4, 1.5, "="), (7.5, 4.1, "和 | sum")]
     for x, y, sign in signs:
         axes.text(x, y, sign, ha="center", va="center", fontsize=12)
-    _number_borders(axes, token)
+    _number_products(axes, token)
     paper(axes, (-1.6, 12.5), (-1.5, 4.8))
     return figure
 
 
-def _number_borders(axes: plt.Axes, token: int) -> None:
-    """Number the units and the tokens of `plot_borders`, both from 0."""
+def _number_products(axes: plt.Axes, token: int) -> None:
+    """Number the units and the tokens of `plot_products`, both from 0."""
     look = {"ha": "center", "va": "center", "color": OTHER}
     for unit in range(3):
         axes.text(-0.8, unit + 0.5, f"单元 {unit} | unit {unit}", **look)
@@ -253,6 +253,7 @@ def plot_dependence_grids(
 @checked
 def plot_unit_frame(
     maps: Tensor,
+    names: Sequence[str],
     limit: float,
     curves: Mapping[str, tuple[Sequence[float], Sequence[bool], str]],
     now: int,
@@ -262,6 +263,7 @@ def plot_unit_frame(
 
     Args:
         maps: (8, h, w).
+        names: of the maps.
         limit: the weight of the strongest colour; larger ones share it.
         curves: values at each moment, whether each is beyond chance, and a colour, by name.
         now: which moment.
@@ -273,17 +275,20 @@ def plot_unit_frame(
     figure = plt.figure(figsize=(9, 3.7))
     left, right = figure.subfigures(1, 2, width_ratios=[1.1, 1], wspace=0.03)
     panels = left.subplots(2, 4)
-    for axis, one in zip(panels.flat, maps, strict=True):
+    for axis, one, name in zip(panels.flat, maps, names, strict=True):
         image = _map(axis, one, limit)
+        axis.set_xlabel(name, fontsize=10.5)
     look = {"location": "bottom", "shrink": 0.7, "aspect": 25, "extend": "both"}
     left.colorbar(image, ax=panels, label="权重 | weight", **look)
     left.suptitle(title, fontsize=12)
     axes = right.subplots()
     axes.axvline(now, color=OTHER, lw=6, alpha=0.25)
-    for name, (values, beyond, color) in curves.items():
-        axes.plot(values, color=color, label=name)
+    for curve, (name, (values, beyond, color)) in enumerate(curves.items()):
+        shift = 0.24 * (curve - (len(curves) - 1) / 2)  # so that no dot hides another one
+        axes.plot([k + shift for k in range(len(values))], values, color=color, label=name)
         for moment, (value, filled) in enumerate(zip(values, beyond, strict=True)):
-            axes.plot(moment, value, "o", color=color, mfc=color if filled else "white", ms=7)
+            face = color if filled else "white"
+            axes.plot(moment + shift, value, "o", color=color, mfc=face, ms=7, zorder=3)
     for fill, name in (("black", "超出随机 | beyond chance"), ("white", "随机水平 | at chance")):
         axes.plot([], [], "o", color="black", mfc=fill, ms=7, label=name)
     axes.set(ylim=(-0.1, 1), xticks=range(len(values)))

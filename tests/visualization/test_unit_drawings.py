@@ -34,10 +34,11 @@ def test_a_unit_has_two_maps_and_one_number_between_them():
         assert number in label
 
 
-def test_captions_stand_under_the_learned_maps_alone():
-    names = [f"{i} | {i}" for i in range(8)]
+def test_what_a_unit_shows_stands_under_its_learned_map_alone():
+    names = [f"{i} 号\n边 | unit {i}\nedge" for i in range(8)]
     figure = drawings.plot_captioned_units(torch.randn(8, 4, 4), names, torch.randn(8, 4, 4))
-    assert [axes.get_xlabel() for axes in figure.axes] == [*names, *[""] * 8]
+    units = [f"{i} 号\n  | unit {i}\n " for i in range(8)]
+    assert [axes.get_xlabel() for axes in figure.axes] == [*names, *units]
 
 
 def test_maps_stand_above_their_values():
@@ -65,11 +66,15 @@ def test_relabelling_moves_rows_and_columns_or_the_rows_alone():
 
 
 @pytest.mark.parametrize("token", range(4))
-def test_three_borders_add_up_to_what_is_near(token):
-    (axes,) = drawings.plot_borders(token).axes
+def test_products_of_what_is_read_and_written_add_up(token):
+    read = torch.tensor([[1, 1, 1, 1], [1, 1, -1, -1], [1, -1, -1, 1]])
+    write = read * torch.tensor([[2], [1], [1]])
+    (axes,) = drawings.plot_products(read, write, token).axes
     numbers = [text.get_text().replace("−", "-") for text in axes.texts]
     numbers = [int(word) for word in numbers if word.lstrip("-").isdigit()]
-    assert numbers[-4:] == [3 - 2 * abs(token - other) for other in range(4)]
+    products = [write[unit, token] * read[unit, other] for unit in range(3) for other in range(4)]
+    assert numbers[-16:-4] == products
+    assert numbers[-4:] == [(4, 2, 0, 2)[(token - other) % 4] for other in range(4)]
     words = [split(text.get_text())[0] for text in axes.texts]
     assert [word for word in words if word.startswith("单元")] == ["单元 0", "单元 1", "单元 2"]
     assert words.count(f"词元 {token}") == 3  # of the readings, the writings, the products
@@ -104,7 +109,8 @@ def test_amounts_and_signed_weights_have_their_colours():
 def test_a_frame_marks_its_moment_and_what_is_beyond_chance():
     curves = {"a": ([0.1, 0.2, 0.4], [False, True, True], "C0")}
     curves["b"] = ([0.0, 0.3, 0.5], [False, False, True], "C1")
-    figure, axes = drawings.plot_unit_frame(torch.randn(8, 4, 4), 1.0, curves, 1, "epoch 2")
+    maps, names = torch.randn(8, 4, 4), [f"{k}" for k in range(8)]
+    figure, axes = drawings.plot_unit_frame(maps, names, 1.0, curves, 1, "epoch 2")
     dots = [line for line in axes.lines if line.get_marker() == "o" and len(line.get_xdata())]
     hollow = [float(dot.get_ydata()[0]) for dot in dots if dot.get_markerfacecolor() == "white"]
     assert len(dots) == 6
