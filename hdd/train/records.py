@@ -13,7 +13,7 @@ import re
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -133,11 +133,16 @@ def _run_in(text: bytes) -> dict[str, Any]:
     return record
 
 
-def values_at(node: Any, path: Sequence[str | int]) -> list:
+@checked
+def values_at(record: Mapping[str, Any], path: Sequence[str | int]) -> list:
     """Return the value of each seed that `path` leads to in a record; "*" is all of a list."""
+    return _values(record, path)
+
+
+def _values(node: Any, path: Sequence[str | int]) -> list:
     for i, key in enumerate(path):
         if key == "*":
-            return [value for item in node for value in values_at(item, path[i + 1 :])]
+            return [value for item in node for value in _values(item, path[i + 1 :])]
         node = node["values" if key == "mean" else key]  # the seeds of a mean stand beside it
     return node if isinstance(node, list) else [node]
 

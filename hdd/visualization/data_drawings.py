@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
+from hdd.arguments import checked
 from hdd.visualization.paper import arrow, paper
 from hdd.visualization.style import ACCENT, CYCLE, OTHER
 from hdd.visualization.tuning_drawings import NETWORK_COLORS
@@ -58,6 +59,7 @@ def plot_paired_subsets() -> Figure:
     return figure
 
 
+@checked
 def plot_need(
     accuracy: Mapping[str, Mapping], arrows: Sequence[tuple[float, float, float]]
 ) -> Figure:

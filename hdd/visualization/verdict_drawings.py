@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from hdd.arguments import checked
 from hdd.visualization.style import CHANNEL, OTHER, STEM
 
 SURE = {
@@ -22,6 +23,7 @@ TOP = (0, 4.3, 9.6, 14.9)  # edges of the rows
 Bar = tuple[str, Sequence[float], str]  # label, accuracy of each seed in %, colour
 
 
+@checked
 def plot_grid(claims: Sequence[Mapping]) -> Figure:
     """Draw the claims of `claims.json` in a grid: a row a verdict, a column a certainty."""
     figure, axes = plt.subplots(figsize=(9.6, 4.9))
@@ -58,6 +60,7 @@ def _cell(axes: Axes, row: int, place: int, color: str, group: Sequence[Mapping]
         axes.text(*middle, "无 | none", ha="center", va="center", color=OTHER)
 
 
+@checked
 def plot_bars(panels: Mapping[str, tuple[float, Sequence[Bar]]], title: str) -> Figure:
     """Draw means as bars and seeds as dots, panels side by side.
 
