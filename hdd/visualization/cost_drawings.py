@@ -80,16 +80,7 @@ def plot_roof(
     _draw_bands(axes, (left, bend, right), bandwidth, top)
     for name, (intensity, speed, color) in points.items():
         axes.plot(intensity, speed, "s" if color == TOKEN else "o", ms=9, color=color)
-        zh, _, en = name.partition(" | ")
-        share = speed / min(top, bandwidth * intensity)
-        text = f"{zh}：{speed:.3g}（{share:.0%}） | {en or zh}: {speed:.3g} ({share:.0%})"
-        place, side = (24, -14), "left"
-        if intensity > bend:  # above a dot of the flat line is room
-            place, side = (0, 9 if share > 0.95 else -22), "center"
-        elif share > 0.5:  # left of the slope, not on its band
-            place, side = (-10, 6), "right"
-        look = {"textcoords": "offset points", "color": color, "ha": side}
-        axes.annotate(text, (intensity, speed), place, **look)
+        _label_point(axes, name, (intensity, speed, color), (bend, top))
     axes.set(xscale="log", yscale="log", xlim=(left, right))
     lowest = min(speed for _, speed, _ in points.values())
     axes.set_ylim(lowest / 6, top * 4)
@@ -105,6 +96,25 @@ def plot_roof(
     )
     axes.set_ylabel("每秒十亿次乘加（对数） | billion MACs per second (log scale)")
     return figure
+
+
+def _label_point(
+    axes, name: str, point: tuple[float, float, str], corner: tuple[float, float]
+) -> None:
+    """Write what was measured where neither a line nor a band is in the way."""
+    (intensity, speed, color), (bend, top) = point, corner
+    share = speed / min(top, top * intensity / bend)
+    zh, _, en = name.partition(" | ")
+    text = f"{zh}：{speed:.3g}（{share:.0%}） | {en or zh}: {speed:.3g} ({share:.0%})"
+    height, place, side = speed, (24, -14), "left"
+    if intensity > bend and color == OTHER:  # above the flat line
+        height, place, side = top, (0, 9), "center"
+    elif intensity > bend:
+        place, side = (0, -22), "center"
+    elif share > 0.5:  # left of the slope
+        place, side = (-10, 6), "right"
+    look = {"textcoords": "offset points", "color": color, "ha": side}
+    axes.annotate(text, (intensity, height), place, **look)
 
 
 def _draw_bands(axes, ends: tuple[float, float, float], bandwidth: float, top: float) -> None:
