@@ -130,35 +130,6 @@ def _draw_bands(axes, ends: tuple[float, float, float], bandwidth: float, top: f
 
 
 @checked
-def plot_beyond(times: Mapping[str, float], title: str) -> Figure:
-    """Draw the time of operations that move the same bytes as bars: computing beyond the first.
-
-    Args:
-        times: by name, in ms; the first computes next to nothing.
-        title: as "中文 | English".
-    """
-    figure, axes = plt.subplots(figsize=(9, 2.6))
-    first, longest = next(iter(times.values())), max(times.values())
-    for place, (name, value) in enumerate(times.items()):
-        axes.barh(name, min(value, first), color=OTHER, height=0.6)
-        axes.barh(name, max(value - first, 0), left=first, color=COMPUTING, height=0.6)
-        zh, en = (
-            f"{value:.2f} ms（{value / first:.1f} ×）",
-            f"{value:.2f} ms ({value / first:.1f} ×)",
-        )
-        axes.text(max(value, first) + 0.01 * longest, place, f"{zh} | {en}", va="center")
-    axes.axvline(first, color="black", ls=":", lw=1.5)
-    axes.set(xlim=(0, 1.25 * longest), xticks=[])
-    axes.invert_yaxis()
-    handles = [Rectangle((0, 0), 1, 1, color=color) for color in (OTHER, COMPUTING)]
-    name = next(iter(times))
-    names = [f"与 {name} 一样长 | as long as {name}", "多出的：算作计算 | beyond: computing"]
-    axes.legend(handles, names, loc="upper right")
-    axes.set_title(title)
-    return figure
-
-
-@checked
 def plot_parts(
     totals: Mapping[str, float], parts: Mapping[str, Mapping[str, float]], title: str
 ) -> Figure:

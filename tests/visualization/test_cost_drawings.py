@@ -1,7 +1,6 @@
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from hdd.visualization.cost_drawings import (
-    plot_beyond,
     plot_chains,
     plot_parts,
     plot_products,
@@ -52,12 +51,6 @@ def test_an_operation_left_out_leaves_its_place_empty():
     arrows = [patch for patch in axes.patches if isinstance(patch, FancyArrowPatch)]
     assert (len(boxes), len(arrows)) == (5, 2 + 1)
     assert boxes[2].get_x() == boxes[4].get_x()
-
-
-def test_what_exceeds_the_first_operation_has_a_color_of_its_own():
-    axes = plot_beyond({"ReLU": 2.0, "GELU": 5.0}, "题 | title").axes[0]
-    assert [bar.get_width() for bar in axes.patches] == [2.0, 0.0, 2.0, 3.0]
-    assert words(axes)[1] == "5.00 ms（2.5 ×） | 5.00 ms (2.5 ×)"
 
 
 def test_the_parts_of_a_bar_add_up_to_its_total():
