@@ -76,14 +76,14 @@ def plot_roof(
         title: as "中文 | English".
     """
     figure, axes = plt.subplots(figsize=(9, 5.2))
-    bend, left, right = top / bandwidth, 0.004, 3000.0
+    bend, left, right = top / bandwidth, 0.006, 2000.0
     _draw_bands(axes, (left, bend, right), bandwidth, top)
     for name, (intensity, speed, color) in points.items():
         axes.plot(intensity, speed, "s" if color == TOKEN else "o", ms=9, color=color)
         _label_point(axes, name, (intensity, speed, color), (bend, top))
     axes.set(xscale="log", yscale="log", xlim=(left, right))
     lowest = min(speed for _, speed, _ in points.values())
-    axes.set_ylim(lowest / 6, top * 4)
+    axes.set_ylim(lowest / 4, top * 2.5)
     axes.legend(loc="lower right")
     memory = f"内存允许的：每秒 {bandwidth:.0f} GB | memory allows: {bandwidth:.0f} GB/s"
     axes.text(bend * 0.19, top * 0.22, memory, ha="right", color=OTHER)  # beside the slope

@@ -142,9 +142,8 @@ def plot_sharing() -> Figure:
         axes.text(tokens / 2, -0.3, "输入 | input", ha="center", va="center", color=OTHER)
         paper(axes, (-0.75, tokens + 0.4), (-0.6, tokens + 2.0))
     _explain(row, tokens)
-    row[0].text(
-        -0.4, tokens / 2, "输出 | output", ha="center", va="center", rotation=90, color=OTHER
-    )
+    look = {"ha": "center", "va": "center", "rotation": 90, "color": OTHER}
+    row[0].text(-0.4, tokens / 2, "输出 | output", **look)
     return figure
 
 
