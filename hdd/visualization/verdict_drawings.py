@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -10,6 +11,7 @@ from matplotlib.patches import Rectangle
 
 from hdd.arguments import checked
 from hdd.visualization.style import CHANNEL, OTHER, STEM
+from hdd.visualization.tuning_drawings import NETWORK_COLORS
 
 SURE = {
     "certain": "确定 | certain",
@@ -20,6 +22,8 @@ HOLDS = {"✓": "成立 | holds", "◐": "部分 | partly", "✗": "不成立 | 
 COLORS = {"✓": STEM, "◐": "#E69F00", "✗": CHANNEL}
 LEFT = (0, 4.3, 8.5, 11.9)  # edges of the columns
 TOP = (0, 4.3, 9.6, 14.9)  # edges of the rows
+# Training images of the data sets that the claims are about.
+LARGE = {"ImageNet": 1.28e6, "ImageNet-21k": 1.4e7, "JFT": 3e8}
 Bar = tuple[str, Sequence[float], str]  # label, accuracy of each seed in %, colour
 
 
@@ -93,3 +97,41 @@ def _bar(axes: Axes, place: int, seeds: Sequence[float], color: str, chance: flo
     axes.plot(spread, seeds, "o", color=color, mec="black", mew=0.6, ms=5)
     above = max(*seeds, chance if mean < chance else 0) + 3
     axes.text(place, above, f"{mean:.1f}", ha="center")
+
+
+@checked
+def plot_unknown(record: Mapping[str, Any]) -> Figure:
+    """Draw accuracy against the number of images, and how far from there the claims begin.
+
+    Args:
+        record: of `resources/experiments/data.py`: accuracies with intervals, and slopes.
+    """
+    figure, axes = plt.subplots(figsize=(9.4, 3.9))
+    for name, by_size in record["accuracy"].items():
+        shift = {"Mixer": 0.92, "ResNet": 1.0, "ViT": 1.09}[name]  # keeps the intervals apart
+        found = [one["test"] for one in by_size.values()]
+        means = [one["mean"] for one in found]
+        spread = [one["mean"] - one["interval"][0] for one in found]
+        look = {"fmt": "o-", "color": NETWORK_COLORS[name], "capsize": 4}
+        axes.errorbar([int(size) * shift for size in by_size], means, spread, **look)
+        axes.text(1.6e4, means[-1], name, color=NETWORK_COLORS[name], va="center")
+    between = record["slope_per_decade"]["Mixer - ResNet"]["interval"]
+    low, high = (f"{end:.1f}".replace("-", "−") for end in between)
+    slopes = f"Mixer 与 ResNet 斜率之差，95% 区间：{low} 到 {high}"
+    axes.text(75, 95, f"{slopes} | Mixer − ResNet, slope, 95%: {low} to {high}", color=OTHER)
+    _blank(axes)
+    axes.set(xscale="log", xlim=(60, 1e9), ylim=(50, 100), xlabel="训练图像数 | training images")
+    axes.set_ylabel("准确率（%） | accuracy, %")
+    zh = "不知道：我们的线到 9,000 张为止，说法讲的是一百万张以上"
+    en = "Unknown: our lines end at 9,000 images, the claims begin at a million"
+    axes.set_title(f"{zh} | {en}")
+    return figure
+
+
+def _blank(axes: Axes) -> None:
+    """Shade what was not measured, with the data sets that lie there."""
+    axes.axvspan(1.25e4, 1e9, color="#EEEEEE", zorder=0)
+    for name, images in LARGE.items():
+        axes.axvline(images, color=OTHER, ls=":")
+        axes.text(images, 52, name, ha="center", backgroundcolor="#EEEEEE")
+    axes.text(2e5, 61, "没有测 | not measured here", ha="center", color=OTHER, fontsize=12)

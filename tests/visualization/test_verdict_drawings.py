@@ -1,3 +1,4 @@
+from hdd.train.records import load_run
 from hdd.visualization import verdict_drawings as drawings
 
 CLAIMS = [
@@ -25,3 +26,10 @@ def test_a_bar_is_as_high_as_the_mean_that_stands_above_it():
     assert [bar.get_height() for bar in axes.patches] == [15, 95]
     assert [text.get_text() for text in axes.texts] == ["15.0", "95.0"]
     assert axes.texts[0].get_position()[1] > 25, "not on the line of chance"
+
+
+def test_what_is_unknown_lies_beyond_what_was_measured():
+    (axes,) = drawings.plot_unknown(load_run("data_fashion_mnist_mini")).axes
+    measured = max(x for line in axes.containers for x in line[0].get_xdata())
+    assert measured < 1e4 < min(drawings.LARGE.values())
+    assert any("−5.8" in text.get_text() for text in axes.texts), "with a minus, not a hyphen"
