@@ -1,4 +1,4 @@
-"""Drawings for verdicts: the grid of all claims, and bars of accuracies over the seeds."""
+"""Drawings for verdicts: the grid of all claims, bars over the seeds, and what is unknown."""
 
 import statistics
 from collections.abc import Mapping, Sequence
