@@ -2,7 +2,8 @@
 
     python resources/draw_mlp_mixer.py chromium
 
-`mlp_mixer_idea.svg` shows the idea alone (notebook 00), `mlp_mixer.svg` every step (notebook 03).
+`mlp_mixer_idea.svg` shows the idea alone (notebook 00), `mlp_mixer.svg` every step (notebook 03);
+`mlp_mixer.png`, in the README and the source document, has the idea in both languages.
 Needs a Chromium or Chrome and the font Noto Sans CJK SC; readers need neither.
 """
 
@@ -40,11 +41,23 @@ def draw(browser: str, source: Path, language: str) -> Path:
     return target
 
 
+def stack(pictures: list[Path], target: Path) -> Path:
+    """Write pictures of one width, one below the other, and return the path."""
+    opened = [Image.open(picture).convert("RGB") for picture in pictures]
+    whole = Image.new("RGB", (opened[0].width, sum(picture.height for picture in opened)))
+    top = 0
+    for picture in opened:
+        whole.paste(picture, (0, top))
+        top += picture.height
+    whole.quantize(256, dither=Image.Dither.NONE).save(target, optimize=True)
+    return target
+
+
 def main(browser: str) -> None:
     """Draw everything in both languages."""
-    for source in SOURCES:
-        for language in SHOWN:
-            print(draw(browser, source, language))
+    drawn = [draw(browser, source, language) for source in SOURCES for language in SHOWN]
+    both = stack(drawn[: len(SHOWN)], SOURCES[1].with_suffix(".png"))
+    print(*drawn, both, sep="\n")
 
 
 if __name__ == "__main__":
