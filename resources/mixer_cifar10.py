@@ -159,7 +159,7 @@ def train(net: Mixer, images: Tensor, labels: Tensor, epochs: int) -> Iterator[M
     adamw = torch.optim.AdamW(rest, ADAMW, (0.9, 0.99), weight_decay=0.0)
     kind, average, step = images.device.type, copy.deepcopy(net), 0
     weights = [[p.data for p in one.parameters()] for one in (average, net)]
-    native = kind == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    native = kind == "cuda" or torch.cpu._is_avx512_bf16_supported()
     for _ in range(epochs):
         for part in torch.randperm(len(images)).split(16 * BATCH):
             batches = augment(images[part]).split(BATCH), labels[part].split(BATCH)
@@ -174,7 +174,7 @@ def train(net: Mixer, images: Tensor, labels: Tensor, epochs: int) -> Iterator[M
                     optimizer.param_groups[0]["lr"] = rate * share
                     optimizer.step()
                     optimizer.zero_grad()
-                torch._foreach_lerp_(*weights, 1 - AVERAGE)
+                torch._foreach_lerp_(*weights, 1 - AVERAGE * (step > 1) * step / (9 + step))
         yield average  # after each epoch: the network with averaged weights
 
 

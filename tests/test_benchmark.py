@@ -1,5 +1,6 @@
 import functools
 import json
+import os
 
 import own_process
 import pytest
@@ -68,7 +69,8 @@ def test_writes_what_it_prints(tmp_path, capsys, monkeypatch):
 def test_memory_of_a_step_is_that_of_its_process(monkeypatch):
     monkeypatch.setattr(benchmark.multiprocessing, "get_context", lambda _: own_process.CONTEXT)
     memory = benchmark.peak_memory(torch.float32, {"hdd": "plain"})
-    assert memory == {} or 0 <= memory["hdd"] < 500  # a batch of 8
+    assert (memory == {}) == (os.name == "nt")  # no such measure there
+    assert all(0 < mib < 500 for mib in memory.values())  # a batch of 8
 
 
 def test_bad_rounds(capsys):

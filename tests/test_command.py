@@ -6,6 +6,7 @@ import importlib
 import io
 import runpy
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,40 @@ def test_a_line_cut_by_a_kill_is_named(line, monkeypatch, tmp_path, capsys):
     assert "Line 2 of " in said
     assert "some.1.jsonl is no result" in said
     assert "Fix: delete this line" in said
+
+
+@pytest.fixture
+def jobs(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(ROOT / "resources" / "experiments")
+    module = importlib.import_module("jobs")
+    monkeypatch.setattr(module, "FOLDER", tmp_path)
+    return module
+
+
+def test_results_are_handed_out_when_all_are_there(jobs, monkeypatch, tmp_path):
+    pairs = [("a", 0), ("a", 1), ("b", 0)]
+    for share in ("1/2", "2/2"):
+        monkeypatch.setattr(sys, "argv", ["some.py", "--share", share])
+        found = jobs.finished("some", pairs, lambda name, seed: [name, seed])
+        assert (found is None) == (share == "1/2")
+    assert found == {pair: list(pair) for pair in pairs}
+    (tmp_path / "some.2.jsonl").unlink()
+    monkeypatch.setattr(sys, "argv", ["some.py", "--so-far"])
+    refused = partial(jobs.finished, "some", pairs, lambda *job: pytest.fail("done"))
+    assert refused() is None  # its record would lack what it is about
+    assert refused(partial=True) == {("a", 0): ["a", 0], ("b", 0): ["b", 0]}
+    assert jobs.finished("other", pairs, refused, partial=True) is None
+
+
+WITH_JOBS = [path for path in SCRIPTS if "from jobs import" in path.read_text(encoding="utf-8")]
+WITH_JOBS = [path for path in WITH_JOBS if "start(main)" in path.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("path", WITH_JOBS, ids=lambda path: path.name)
+def test_no_record_is_written_from_nothing(path, jobs, monkeypatch):
+    """As in a fresh clone, where the committed record is all that there is."""
+    monkeypatch.setattr(records, "save_run", lambda *_, **__: pytest.fail("a record was written"))
+    assert run_script(path, ["--so-far"], monkeypatch) == 0
 
 
 def test_a_console_that_lacks_letters_stops_no_command(monkeypatch):

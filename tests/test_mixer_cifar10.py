@@ -1,6 +1,7 @@
 """resources/mixer_cifar10.py: the flagship's recipe in one file, which must be that of `hdd`."""
 
 import ast
+import copy
 import importlib.util
 import io
 import runpy
@@ -13,6 +14,7 @@ import torch
 
 from hdd.data_util.batch_augmentation import BatchAutoAugment
 from hdd.models.cnn.mlp_mixer import MLPMixer
+from hdd.train.run import average_of
 
 FILE = Path(__file__).parents[1] / "resources" / "mixer_cifar10.py"
 NAMES = {
@@ -131,6 +133,29 @@ def test_it_runs_and_learns(tmp_path, monkeypatch, capsys):
     assert len(epochs) == 2
     assert float(test.split()[1]) > 0.9
     assert (tmp_path / "mixer_cifar10_seed0.pt").exists()
+
+
+def test_its_averaged_weights_are_those_of_hdd(one, monkeypatch):
+    """From the first step on: a short run must not be judged by the random start."""
+    torch.manual_seed(0)
+    images, labels = smooth_images(3 * one.BATCH), torch.arange(3 * one.BATCH) % 10
+    net, lerp = one.Mixer(depth=1), torch._foreach_lerp_
+    seen = [copy.deepcopy(net)]
+
+    def watched(averages, values, weight):
+        seen.append(copy.deepcopy(net))
+        return lerp(averages, values, weight)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "_foreach_lerp_", watched)
+        (average,) = one.train(net, images, labels, 1)
+    start, *steps = seen
+    expected = average_of(start, one.AVERAGE)
+    for step in steps:
+        expected.update_parameters(step)
+    assert len(steps) == 3
+    pairs = zip(average.parameters(), expected.module.parameters(), strict=True)
+    assert all(torch.allclose(ours, theirs, atol=1e-6) for ours, theirs in pairs)
 
 
 @pytest.mark.parametrize(

@@ -148,8 +148,9 @@ def smoothness(maps: Tensor) -> Tensor:
     """
     check_shape("(D, h, w)", maps=maps)
     h, w = maps.shape[-2:]
+    _, largest = morans_range((h, w))
     expected = -1 / (h * w - 1)
-    return (morans_i(maps) - expected) / (morans_range((h, w))[1] - expected)
+    return (morans_i(maps) - expected) / (largest - expected)
 
 
 @checked

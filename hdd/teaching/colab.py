@@ -34,7 +34,7 @@ if importlib.util.find_spec("hdd") is None:
     os.chdir("course/notebooks")
 """
 # What notebooks import beside `hdd` and what it needs; the rest of the extra `dev` is Jupyter.
-PACKAGES = ("einops", "mlp-mixer-pytorch", "tensorboard", "timm")
+PACKAGES = ("einops", "timm")
 
 
 def repository(project: Path = ROOT) -> str:

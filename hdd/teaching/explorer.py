@@ -15,7 +15,7 @@ import numpy as np
 import safetensors.numpy
 from PIL import Image
 
-from hdd.command import OneLineParser
+from hdd.command import OneLineParser, fail
 from hdd.files import write_atomically
 from hdd.teaching.glossary import load_glossary
 from hdd.train.records import CHECKPOINTS, load_run
@@ -135,10 +135,14 @@ def build() -> bytes:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Write the page and say where it is; return 0, or 2 for arguments: there are none."""
-    OneLineParser.of("explorer", __doc__).parse_args(argv)
-    content = build()
-    write_atomically(PAGE, content)
+    """Write the page and say where it is; return 0, or 2 after a one-line error."""
+    parser = OneLineParser.of("explorer", __doc__)
+    parser.parse_args(argv)
+    try:
+        content = build()
+        write_atomically(PAGE, content)
+    except Exception as error:
+        return fail(parser, error)
     size = f"{len(content) / 1e6:.2f} MB"
     print(f"{PAGE.relative_to(SOURCES.parents[1])}: {size}. Open it in a browser.")
     return 0

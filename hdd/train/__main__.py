@@ -241,7 +241,7 @@ def _record(run: Run, command: str) -> dict[str, Any]:
     }
 
 
-def _line(epoch: int, metrics: dict[str, float]) -> str:
+def _line(epoch: int, metrics: dict[str, float | str]) -> str:
     val = ("val_loss", "val_accuracy")
     loss, accuracy = (f"{metrics[name]:.4f}" if name in metrics else "  -   " for name in val)
     return (

@@ -254,10 +254,11 @@ class Recipe:
             return build_mixer(self.model, **sizes)
         tokens = (shape[1] // self.patch_size) * (shape[2] // self.patch_size)
         if tokens and tokens * self.expansion_factor_token < 1:
+            least = math.ceil(10_000 / tokens) / 10_000
             raise ValueError(
-                f"patch_size={self.patch_size} makes {tokens} token of an image, and with "
-                f"expansion_factor_token={self.expansion_factor_token} no hidden unit. "
-                f"Fix: a smaller `patch_size`, or expansion_factor_token={1 / tokens:.2g}."
+                f"patch_size={self.patch_size} makes {tokens} token{'s' * (tokens > 1)} of an "
+                f"image, and expansion_factor_token={self.expansion_factor_token} of them no "
+                f"hidden unit. Fix: a smaller `patch_size`, or expansion_factor_token={least}."
             )
         return MLPMixer(**sizes, expansion_factor_token=self.expansion_factor_token)
 

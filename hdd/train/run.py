@@ -62,8 +62,12 @@ class Run:
         )
         return Shard(loader, rank(), processes())
 
-    def train_epoch(self) -> dict[str, float]:
-        """Train for one epoch, evaluate, and return the epoch's metrics."""
+    def train_epoch(self) -> dict[str, float | str]:
+        """Train for one epoch, evaluate, and return the epoch's metrics.
+
+        Losses are means per image, accuracies shares; `learning_rate` is that of the first step,
+        `train_time` in seconds without the evaluation, `step` "plain" or "fused".
+        """
         # Seeded anew for each epoch: a resumed run draws what an uninterrupted one would have.
         torch.manual_seed(_epoch_seed(self.recipe.seed, self.epoch, AUGMENTATION))
         criterion = nn.CrossEntropyLoss(label_smoothing=self.recipe.label_smoothing)

@@ -9,6 +9,7 @@ chosen on the validation images that this run held out, and the test images are 
 import sys
 
 import torch
+from jobs import DATA_ROOT
 from torch import Tensor
 from torch.nn import functional
 
@@ -86,5 +87,8 @@ def main(data_root: str) -> None:
 
 if __name__ == "__main__":
     command = described()
-    command.add_argument("data_root", metavar="DATA_ROOT", help="the folder that holds cifar10")
+    help_text = "the folder that holds cifar10; by default the repository's dataset"
+    command.add_argument(
+        "data_root", metavar="DATA_ROOT", nargs="?", default=DATA_ROOT, help=help_text
+    )
     sys.exit(run(main, command))

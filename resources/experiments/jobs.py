@@ -2,8 +2,8 @@
 
 A script calls `finished` with its jobs. Results go to `runs/experiments/` (not committed); a run
 that is interrupted goes on where it stopped, and `--share 1/3` leaves jobs to other processes.
-`--so-far` does no job, and lets a script write its record from the results that are there: the
-record says how many each figure rests on.
+`--so-far` does no job, and lets a script that can do so write its record from the results that are
+there: the record says how many each figure rests on.
 """
 
 import argparse
@@ -17,7 +17,8 @@ import torch
 
 from hdd.command import OneLineParser, described, run
 
-FOLDER = Path(__file__).parents[2] / "runs" / "experiments"
+ROOT = Path(__file__).parents[2]
+FOLDER, DATA_ROOT = ROOT / "runs" / "experiments", ROOT / "dataset"
 
 
 def start(main: Callable[[], object]) -> int:
@@ -42,13 +43,18 @@ def _share(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def finished(name: str, jobs: Sequence[tuple], work: Callable[..., Any]) -> dict[tuple, Any] | None:
-    """Do what is missing; return the results by job, or None while other processes have some to do.
+def finished(
+    name: str, jobs: Sequence[tuple], work: Callable[..., Any], partial: bool = False
+) -> dict[tuple, Any] | None:
+    """Do what is missing; return the results by job, or None while some are missing.
+
+    Other processes may have some to do, see `--share`.
 
     Args:
         name: of the experiment; its results are in FOLDER.
         jobs: the arguments of `work`, numbers and strings.
         work: returns what JSON can hold.
+        partial: with `--so-far`, return what is there, if it is but one result.
     """
     options = shares().parse_args()
     part, parts = options.share
@@ -63,9 +69,10 @@ def finished(name: str, jobs: Sequence[tuple], work: Callable[..., Any]) -> dict
     results = _results(name)
     missing = [job for job in jobs if job not in results]
     print(f"{len(missing)} of {len(jobs)} jobs are missing")
-    if missing and not options.so_far:
+    there = {job: results[job] for job in jobs if job in results}
+    if missing and not (partial and options.so_far and there):
         return None
-    return {job: results[job] for job in jobs if job in results}
+    return there
 
 
 def _results(name: str) -> dict[tuple, Any]:

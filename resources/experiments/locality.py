@@ -9,12 +9,11 @@ relabellings of the grid common to reading and writing. Within a seed all four h
 and the small set is part of the large one.
 """
 
-import os
 import statistics
 import sys
 
 import torch
-from jobs import finished, start
+from jobs import DATA_ROOT, finished, start
 
 from hdd.data_util.batch_augmentation import BatchAugmentation
 from hdd.dataset.image_tensors import BatchLoader
@@ -29,7 +28,6 @@ from hdd.train.muon import MuonAdamW
 from hdd.train.records import save_run
 from hdd.train.short_runs import one_cycle, random_batches
 
-DATA_ROOT = os.environ.get("DATA_ROOT", "dataset")
 SEEDS, IMAGES, PADDING = (0, 1, 2), (5_000, 50_000), (0, 4)
 STEPS, BATCH, DRAWS = 1_000, 128, 100
 SIZES = {"patch_size": 4, "dim": 64, "depth": 4}
@@ -82,7 +80,7 @@ def gathered(runs: list) -> dict:
 def main() -> None:
     """Train all networks and write the record."""
     jobs = [(s, i, p) for s in SEEDS for i in IMAGES for p in PADDING]
-    results = finished("locality", jobs, train)
+    results = finished("locality", jobs, train, partial=True)
     if results is None:
         return
     networks = {}

@@ -38,7 +38,7 @@ def train(positions: str, seed: int, kind: str) -> list[float]:
 def main() -> None:
     """Train all rungs of the ladder and write the record."""
     jobs = [(p, s, k) for s in SEEDS for p in POSITIONS for k in LADDER]
-    results = finished("look_up_ladder", jobs, train)
+    results = finished("look_up_ladder", jobs, train, partial=True)
     if results is None:
         return
     accuracy: dict[str, dict] = {}

@@ -8,10 +8,10 @@ of the grid; the derivative itself for one block. And resources/runs/shuffled_pa
 on the test images as they are, and with the patches of each in an order of its own.
 """
 
-import os
 import sys
 
 import torch
+from jobs import DATA_ROOT
 from torch import Tensor
 from torch.nn import functional
 
@@ -22,7 +22,6 @@ from hdd.models import learned_weights as tm
 from hdd.train.classification_utils import evaluate
 from hdd.train.records import load_net, save_run
 
-DATA_ROOT = os.environ.get("DATA_ROOT", "dataset")
 NETWORK, IMAGES, DRAWS, SHOWN = "cifar10_patch4_60_epochs", 64, 100, 1
 COMMAND = "python resources/experiments/who_depends_on_whom.py"
 

@@ -34,6 +34,12 @@ def test_a_mixer_as_it_is(sizes, dtype):
     assert step.dtype == dtype
 
 
+def test_a_network_on_another_device_takes_its_own_step():
+    """Whatever device its images come from: a loader's are the CPU's."""
+    net = MLPMixer(**SIZES).to("meta")
+    assert chosen(net) == (net, "")
+
+
 def swapped(self, x):
     x = x + self.channel_mixing(self.channel_norm(x))
     return x + self.token_mixing(self.token_norm(x).transpose(1, 2)).transpose(1, 2)

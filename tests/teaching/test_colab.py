@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 
@@ -41,6 +42,18 @@ def test_the_cell_fetches_and_installs_only_where_hdd_is_missing(tmp_path, monke
     assert clone[-2:] == ["https://example.invalid/course", "course"]
     assert {"--editable", "course", "timm"} <= set(install)
     assert sys.path == [str(tmp_path / "course")]
+
+
+def test_what_it_installs_is_what_notebooks_import():
+    sources = [
+        cell.source
+        for path in execute.NOTEBOOKS.glob("*.ipynb")
+        for cell in nbformat.read(path, as_version=4).cells
+        if cell.cell_type == "code"
+    ]
+    code = "\n".join(sources)
+    for package in colab.PACKAGES:
+        assert re.search(rf"^(from|import) {package}\b", code, re.MULTILINE)
 
 
 def test_copies_and_links(tmp_path, monkeypatch, capsys):

@@ -172,8 +172,9 @@ def test_a_place_that_is_no_folder_is_said(tmp_path, monkeypatch, capsys):
     (tmp_path / "slides").write_text("mine")
     monkeypatch.setattr(slides, "SLIDES", tmp_path / "slides")
     monkeypatch.setattr(slides, "load_course", list)
-    assert slides.main([]) == 1
-    assert "Fix" in capsys.readouterr().out
+    assert slides.main([]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "Fix: " in line
     assert (tmp_path / "slides").read_text() == "mine"
 
 

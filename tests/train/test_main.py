@@ -150,6 +150,18 @@ def test_a_kept_run_can_be_evaluated_again(finished, tmp_path, monkeypatch, caps
     assert "Fix: one of ['tiny']" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("model", ["attention", "vit"])
+def test_what_timm_has_no_twin_of_is_evaluated_too(model, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "out"
+    assert main([*arguments(out, "--model", model, epochs=1), "--optimizer", "adamw"]) == 0
+    monkeypatch.setattr(records, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(records, "CHECKPOINTS", tmp_path / "checkpoints")
+    assert records.main(["keep", str(out), "tiny", "--weights"]) == 0
+    capsys.readouterr()
+    assert records.main(["evaluate", "tiny"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["recorded", "hdd"]
+
+
 def error_of(capsys, *argv):
     """Return the one line that the command prints before it exits with 2."""
     try:

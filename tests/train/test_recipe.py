@@ -161,6 +161,18 @@ def test_what_has_no_effect_is_refused(arguments, says):
         Recipe(**arguments)
 
 
+@pytest.mark.parametrize(("side", "patch"), [(28, 4), (28, 2), (32, 2), (28, 28)])
+def test_the_number_that_a_message_names_is_accepted(side, patch):
+    images = torch.zeros(1, 1, side, side, dtype=torch.uint8)
+    labels = torch.zeros(1, dtype=torch.long)
+    data = ImageTensors(images, labels, ("a", "b"), (0.0,), (1.0,))
+    small = {"patch_size": patch, "dim": 8, "depth": 1}
+    with pytest.raises(ValueError, match="no hidden unit") as refused:
+        Recipe(**small, expansion_factor_token=1e-5).network(data)
+    named = float(re.search(r"expansion_factor_token=([\d.]+)\.$", str(refused.value))[1])
+    assert Recipe(**small, expansion_factor_token=named).network(data)
+
+
 @pytest.mark.parametrize(
     ("arguments", "images", "says"),
     [

@@ -69,7 +69,8 @@ def choose_step(net: nn.Module, images: Tensor, dtype: torch.dtype) -> tuple[nn.
     The reason is empty, too, for a network that the fused step does not claim to compute: one
     without token-mixing MLPs, or on another device than the CPU.
     """
-    if images.device.type != "cpu" or not _claims(net):
+    devices = {images.device.type, *(parameter.device.type for parameter in net.parameters())}
+    if devices != {"cpu"} or not _claims(net):
         return net, ""
     reason = _why_not(net, images, dtype)
     return (net, reason) if reason else (FusedMixer(net, dtype), "")

@@ -19,7 +19,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from hdd.command import OneLineParser
+from hdd.command import OneLineParser, fail
 from hdd.teaching.copies import COPIES, for_students
 from hdd.teaching.execute import ROOT
 from hdd.teaching.exercises.exercise import exercises
@@ -85,17 +85,17 @@ def write_pages(site: Site, folder: Path) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Build the site; return 0, 1 if it cannot be written, or 2 for other arguments."""
+    """Build the site; return 0, or 2 after a one-line error."""
     parser = OneLineParser.of("site", __doc__)
     parser.add_argument("--students", action="store_true", help="without answers and solutions")
     students = parser.parse_args(argv).students
     place = FOR_STUDENTS if students else SITE
-    start, lessons = time.perf_counter(), load_course()
+    start = time.perf_counter()
     try:
+        lessons = load_course()
         lost = publish(lambda folder: build(folder, lessons, students), place)
-    except OSError as error:
-        print(error)
-        return 1
+    except Exception as error:
+        return fail(parser, error)
     for link in lost:
         print(f"A link leads nowhere and stands as text: {link}")
     size = sum(file.stat().st_size for file in place.rglob("*") if file.is_file()) / 1e6

@@ -35,7 +35,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hdd.command import OneLineParser
+from hdd.command import OneLineParser, fail
 from hdd.teaching.execute import ROOT
 from hdd.teaching.language import LANGUAGES
 from hdd.teaching.site.assets import copy_assets, publish
@@ -310,14 +310,15 @@ def build(folder: Path, lessons: list[Lesson]) -> list[str]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Build slides/; return 0, 1 if it cannot be written, or 2 for arguments: there are none."""
-    OneLineParser.of("slides", __doc__).parse_args(argv)
-    start, lessons = time.perf_counter(), load_course()
+    """Build slides/; return 0, or 2 after a one-line error."""
+    parser = OneLineParser.of("slides", __doc__)
+    parser.parse_args(argv)
+    start = time.perf_counter()
     try:
+        lessons = load_course()
         wrong = publish(lambda folder: build(folder, lessons), SLIDES)
-    except OSError as error:
-        print(error)
-        return 1
+    except Exception as error:
+        return fail(parser, error)
     for line in wrong:
         print(f"Too long for a slide: {line}")
     if wrong:

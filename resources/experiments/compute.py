@@ -1,0 +1,245 @@
+"""Accuracy against compute on CIFAR-10: Mixer, ConvMixer, ResNet and ViT, all tuned alike.
+
+    python resources/experiments/compute.py
+
+Writes resources/runs/compute.json; with `--so-far` it holds what is there. At the smallest of
+three budgets each family gets the same trials on validation images: two optimizers with four rates
+each, two more decays, one more shape. Its best settings then train at every budget with three new
+seeds, and only these networks see the test images.
+"""
+
+import itertools
+import sys
+from collections.abc import Callable
+
+import torch
+from jobs import DATA_ROOT, finished, start
+from timm.models.convmixer import ConvMixer
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.models.resnet import BasicBlock
+
+from hdd.dataset.image_tensors import ImageTensors
+from hdd.models.cnn.mlp_mixer import MLPMixer
+from hdd.models.nn_utils import count_macs, count_trainable_parameter
+from hdd.train.intervals import summary
+from hdd.train.recipe import Recipe
+from hdd.train.records import save_run
+from hdd.train.run import Run
+
+SHAPE, CLASSES = (3, 32, 32), 10
+BUDGETS = (5, 10, 20)  # million multiply-accumulates of a forward pass
+RATES, DECAYS, USUAL_DECAY = (1e-3, 3e-3, 1e-2, 3e-2), (0.01, 1.0), 0.1
+TUNING_EPOCHS, EPOCHS, TUNING_SEED, SEEDS = 3, 6, 0, (1, 2, 3)
+SETTINGS = {
+    "batch_size": 128,
+    "adam_lr": 3e-3,
+    "auto_augment": False,
+    "crop_padding": 2,
+    "cutmix": 0.0,
+    "weight_average": 0.0,
+    "validation": 0.1,
+}
+# Attention and depthwise convolutions are slower in bfloat16 on a CPU; accuracy is the same.
+PRECISION = {"Mixer": "auto", "ResNet": "auto", "ConvMixer": "float32", "ViT": "float32"}
+
+
+class MatrixConv(nn.Linear):
+    """A convolution whose weights are one matrix (out, in * k * k), so that Muon takes them."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__(conv.weight[0].numel(), conv.out_channels, bias=conv.bias is not None)
+        self.shape, self.stride, self.padding = conv.weight.shape, conv.stride, conv.padding
+        self.weight.data = conv.weight.data.flatten(1)
+        if conv.bias is not None:
+            self.bias.data = conv.bias.data
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.weight.view(self.shape)
+        return functional.conv2d(x, weight, self.bias, self.stride, self.padding)
+
+
+def with_matrices(blocks: nn.Module) -> nn.Module:
+    """Replace each convolution that mixes channels by a MatrixConv; return `blocks`."""
+    for part in list(blocks.modules()):
+        for name, child in part.named_children():
+            if isinstance(child, nn.Conv2d) and child.groups == 1:
+                setattr(part, name, MatrixConv(child))
+    return blocks
+
+
+class ResNet(nn.Module):
+    """The ResNet for CIFAR-10: a stem of stride 1, three stages of W, 2W and 4W channels."""
+
+    def __init__(self, width: int, depth: int) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+        )
+        blocks, channels = [], width
+        for stage, block in itertools.product(range(3), range(depth)):
+            wanted, stride, shortcut = width * 2**stage, 1, None
+            if stage and not block:
+                stride = 2
+                conv = nn.Conv2d(channels, wanted, 1, stride=2, bias=False)
+                shortcut = nn.Sequential(conv, nn.BatchNorm2d(wanted))
+            blocks.append(BasicBlock(channels, wanted, stride, shortcut))
+            channels = wanted
+        self.blocks, self.head = with_matrices(nn.Sequential(*blocks)), nn.Linear(channels, CLASSES)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.blocks(self.stem(images)).mean((2, 3)))
+
+
+def mixer(width: int, depth: int, patch_size: int) -> nn.Module:
+    """Return the document's network."""
+    sizes = {"dim": width, "depth": depth, "patch_size": patch_size}
+    return MLPMixer(image_size=SHAPE[1:], channels=SHAPE[0], num_classes=CLASSES, **sizes)
+
+
+def convmixer(width: int, depth: int, patch_size: int) -> nn.Module:
+    """Return timm's ConvMixer with 5 x 5 kernels, as its authors use on CIFAR-10."""
+    net = ConvMixer(width, depth, kernel_size=5, patch_size=patch_size, num_classes=CLASSES)
+    with_matrices(net.blocks)
+    return net
+
+
+def vit(width: int, depth: int, patch_size: int) -> nn.Module:
+    """Return timm's VisionTransformer with four heads."""
+    sizes = {"embed_dim": width, "depth": depth, "num_heads": 4, "patch_size": patch_size}
+    return VisionTransformer(img_size=SHAPE[1:], num_classes=CLASSES, **sizes)
+
+
+# The two shapes of each family between which a trial decides; widths follow from the budget.
+FAMILIES: dict[str, tuple[Callable[..., nn.Module], tuple[dict, dict]]] = {
+    "Mixer": (mixer, ({"depth": 6, "patch_size": 4}, {"depth": 6, "patch_size": 8})),
+    "ConvMixer": (convmixer, ({"depth": 6, "patch_size": 4}, {"depth": 4, "patch_size": 2})),
+    "ResNet": (ResNet, ({"depth": 1}, {"depth": 2})),
+    "ViT": (vit, ({"depth": 4, "patch_size": 4}, {"depth": 4, "patch_size": 8})),
+}
+
+
+def built(family: str, shape: int, budget: int) -> nn.Module:
+    """Return the network whose width brings it closest to the budget."""
+    build, shapes = FAMILIES[family]
+
+    def distance(width: int) -> float:
+        with torch.device("meta"):  # nothing is computed, and no random number is drawn
+            return abs(count_macs(build(width, **shapes[shape]), SHAPE) - 1e6 * budget)
+
+    width = min(range(4, 256, 1 if family == "ResNet" else 4), key=distance)
+    net = build(width, **shapes[shape])
+    net.width = width
+    return net if family in ("Mixer", "ViT") else net.to(memory_format=torch.channels_last)
+
+
+class Compared(Recipe):
+    """A recipe for one of FAMILIES."""
+
+    def of(self, *which) -> "Compared":
+        """Say for which network: family, shape, budget."""
+        object.__setattr__(self, "which", which)
+        return self
+
+    def network(self, data: ImageTensors) -> nn.Module:
+        torch.manual_seed(self.seed)
+        return built(*self.which)
+
+
+def trained(
+    family: str, shape: int, budget: int, optimizer: str, lr: float, decay: float, *when: int
+) -> Run:
+    """Return a finished run of (seed, epochs); a seed's split, order and crops are the same."""
+    seed, epochs = when
+    choices = {"optimizer": optimizer, "lr": lr, "weight_decay": decay, "seed": seed}
+    settings = {k: v for k, v in SETTINGS.items() if optimizer == "muon" or k != "adam_lr"}
+    recipe = Compared(**settings, **choices, epochs=epochs, precision=PRECISION[family])
+    run = Run(recipe.of(family, shape, budget), torch.device("cpu"), DATA_ROOT)
+    while run.epoch < epochs:
+        run.train_epoch()
+    return run
+
+
+def validated(*job) -> float:
+    """Train; return the last epoch's validation accuracy in %. The test set is not looked at."""
+    run = trained(*job, TUNING_SEED, TUNING_EPOCHS)
+    return round(100 * run.history["val_accuracy"][-1], 2)
+
+
+def tested(*job) -> dict[str, float]:
+    """Train with what was chosen; return the test accuracy in % and the network's sizes."""
+    run = trained(*job, EPOCHS)
+    return {
+        "test": round(100 * run.test_metrics()["test_accuracy"], 2),
+        "width": run.net.width,
+        "macs": count_macs(run.net, SHAPE),
+        "parameters": count_trainable_parameter(run.net),
+    }
+
+
+def chosen(family: str) -> tuple[tuple, dict] | None:
+    """Return the family's best settings on validation images, and all of its trials."""
+    best, found = None, {}
+    first = [(o, lr, USUAL_DECAY) for o in ("muon", "adamw") for lr in RATES]
+    for stage in ("rates", "decays", "shape"):
+        if stage == "rates":
+            jobs = [(family, 0, BUDGETS[0], *choice) for choice in first]
+        elif stage == "decays":
+            jobs = [(*best[:5], decay) for decay in DECAYS]
+        else:
+            jobs = [(family, 1, *best[2:])]
+        results = finished("compute_trials", jobs, validated)
+        if results is None:
+            return None
+        found |= results
+        best = max(found, key=found.get)
+    return best, found
+
+
+def compared(family: str) -> dict | None:
+    """Return a family's trials, its choice, and its test accuracy at each budget."""
+    choice = chosen(family)
+    if choice is None:
+        return None
+    best, trials = choice
+    shapes, names = FAMILIES[family][1], ("shape", "optimizer", "lr", "decay")
+
+    def settings(job: tuple) -> dict:
+        return dict(zip(names, (shapes[job[1]], *job[3:]), strict=True))
+
+    content = settings(best)
+    content["trials"] = [settings(job) | {"validation": v} for job, v in trials.items()]
+    content["budgets"] = []
+    for budget in BUDGETS:
+        jobs = [(*best[:2], budget, *best[3:], seed) for seed in SEEDS]
+        found = finished("compute_finals", jobs, tested, partial=True)
+        if found is None:
+            break
+        results = list(found.values())
+        sizes = {key: results[0][key] for key in ("width", "macs", "parameters")}
+        tests = summary([one["test"] for one in results])
+        content["budgets"].append({"budget": budget, **sizes, "test": tests})
+    return content if content["budgets"] else None
+
+
+def main() -> None:
+    """Tune and train, family by family, and write the record of what is there."""
+    found = {family: compared(family) for family in FAMILIES}
+    if not any(found.values()):
+        return
+    content = {
+        "command": "python resources/experiments/compute.py",
+        "settings": SETTINGS | {"precision": PRECISION, "epochs": EPOCHS},
+        "tuning": {"budget": BUDGETS[0], "epochs": TUNING_EPOCHS, "seed": TUNING_SEED},
+        "seeds": SEEDS,
+        "training_images": 45_000,
+        "validation_images": 5000,
+        "test_images": 10_000,
+        "families": {family: one for family, one in found.items() if one},
+    }
+    save_run("compute", content, "cpu")
+
+
+if __name__ == "__main__":
+    sys.exit(start(main))
