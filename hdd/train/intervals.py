@@ -54,7 +54,7 @@ def difference(first: Sequence[float], second: Sequence[float]) -> dict[str, Any
         if len(values) < 2:
             raise ValueError(f"{name}={list(values)} has no spread. Fix: two seeds or more.")
     first, second = (list(map(float, values)) for values in (first, second))
-    spreads = [(half_width(v) and statistics.variance(v) / len(v)) for v in (first, second)]
+    spreads = [statistics.variance(v) / len(v) for v in (first, second)]
     if not sum(spreads):
         raise ValueError("first and second do not vary: no spread. Fix: other seeds.")
     freedom = sum(spreads) ** 2 / sum(

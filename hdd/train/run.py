@@ -95,6 +95,12 @@ class Run:
         self.epoch += 1
         return metrics
 
+    def finish(self) -> "Run":
+        """Train the epochs that are left; return the run itself."""
+        while self.epoch < self.recipe.epochs:
+            self.train_epoch()
+        return self
+
     def _after_step(self) -> None:
         self.scheduler.step()
         if self.average is not None:

@@ -155,10 +155,7 @@ def trained(
     choices = {"optimizer": optimizer, "lr": lr, "weight_decay": decay, "seed": seed}
     settings = {k: v for k, v in SETTINGS.items() if optimizer == "muon" or k != "adam_lr"}
     recipe = Compared(**settings, **choices, epochs=epochs, precision=PRECISION[family])
-    run = Run(recipe.of(family, shape, budget), torch.device("cpu"), DATA_ROOT)
-    while run.epoch < epochs:
-        run.train_epoch()
-    return run
+    return Run(recipe.of(family, shape, budget), torch.device("cpu"), DATA_ROOT).finish()
 
 
 def validated(*job) -> float:

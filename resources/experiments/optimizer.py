@@ -12,7 +12,7 @@ import statistics
 import sys
 
 import torch
-from jobs import finished, start
+from jobs import DATA_ROOT, finished, start
 
 from hdd.train.intervals import summary
 from hdd.train.recipe import Recipe
@@ -43,10 +43,7 @@ def train(optimizer: str, augmentation: str, lr: float, decay: float, seed: int)
     """Return a finished run; seed by seed, optimizers share start, split, order and crops."""
     choices = {"optimizer": optimizer, "lr": lr, "weight_decay": decay, "seed": seed}
     recipe = Recipe(**SETTINGS, **AUGMENTATIONS[augmentation], **choices)
-    run = Run(recipe, torch.device("cpu"), "dataset")
-    while run.epoch < recipe.epochs:
-        run.train_epoch()
-    return run
+    return Run(recipe, torch.device("cpu"), DATA_ROOT).finish()
 
 
 def validated(*job) -> float:

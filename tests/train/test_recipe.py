@@ -88,8 +88,7 @@ def outcome(monkeypatch, recipe):
     sets = {"cifar10": DATA}
     monkeypatch.setattr(engine, "load", lambda name, root: (sets.get(name, other), DATA))
     run = Run(recipe, torch.device("cpu"), "")
-    while run.epoch < recipe.epochs:
-        run.train_epoch()
+    run.finish()
     digest = hashlib.sha256(str(run.amp_dtype).encode())
     for tensor in (*run.result.state_dict().values(), run.net(DATA.normalize(IMAGES[:4]))):
         digest.update(tensor.detach().double().numpy().tobytes())
