@@ -1,11 +1,11 @@
 """Bring the records of trainings up to date: `python resources/migrate_records.py`.
 
-Early recipes accepted knobs that had no effect: with Adam, `lr` and `weight_decay` (the rate was
-`adam_lr`); for the ViT and the ResNet, `dim`, `depth` and the expansion, and for the ResNet the
-patch size; the expansion for other token mixers; the warm-up with the document's schedule, which
-was called "document". Such knobs leave the record, what acted instead takes their place, and the
-command is rewritten to say the same. Nothing else is touched, and records that are right stay as
-they are: running this twice changes nothing.
+Early recipes said `adam_lr` for `adamw_lr`, and accepted knobs that had no effect: with Adam, `lr`
+and `weight_decay` (the rate was `adam_lr`); for the ViT and the ResNet, `dim`, `depth` and the
+expansion, and for the ResNet the patch size; the expansion for other token mixers; the warm-up with
+the document's schedule, which was called "document". Such knobs leave the record, what acted
+instead takes their place, and the command is rewritten to say the same. Nothing else is touched,
+and records that are right stay as they are: running this twice changes nothing.
 """
 
 import json
@@ -19,6 +19,7 @@ from hdd.train.recipe import BASELINES, SIZES, Recipe
 from hdd.train.records import RUNS, to_json
 
 RENAMED = {"document": "cosine-by-epoch"}  # schedules that have another name now
+RENAMED_KNOBS = {"adam_lr": "adamw_lr"}
 
 
 def what_acted(old: dict[str, Any]) -> dict[str, Any]:
@@ -26,8 +27,8 @@ def what_acted(old: dict[str, Any]) -> dict[str, Any]:
     recipe = dict(old)
     recipe["schedule"] = RENAMED.get(recipe["schedule"], recipe["schedule"])
     if recipe["optimizer"] == "adam":
-        recipe["lr"] = recipe["adam_lr"]
-        del recipe["adam_lr"], recipe["weight_decay"]
+        recipe["lr"] = recipe["adamw_lr"]
+        del recipe["adamw_lr"], recipe["weight_decay"]
     if recipe["schedule"] == "cosine-by-epoch":
         del recipe["warmup_epochs"]
     if recipe["model"] != "mixer":
@@ -64,11 +65,12 @@ def _text(value: Any, before: str) -> str:
 
 def migrated(record: dict[str, Any]) -> dict[str, Any]:
     """Return the record of one training as it should be."""
+    old = {RENAMED_KNOBS.get(name, name): value for name, value in record["recipe"].items()}
     try:
-        recipe = Recipe(**record["recipe"])
+        recipe = Recipe(**old)
         command = record["command"]
     except ValueError:  # a knob that did nothing is refused today
-        recipe = Recipe(**what_acted(record["recipe"]))
+        recipe = Recipe(**what_acted(old))
         command = rewritten(record["command"], recipe.as_dict())
     return record | {"command": command, "recipe": recipe.as_dict()}
 

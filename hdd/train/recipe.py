@@ -40,7 +40,7 @@ IDLE = {
     "patch_size": ("model", "it has no patches"),
     "expansion_factor_token": ("model", "only model='mixer' has a token MLP of free width"),
     "weight_decay": ("optimizer", "it decays no weights, optimizer='adamw' does"),
-    "adam_lr": ("optimizer", "it is the rate of what Muon leaves to AdamW; here `lr` is the rate"),
+    "adamw_lr": ("optimizer", "it is the rate of what Muon leaves to AdamW; here `lr` is the rate"),
     "warmup_epochs": ("schedule", f"its warm-up is {WARMUP_EPOCHS} epochs long"),
 }
 
@@ -98,7 +98,7 @@ class Recipe:
     weight_decay: float | None = _knob(
         None, "of weight matrices, times the rate", 0, 10_000, "0.1; adamw: 0.05, adam: none"
     )
-    adam_lr: float | None = _knob(
+    adamw_lr: float | None = _knob(
         None, "peak rate of what Muon leaves to AdamW", 1e-6, 1000, "0.001; without muon: none"
     )
     # By step, so that the first one learns and the last one is at the end of the cosine.
@@ -155,7 +155,7 @@ class Recipe:
         if self.model == "mixer":
             usual["expansion_factor_token"] = 0.5
         if self.optimizer == "muon":
-            usual |= {"lr": 2e-3, "weight_decay": 0.1, "adam_lr": 1e-3}
+            usual |= {"lr": 2e-3, "weight_decay": 0.1, "adamw_lr": 1e-3}
         if self.optimizer == "adamw":
             usual["weight_decay"] = 0.05
         if self.schedule == "cosine":
@@ -266,7 +266,7 @@ class Recipe:
         """Return the optimizer of the network's parameters."""
         options = {"betas": (0.9, 0.99), "fused": True}
         if self.optimizer == "muon":
-            return MuonAdamW(net, self.lr, self.weight_decay, self.adam_lr)
+            return MuonAdamW(net, self.lr, self.weight_decay, self.adamw_lr)
         if self.optimizer == "adam":
             return torch.optim.Adam(net.parameters(), self.lr, **options)
         decaying, others = [], []

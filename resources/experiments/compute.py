@@ -34,7 +34,7 @@ RATES, DECAYS, USUAL_DECAY = (1e-3, 3e-3, 1e-2, 3e-2), (0.01, 1.0), 0.1
 TUNING_EPOCHS, EPOCHS, TUNING_SEED, SEEDS = 3, 6, 0, (1, 2, 3)
 SETTINGS = {
     "batch_size": 128,
-    "adam_lr": 3e-3,
+    "adamw_lr": 3e-3,
     "auto_augment": False,
     "crop_padding": 2,
     "cutmix": 0.0,
@@ -153,7 +153,7 @@ def trained(
     """Return a finished run of (seed, epochs); a seed's split, order and crops are the same."""
     seed, epochs = when
     choices = {"optimizer": optimizer, "lr": lr, "weight_decay": decay, "seed": seed}
-    settings = {k: v for k, v in SETTINGS.items() if optimizer == "muon" or k != "adam_lr"}
+    settings = {k: v for k, v in SETTINGS.items() if optimizer == "muon" or k != "adamw_lr"}
     recipe = Compared(**settings, **choices, epochs=epochs, precision=PRECISION[family])
     return Run(recipe.of(family, shape, budget), torch.device("cpu"), DATA_ROOT).finish()
 
@@ -194,37 +194,36 @@ def chosen(family: str) -> tuple[tuple, dict] | None:
     return best, found
 
 
-def compared(family: str) -> dict | None:
-    """Return a family's trials, its choice, and its test accuracy at each budget."""
-    choice = chosen(family)
-    if choice is None:
+def settings(job: tuple) -> dict:
+    """Return what a job has tried, by name."""
+    family, shape, _, *others = job
+    names = ("optimizer", "lr", "decay")
+    return {"shape": FAMILIES[family][1][shape], **dict(zip(names, others[:3], strict=True))}
+
+
+def at_budget(best: tuple, budget: int) -> dict | None:
+    """Train a family's choice with new seeds; return its sizes and its test accuracy."""
+    jobs = [(*best[:2], budget, *best[3:], seed) for seed in SEEDS]
+    found = finished("compute_finals", jobs, tested, partial=True)
+    if found is None:
         return None
-    best, trials = choice
-    shapes, names = FAMILIES[family][1], ("shape", "optimizer", "lr", "decay")
-
-    def settings(job: tuple) -> dict:
-        return dict(zip(names, (shapes[job[1]], *job[3:]), strict=True))
-
-    content = settings(best)
-    content["trials"] = [settings(job) | {"validation": v} for job, v in trials.items()]
-    content["budgets"] = []
-    for budget in BUDGETS:
-        jobs = [(*best[:2], budget, *best[3:], seed) for seed in SEEDS]
-        found = finished("compute_finals", jobs, tested, partial=True)
-        if found is None:
-            break
-        results = list(found.values())
-        sizes = {key: results[0][key] for key in ("width", "macs", "parameters")}
-        tests = summary([one["test"] for one in results])
-        content["budgets"].append({"budget": budget, **sizes, "test": tests})
-    return content if content["budgets"] else None
+    results = list(found.values())
+    sizes = {key: results[0][key] for key in ("width", "macs", "parameters")}
+    return {"budget": budget, **sizes, "test": summary([one["test"] for one in results])}
 
 
 def main() -> None:
-    """Tune and train, family by family, and write the record of what is there."""
-    found = {family: compared(family) for family in FAMILIES}
-    if not any(found.values()):
+    """Tune all families, train budget by budget, and write the record of what is there."""
+    choices = {family: chosen(family) for family in FAMILIES}
+    if None in choices.values():
         return
+    families = {}
+    for family, (best, trials) in choices.items():
+        tried = [settings(job) | {"validation": value} for job, value in trials.items()]
+        families[family] = settings(best) | {"trials": tried, "budgets": []}
+    for budget, family in itertools.product(BUDGETS, FAMILIES):
+        if result := at_budget(choices[family][0], budget):
+            families[family]["budgets"].append(result)
     content = {
         "command": "python resources/experiments/compute.py",
         "settings": SETTINGS | {"precision": PRECISION, "epochs": EPOCHS},
@@ -233,9 +232,10 @@ def main() -> None:
         "training_images": 45_000,
         "validation_images": 5000,
         "test_images": 10_000,
-        "families": {family: one for family, one in found.items() if one},
+        "families": families,
     }
-    save_run("compute", content, "cpu")
+    if any(one["budgets"] for one in families.values()):
+        save_run("compute", content, "cpu")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ SETTINGS = {
     "patch_size": 4,
     "dim": 48,
     "depth": 4,
-    "adam_lr": 3e-3,
+    "adamw_lr": 3e-3,
     "auto_augment": False,
     "crop_padding": 2,
     "cutmix": 0.0,

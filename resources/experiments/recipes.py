@@ -27,7 +27,7 @@ RECIPES = {
     "rate 0.001": {"lr": 1e-3},
     "CutMix 0.5": {"cutmix": 0.5},
     "no CutMix": {"cutmix": 0.0},
-    "AdamW's part at 0.003": {"adam_lr": 3e-3},
+    "AdamW's part at 0.003": {"adamw_lr": 3e-3},
     "no averaged weights": {"weight_average": 0.0},
     "no label smoothing": {"label_smoothing": 0.0},
     "no AutoAugment": {"auto_augment": False},

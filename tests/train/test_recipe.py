@@ -41,7 +41,7 @@ DRAWN = {
     "optimizer": (list(CHOICES["optimizer"]), "sgd"),
     "lr": ([1e-6, 1e-2, 1000], "0.1"),
     "weight_decay": ([0, 1.0, 3.0], math.nan),
-    "adam_lr": ([1e-3, 1e-2], 0),
+    "adamw_lr": ([1e-3, 1e-2], 0),
     "schedule": (list(CHOICES["schedule"]), "document"),
     "warmup_epochs": ([0, 0.01, 0.5, 1.0], -1),
     "label_smoothing": ([0.0, 0.1, 0.5], 1),
@@ -140,8 +140,11 @@ def test_a_value_of_another_kind_is_refused_by_name(name):
     ("arguments", "says"),
     [
         ({"optimizer": "adam", "weight_decay": 0.1}, "weight_decay=0.1 has no effect .*'adamw'"),
-        ({"optimizer": "adam", "adam_lr": 1e-3}, "adam_lr=0.001 has no effect .*`lr` is the rate"),
-        ({"optimizer": "adamw", "adam_lr": 1e-3}, "adam_lr=0.001 has no effect"),
+        (
+            {"optimizer": "adam", "adamw_lr": 1e-3},
+            "adamw_lr=0.001 has no .*`lr` is the rate",
+        ),
+        ({"optimizer": "adamw", "adamw_lr": 1e-3}, "adamw_lr=0.001 has no effect"),
         ({"model": "cnn", "optimizer": "adam", "patch_size": 4}, "patch_size=4 has no effect"),
         ({"model": "vit", "expansion_factor_token": 1}, "expansion_factor_token=1.0 has no effect"),
         ({"model": "token-mlp", "expansion_factor_token": 1}, "expansion_factor_token=1.0 has no"),
