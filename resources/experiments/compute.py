@@ -30,7 +30,8 @@ from hdd.train.run import Run
 
 SHAPE, CLASSES = (3, 32, 32), 10
 BUDGETS = (5, 10, 20)  # million multiply-accumulates of a forward pass
-RATES, DECAYS, USUAL_DECAY = (1e-3, 3e-3, 1e-2, 3e-2), (0.01, 1.0), 0.1
+RATES = {"muon": (3e-3, 1e-2, 3e-2, 1e-1), "adamw": (1e-3, 3e-3, 1e-2, 3e-2)}
+DECAYS, USUAL_DECAY = (0.01, 1.0), 0.1
 TUNING_EPOCHS, EPOCHS, TUNING_SEED, SEEDS = 3, 6, 0, (1, 2, 3)
 SETTINGS = {
     "batch_size": 128,
@@ -178,7 +179,7 @@ def tested(*job) -> dict[str, float]:
 def chosen(family: str) -> tuple[tuple, dict] | None:
     """Return the family's best settings on validation images, and all of its trials."""
     best, found = None, {}
-    first = [(o, lr, USUAL_DECAY) for o in ("muon", "adamw") for lr in RATES]
+    first = [(o, lr, USUAL_DECAY) for o, rates in RATES.items() for lr in rates]
     for stage in ("rates", "decays", "shape"):
         if stage == "rates":
             jobs = [(family, 0, BUDGETS[0], *choice) for choice in first]

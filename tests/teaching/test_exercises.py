@@ -4,6 +4,7 @@ import re
 import sys
 from decimal import Decimal
 from fractions import Fraction
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +164,22 @@ FORMS = {
     "16.3": """def auc(ours, others):
     return [sum(float(x > y) for x in ours for y in others) / len(ours) / len(others)]""",
 }
+
+
+@pytest.mark.parametrize("number", ["03.2", "03.3"])
+def test_parts_may_be_defined_in_any_order(number):
+    """Their names say which is which, also where two have the same shapes."""
+    one = find(number)
+    head, body = one.solution.split("        super().__init__()\n")
+    parts, forward = body.split("\n    def forward", 1)
+    lines = re.findall(r"        self\.\w+ = (?:.*\n)(?:(?:            .*|        \))\n)*", parts)
+    before = parts[: parts.index(lines[0])]
+    assert before + "".join(lines) == parts
+    for order in permutations(lines):
+        source = (
+            f"{head}        super().__init__()\n{before}{''.join(order)}\n    def forward{forward}"
+        )
+        assert verdict(one, answer_of(one, source))[0] == "✓", source
 
 
 @pytest.mark.parametrize("number", FORMS)

@@ -18,7 +18,7 @@ TIMM_NAMES = {
 @checked
 def to_timm(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Rename an MLPMixer's state_dict for timm's MlpMixer; the tensors are shared, not copied."""
-    return {_rename(key): tensor for key, tensor in state.items()}
+    return {timm_name(key): tensor for key, tensor in state.items()}
 
 
 @checked
@@ -47,7 +47,9 @@ def timm_twin(net: MLPMixer) -> nn.Module:
     return twin.train(net.training)
 
 
-def _rename(key: str) -> str:
+def timm_name(name: str) -> str:
+    """Return timm's name for a parameter of an MLPMixer, or of one of its blocks."""
+    name = f".{name}"  # a part of a block has a dot before its name, the block's own has none
     for ours, theirs in TIMM_NAMES.items():
-        key = key.replace(ours, theirs)
-    return key
+        name = name.replace(ours, theirs)
+    return name[1:]

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hdd.models.cnn.timm_twin import timm_name
 from hdd.teaching.language import SEPARATOR, split
 
 # Where code is not the student's: the course's package and the libraries.
@@ -419,7 +420,7 @@ def copy_parameters(source: nn.Module, target: nn.Module) -> None:
             f"参数个数不对，你的是：{listed} | the number of parameter tensors is wrong; yours:"
             f" {listed}"
         )
-    mine = [parameter for _, parameter in own]
+    mine = _by_name(source, target) or [parameter for _, parameter in own]
     if _shapes(given) != _shapes(mine):
         mine = _by_parts(source, target)
     if mine is None:
@@ -427,6 +428,16 @@ def copy_parameters(source: nn.Module, target: nn.Module) -> None:
     with torch.no_grad():
         for parameter, copied in zip(given, mine, strict=True):
             copied.copy_(parameter)
+
+
+def _by_name(source: nn.Module, target: nn.Module) -> list[Tensor] | None:
+    """Return the parameters of `target` in the order of `source`'s, if its parts are named alike.
+
+    `source` is timm's, whose names differ from the course's in the known way.
+    """
+    own = {timm_name(name): parameter for name, parameter in target.named_parameters()}
+    names = [name for name, _ in source.named_parameters()]
+    return [own[name] for name in names] if set(names) == set(own) else None
 
 
 def _shapes(parameters: Sequence[Tensor]) -> list[tuple[int, ...]]:

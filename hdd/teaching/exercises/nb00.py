@@ -36,12 +36,19 @@ def _test_changed_rows(answer):
     _compare(answer, lambda t: some * (w @ t), x, row, weights)
     v = torch.randn(4, 4)
     _compare(answer, lambda t: torch.tanh(t @ v), x, row, torch.eye(6)[row])
+    x = x.round()
+    x[row] = 1  # what sets the row to 1 instead of adding 1 changes nothing
+    _compare(answer, lambda t: w @ (t * torch.eye(4)[3]), x, row, weights)  # the last channel alone
+    opposite = torch.tensor([1.0, -1.0, 0.0, 0.0]).expand(4, 4)  # changes that add up to 0
+    _compare(answer, lambda t: t @ opposite, x, row, torch.eye(6)[row])
 
 
 def _compare(answer, mixing, x, row, right):
     result = call(answer, mixing, x, row)
-    changed = x.clone()
+    changed, one_channel, set_to_one = x.clone(), x.clone(), x.clone()
     changed[row] += 1
+    one_channel[row, 0] += 1
+    set_to_one[row] = 1
     shape = tuple(getattr(result, "shape", ()))
     if shape == (6, 4):
         raise Wrong(
@@ -64,6 +71,13 @@ def _compare(answer, mixing, x, row, right):
             " first": (changed != x).any(dim=1),
             "要求一行里的元素全都变了：变了一个就算 | all entries of a row have to change here: one"
             " is enough": (mixing(changed) != mixing(x)).all(dim=1),
+            "只有第一个通道加了 1：整行都要加 | 1 was added to one channel only: add it to the whole"
+            " row": (mixing(one_channel) != mixing(x)).any(dim=1),
+            "这一行被改成了 1，而不是加 1 | the row was set to 1 instead of adding 1": (
+                mixing(set_to_one) != mixing(x)
+            ).any(dim=1),
+            "各通道的变化相加时抵消了：只要有一个变了就算 | changes of opposite sign cancel when added"
+            " up: one that changes is enough": (mixing(changed) - mixing(x)).sum(dim=1) != 0,
             "正好相反：这是没有变的行 | the other way round: these are the rows that stay the same": 1
             - right,
         },
@@ -207,6 +221,30 @@ def changed_rows(mixing, x, row):
                 "    return (changed != x).any(dim=1)",
                 "两张都要先混合",
                 "mix both first",
+            ),
+            "one channel alone": (
+                "def changed_rows(mixing, x, row):\n"
+                "    changed = x.clone()\n"
+                "    changed[row, 0] += 1\n"
+                "    return (mixing(changed) != mixing(x)).any(dim=1)",
+                "只有第一个通道加了 1",
+                "to one channel only",
+            ),
+            "set to 1": (
+                "def changed_rows(mixing, x, row):\n"
+                "    changed = x.clone()\n"
+                "    changed[row] = 1\n"
+                "    return (mixing(changed) != mixing(x)).any(dim=1)",
+                "被改成了 1",
+                "set to 1 instead",
+            ),
+            "differences added up": (
+                "def changed_rows(mixing, x, row):\n"
+                "    changed = x.clone()\n"
+                "    changed[row] += 1\n"
+                "    return (mixing(changed) - mixing(x)).sum(dim=1) != 0",
+                "相加时抵消了",
+                "cancel when added up",
             ),
             "changes its input": (
                 "def changed_rows(mixing, x, row):\n"

@@ -79,16 +79,25 @@ def _test_static_look_up(answer):
     number = 6
     keys = torch.rand(4, number).argsort(1)
     x, _ = _batch(keys, torch.randint(4, (4, number)), torch.randint(number, (4,)))
+    # With numbers between 0 and 1 only the three steps themselves give their result: not products,
+    # and not the place of the largest number.
+    for tokens in (x, torch.rand_like(x)):
+        _compare_static(answer, tokens, number)
+
+
+def _compare_static(answer, x: Tensor, number: int) -> None:
     question, rest = x[:, :1, :number], x[:, 1:]
     match = (rest[..., :number] + question - 1).relu().sum(2, keepdim=True)
-    right = _static(x, number)
+    products = (rest[..., :number] * question).sum(2, keepdim=True) * rest[..., number:]
     close(
         call(answer, x, number),
-        right,
+        _static(x, number),
         axes="B V",
         mistakes={
             "所有词元的值都加进来了：不匹配的词元没有被挡住 | the values of all tokens are added: those"
             " that do not match are not held back": rest[..., number:].sum(1),
+            "用了乘积：这里只许相加、减 1 和 r，这正是本题要说明的 | products are used: the point is to"
+            " do with sums, minus 1 and r alone": products.sum(1),
             "③ 还没有做：应当对词元求和 | step 3 is missing: sum over the tokens": (
                 rest[..., number:] + match - 1
             ).relu(),
@@ -281,6 +290,13 @@ def static_look_up(x, number):
                 "    return (v + m - 1).sum(1)",
                 "没有经过 r",
                 "does not pass through r",
+            ),
+            "products": (
+                "def static_look_up(x, number):\n"
+                "    q, k, v = x[:, :1, :number], x[:, 1:, :number], x[:, 1:, number:]\n"
+                "    return ((k * q).sum(2, keepdim=True) * v).sum(1)",
+                "用了乘积",
+                "products are used",
             ),
             "no threshold in step 1": (
                 "def static_look_up(x, number):\n"
