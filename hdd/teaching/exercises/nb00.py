@@ -45,10 +45,6 @@ def _test_changed_rows(answer):
 
 def _compare(answer, mixing, x, row, right):
     result = call(answer, mixing, x, row)
-    changed, one_channel, set_to_one = x.clone(), x.clone(), x.clone()
-    changed[row] += 1
-    one_channel[row, 0] += 1
-    set_to_one[row] = 1
     shape = tuple(getattr(result, "shape", ()))
     if shape == (6, 4):
         raise Wrong(
@@ -59,29 +55,36 @@ def _compare(answer, mixing, x, row, right):
         raise Wrong(
             "得到的是哪些列（通道）变了 | this says which columns (channels) changed, not which rows"
         )
-    close(
-        result,
-        right,
-        axes="S",
-        mistakes={
-            "比较的是混合后的表与输入的表：应当比较混合后的两张表，一张由原来的表得到，一张由改动过的表"
-            "得到 | the mixed table is compared with the input: compare two mixed tables, one made of"
-            " the table and one of the changed table": (mixing(changed) != x).any(dim=1),
-            "比较的是两张输入的表：两张都要先混合 | the two input tables are compared: mix both"
-            " first": (changed != x).any(dim=1),
-            "要求一行里的元素全都变了：变了一个就算 | all entries of a row have to change here: one"
-            " is enough": (mixing(changed) != mixing(x)).all(dim=1),
-            "只有第一个通道加了 1：整行都要加 | 1 was added to one channel only: add it to the whole"
-            " row": (mixing(one_channel) != mixing(x)).any(dim=1),
-            "这一行被改成了 1，而不是加 1 | the row was set to 1 instead of adding 1": (
-                mixing(set_to_one) != mixing(x)
-            ).any(dim=1),
-            "各通道的变化相加时抵消了：只要有一个变了就算 | changes of opposite sign cancel when added"
-            " up: one that changes is enough": (mixing(changed) - mixing(x)).sum(dim=1) != 0,
-            "正好相反：这是没有变的行 | the other way round: these are the rows that stay the same": 1
-            - right,
-        },
-    )
+    opposite = {
+        "正好相反：这是没有变的行 | the other way round: these are the rows that stay the same": 1
+        - right
+    }
+    close(result, right, axes="S", mistakes=_confusions(mixing, x, row) | opposite)
+
+
+def _confusions(mixing, x, row):
+    """Return what a wrong comparison, or another change than adding 1 to the row, finds."""
+    changed, one_channel, set_to_one = x.clone(), x.clone(), x.clone()
+    changed[row] += 1
+    one_channel[row, 0] += 1
+    set_to_one[row] = 1
+    before, after = mixing(x), mixing(changed)
+    return {
+        "比较的是混合后的表与输入的表：应当比较混合后的两张表，一张由原来的表得到，一张由改动过的表"
+        "得到 | the mixed table is compared with the input: compare two mixed tables, one made of"
+        " the table and one of the changed table": (after != x).any(dim=1),
+        "比较的是两张输入的表：两张都要先混合 | the two input tables are compared: mix both"
+        " first": (changed != x).any(dim=1),
+        "要求一行里的元素全都变了：变了一个就算 | all entries of a row have to change here: one"
+        " is enough": (after != before).all(dim=1),
+        "只有第一个通道加了 1：整行都要加 | 1 was added to one channel only: add it to the whole"
+        " row": (mixing(one_channel) != before).any(dim=1),
+        "这一行被改成了 1，而不是加 1 | the row was set to 1 instead of adding 1": (
+            mixing(set_to_one) != before
+        ).any(dim=1),
+        "各通道的变化相加时抵消了：只要有一个变了就算 | changes of opposite sign cancel when added"
+        " up: one that changes is enough": (after - before).sum(dim=1) != 0,
+    }
 
 
 # ----------------------------------------------------------------------------- accuracy
