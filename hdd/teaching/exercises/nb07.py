@@ -13,34 +13,35 @@ def _test_by_hand(answer):
     source = torch.tensor([3, 1, 0, 4, 0])  # token 1 stays, token 2 is taken by none
     w1, w2 = _two_matrices(call(answer, source), len(source))
     x = torch.randn(len(source), 3, dtype=torch.float64)  # (S, C)
+    y = x[source]
+    close(x + w2 @ functional.gelu(w1 @ x), y, axes="S C", mistakes=_by_hand_mistakes(x, source))
+    _exactly(x + w2 @ (w1 @ x).relu(), y)
+
+
+def _by_hand_mistakes(x: Tensor, source: Tensor) -> dict[str, Tensor]:
+    """Return what known wrong matrices make of x (S, C), by their diagnosis."""
     y, gelu = x[source], functional.gelu
     change = y - x  # what token mixing has to add
     asked = torch.eye(len(source), dtype=torch.float64)[source]  # P
-    close(
-        x + w2 @ gelu(w1 @ x),
-        y,
-        axes="S C",
-        mistakes={
-            "残差连接已经给出了 x：词元混合还要减掉这份副本 | the residual connection has given x"
-            " already: token mixing has to subtract this copy": x + y,
-            "每条通路只有一个单元，GELU 改变了负的值：再加上权重相反的一半 | each path has one unit"
-            " only, and GELU changes negative values: add the half with opposite weights": (
-                x + gelu(change)
-            ),
-            "只用了一个单元，也没有减掉残差连接的副本 | one unit only, and the copy of the residual"
-            " connection is not subtracted": x + gelu(y),
-            "两个单元的输出应当相减，而不是相加 | the outputs of the two units have to be subtracted,"
-            " not added": x + gelu(change) + gelu(-change),
-            "P 转置了：第 t 行的 1 应当在第 source[t] 列 | P is transposed: the 1 of row t belongs in"
-            " column source[t]": asked.T @ x,
-            "符号反了：要补上的是 Px − x | the sign is wrong: Px − x has to be added": x - change,
-            "补上的是两倍：GELU(z) − GELU(−z) 已经等于 z | twice as much is added:"
-            " GELU(z) − GELU(−z) is z already": x + 2 * change,
-            "补上的只有一半：GELU(z) − GELU(−z) 已经等于 z | half as much is added:"
-            " GELU(z) − GELU(−z) is z already": x + change / 2,
-        },
-    )
-    _exactly(x + w2 @ (w1 @ x).relu(), y)
+    return {
+        "残差连接已经给出了 x：词元混合还要减掉这份副本 | the residual connection has given x"
+        " already: token mixing has to subtract this copy": x + y,
+        "每条通路只有一个单元，GELU 改变了负的值：再加上权重相反的一半 | each path has one unit"
+        " only, and GELU changes negative values: add the half with opposite weights": (
+            x + gelu(change)
+        ),
+        "只用了一个单元，也没有减掉残差连接的副本 | one unit only, and the copy of the residual"
+        " connection is not subtracted": x + gelu(y),
+        "两个单元的输出应当相减，而不是相加 | the outputs of the two units have to be subtracted,"
+        " not added": x + gelu(change) + gelu(-change),
+        "P 转置了：第 t 行的 1 应当在第 source[t] 列 | P is transposed: the 1 of row t belongs in"
+        " column source[t]": asked.T @ x,
+        "符号反了：要补上的是 Px − x | the sign is wrong: Px − x has to be added": x - change,
+        "补上的是两倍：GELU(z) − GELU(−z) 已经等于 z | twice as much is added:"
+        " GELU(z) − GELU(−z) is z already": x + 2 * change,
+        "补上的只有一半：GELU(z) − GELU(−z) 已经等于 z | half as much is added:"
+        " GELU(z) − GELU(−z) is z already": x + change / 2,
+    }
 
 
 def _exactly(with_relu: Tensor, y: Tensor) -> None:
