@@ -470,8 +470,8 @@ def main(arguments):
         prepare_lab()
     if action == "papermill":  # it would keep every step of a progress bar as an output
         os.environ.setdefault("TQDM_DISABLE", "1")
-    # Files are named as seen from where this was started.
-    options = [str(Path(word).resolve()) if Path(word).is_file() else word for word in options]
+    # Files that exist are named as seen from where this was started.
+    options = [str(Path(word).resolve()) if os.path.isfile(word) else word for word in options]
     return 0 if action == "setup" else hand_over(command(action, options))
 
 

@@ -394,12 +394,13 @@ def plot_moved_unit(old: Tensor, tiles: Tensor, wide: Tensor) -> Figure:
         axes.set(xticks=[], yticks=[], anchor="N")
         for spine in axes.spines.values():
             spine.set_visible(True)
-    panels[0].set_title("原来的单元\n4 × 4 | the old unit\n4 × 4")
+    small, large = (f"{map_.shape[0]} × {map_.shape[1]}" for map_ in (old, wide))
+    panels[0].set_title(f"原来的单元\n{small} | the old unit\n{small}")
     # Over the middle of both columns: a panel is 1 wide, the gap to the next about 0.4.
-    panels[1].set_title("平铺：四个单元\n各 8 × 8 | tiled: four units,\n8 × 8 each", x=1.19)
+    panels[1].set_title(f"平铺：四个单元\n各 {large} | tiled: four units,\n{large} each", x=1.19)
     zh, en = (
-        "拉伸：一个单元，8 × 8\n（随后除以 4）",
-        "stretched: one unit, 8 × 8\n(then divided by 4)",
+        f"拉伸：一个单元，{large}\n（随后除以 4）",
+        f"stretched: one unit, {large}\n(then divided by 4)",
     )
     panels[5].set_title(f"{zh} | {en}")
     scale = figure.colorbar(

@@ -145,8 +145,10 @@ def plot_paired(before: Sequence[float], after: Sequence[float]) -> Figure:
     right.set_yticks([0, 1, 2], labels=["成对的差值 | paired difference", *names[::-1]])
     right.set(ylim=(-0.4, 2.6), xlabel="与平均值之差（百分点） | points from the mean")
     right.set_title("换种子时变化多少 | Scatter from seed to seed")
+    lost = sum(difference < 0 for difference in differences)
     zh, en = "其余四项都在用：", "With the other four changes in use, "
-    figure.suptitle(f"{zh}加上 CutMix，每个种子都下降 | {en}every seed loses by CutMix")
+    zh += f"加上 CutMix，{len(differences)} 个种子里有 {lost} 个下降"
+    figure.suptitle(f"{zh} | {en}{lost} of {len(differences)} seeds lose by CutMix")
     return figure
 
 

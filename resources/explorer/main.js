@@ -22,7 +22,7 @@ function recall(key) {
 function firstLanguage() {
   const asked = new URLSearchParams(location.search).get("lang") ?? recall(REMEMBERED);
   if (asked === "zh" || asked === "en") return asked;
-  return navigator.language.toLowerCase().startsWith("zh") || !navigator.language ? "zh" : "en";
+  return (navigator.language ?? "zh").toLowerCase().startsWith("zh") ? "zh" : "en";
 }
 
 function setLanguage(language) {

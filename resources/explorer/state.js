@@ -168,7 +168,6 @@ function receiveResult({ trace, base, ms }) {
   }
   answers.trace = trace;
   answers.logits = trace.logits;
-  answers.settings = { ...state.settings };
   answers.ms = ms;
   if (wanted) return sendRun();
   answers.dependence = null;

@@ -218,6 +218,7 @@ function hush() {
 for (const link of document.querySelectorAll("a.term")) {
   link.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && explain(link));
   link.addEventListener("focus", () => explain(link));
+  link.addEventListener("blur", (event) => popUp.contains(event.relatedTarget) || hush());
   link.addEventListener("click", (event) => { // Enter follows the link
     if (event.detail) event.preventDefault();
     explain(link);
