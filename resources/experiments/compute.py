@@ -215,14 +215,13 @@ def at_budget(best: tuple, budget: int) -> dict | None:
 
 def main() -> None:
     """Tune all families, train budget by budget, and write the record of what is there."""
-    choices = {family: chosen(family) for family in FAMILIES}
-    if None in choices.values():
-        return
+    found = {family: chosen(family) for family in FAMILIES}
+    choices = {family: choice for family, choice in found.items() if choice}
     families = {}
     for family, (best, trials) in choices.items():
         tried = [settings(job) | {"validation": value} for job, value in trials.items()]
         families[family] = settings(best) | {"trials": tried, "budgets": []}
-    for budget, family in itertools.product(BUDGETS, FAMILIES):
+    for budget, family in itertools.product(BUDGETS, choices):
         if result := at_budget(choices[family][0], budget):
             families[family]["budgets"].append(result)
     content = {
@@ -235,7 +234,7 @@ def main() -> None:
         "test_images": 10_000,
         "families": families,
     }
-    if any(one["budgets"] for one in families.values()):
+    if families:
         save_run("compute", content, "cpu")
 
 
