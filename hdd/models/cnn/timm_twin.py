@@ -47,6 +47,7 @@ def timm_twin(net: MLPMixer) -> nn.Module:
     return twin.train(net.training)
 
 
+@checked
 def timm_name(name: str) -> str:
     """Return timm's name for a parameter of an MLPMixer, or of one of its blocks."""
     name = f".{name}"  # a part of a block has a dot before its name, the block's own has none
