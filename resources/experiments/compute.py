@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 
 import torch
-from jobs import DATA_ROOT, finished, start
+from jobs import DATA_ROOT, SHORT, finished, start
 from timm.models.convmixer import ConvMixer
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
@@ -33,15 +33,6 @@ BUDGETS = (5, 10, 20)  # million multiply-accumulates of a forward pass
 RATES = {"muon": (3e-3, 1e-2, 3e-2, 1e-1), "adamw": (1e-3, 3e-3, 1e-2, 3e-2)}
 DECAYS, USUAL_DECAY = (0.01, 1.0), 0.1
 TUNING_EPOCHS, EPOCHS, TUNING_SEED, SEEDS = 3, 6, 0, (1, 2, 3)
-SETTINGS = {
-    "batch_size": 128,
-    "adamw_lr": 3e-3,
-    "auto_augment": False,
-    "crop_padding": 2,
-    "cutmix": 0.0,
-    "weight_average": 0.0,
-    "validation": 0.1,
-}
 # Attention and depthwise convolutions are slower in bfloat16 on a CPU; accuracy is the same.
 PRECISION = {"Mixer": "auto", "ResNet": "auto", "ConvMixer": "float32", "ViT": "float32"}
 
@@ -154,7 +145,7 @@ def trained(
     """Return a finished run of (seed, epochs); a seed's split, order and crops are the same."""
     seed, epochs = when
     choices = {"optimizer": optimizer, "lr": lr, "weight_decay": decay, "seed": seed}
-    settings = {k: v for k, v in SETTINGS.items() if optimizer == "muon" or k != "adamw_lr"}
+    settings = {k: v for k, v in SHORT.items() if optimizer == "muon" or k != "adamw_lr"}
     recipe = Compared(**settings, **choices, epochs=epochs, precision=PRECISION[family])
     return Run(recipe.of(family, shape, budget), torch.device("cpu"), DATA_ROOT).finish()
 
@@ -226,7 +217,7 @@ def main() -> None:
             families[family]["budgets"].append(result)
     content = {
         "command": "python resources/experiments/compute.py",
-        "settings": SETTINGS | {"precision": PRECISION, "epochs": EPOCHS},
+        "settings": SHORT | {"precision": PRECISION, "epochs": EPOCHS},
         "tuning": {"budget": BUDGETS[0], "epochs": TUNING_EPOCHS, "seed": TUNING_SEED},
         "seeds": SEEDS,
         "training_images": 45_000,

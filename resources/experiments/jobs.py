@@ -19,6 +19,16 @@ from hdd.command import OneLineParser, described, run
 
 ROOT = Path(__file__).parents[2]
 FOLDER, DATA_ROOT = ROOT / "runs" / "experiments", ROOT / "dataset"
+# Of trainings of a few epochs on CIFAR-10: light augmentation, choices on a tenth of the images.
+SHORT = {
+    "batch_size": 128,
+    "adamw_lr": 3e-3,
+    "auto_augment": False,
+    "crop_padding": 2,
+    "cutmix": 0.0,
+    "weight_average": 0.0,
+    "validation": 0.1,
+}
 
 
 def start(main: Callable[[], object]) -> int:

@@ -12,7 +12,7 @@ import statistics
 import sys
 
 import torch
-from jobs import DATA_ROOT, finished, start
+from jobs import DATA_ROOT, SHORT, finished, start
 
 from hdd.models.nn_utils import count_macs, count_trainable_parameter
 from hdd.models.token_mixers import MIXER_KINDS
@@ -24,17 +24,7 @@ from hdd.train.run import Run
 KINDS = [kind for kind in MIXER_KINDS if kind != "resmlp"]  # which has another norm
 RATES, TUNING, FINAL = (3e-3, 1e-2, 3e-2), (0, 1), (2, 3, 4)
 TUNING_EPOCHS, EPOCHS = 3, 6
-SETTINGS = {
-    "patch_size": 4,
-    "dim": 48,
-    "depth": 4,
-    "adamw_lr": 3e-3,
-    "auto_augment": False,
-    "crop_padding": 2,
-    "cutmix": 0.0,
-    "weight_average": 0.0,
-    "validation": 0.1,
-}
+SETTINGS = SHORT | {"patch_size": 4, "dim": 48, "depth": 4}
 
 
 def trained(kind: str, lr: float, seed: int, epochs: int) -> Run:

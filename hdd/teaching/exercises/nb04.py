@@ -193,8 +193,9 @@ def orthogonal(gradient):
                 "is a `return` missing",
             ),
         },
-        note="行数不超过列数时，也可以写成 (GGᵀ)^(−1/2) G，否则写成 G (GᵀG)^(−1/2)。问学生：为什么优化器不用奇异值分解？（慢，而且在 GPU 上难以"
-        "并行。） | With no more rows than columns (GGᵀ)^(−1/2) G is right, too, otherwise G (GᵀG)^(−1/2). Ask why the optimizer avoids the singular value"
+        note="行数不超过列数时，也可以写成 (GGᵀ)^(−1/2) G，否则写成 G (GᵀG)^(−1/2)。问学生：为什么优化器"
+        "不用奇异值分解？（慢，而且在 GPU 上难以并行。） | With no more rows than columns (GGᵀ)^(−1/2) G"
+        " is right, too, otherwise G (GᵀG)^(−1/2). Ask why the optimizer avoids the singular value"
         " decomposition: it is slow, and hard to run in parallel on a GPU.",
     ),
     Exercise(
