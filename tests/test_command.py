@@ -13,7 +13,7 @@ import pytest
 
 from hdd import benchmark
 from hdd.command import OneLineParser, fail
-from hdd.teaching import colab, copies, execute, explorer, seeds
+from hdd.teaching import colab, copies, execute, explorer, glossary, seeds
 from hdd.teaching.site import __main__ as site
 from hdd.teaching.site import slides
 from hdd.train import __main__ as train
@@ -191,11 +191,12 @@ def test_scripts_read_their_command_line_first_and_say_what_they_do(path, monkey
     assert " ".join(first) in " ".join(capsys.readouterr().out.split())
 
 
-@pytest.mark.parametrize("command", [execute, copies, colab, explorer, site, slides])
+@pytest.mark.parametrize("command", [execute, copies, colab, explorer, glossary, site, slides])
 def test_help_is_printed_and_nothing_is_done(command, capsys):
     with pytest.raises(SystemExit, match="0"):
         command.main(["--help"])
-    assert capsys.readouterr().out.startswith("usage: run.py ")
+    name = "python -m hdd.teaching.glossary" if command is glossary else "run.py "
+    assert capsys.readouterr().out.startswith(f"usage: {name}")
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "<html>", '{"nbformat": 4, "metadata": {}}'])

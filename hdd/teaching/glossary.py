@@ -3,6 +3,7 @@
 `python -m hdd.teaching.glossary` writes and runs `notebooks/glossary.ipynb`, the page made from it.
 """
 
+import sys
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ import nbformat
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from hdd.command import OneLineParser, run
 from hdd.teaching.execute import NOTEBOOKS, execute
 
 PAGE = NOTEBOOKS / "glossary.ipynb"
@@ -80,6 +82,17 @@ def glossary_notebook(terms: list[Term]) -> nbformat.NotebookNode:
     return new_notebook(cells=[new_code_cell(switch, id="switch"), *pages])
 
 
-if __name__ == "__main__":
+def main(argv: list[str] | None = None) -> int:
+    """Write the page and run it; return 0, or 2 after a one-line error."""
+    parser = OneLineParser(prog="python -m hdd.teaching.glossary", description=__doc__)
+    return run(write_page, parser, argv)
+
+
+def write_page() -> None:
+    """Write the page of the glossary, with its outputs."""
     nbformat.write(glossary_notebook(load_glossary()), PAGE)
     execute(PAGE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
