@@ -156,6 +156,19 @@ def test_results_are_handed_out_when_all_are_there(jobs, monkeypatch, tmp_path):
     assert jobs.finished("other", pairs, refused, partial=True) is None
 
 
+def test_a_record_says_which_code_trained_what_it_holds(jobs, monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "argv", ["some.py"])
+    monkeypatch.setattr(jobs, "TRAINED_BY", [])
+    (tmp_path / "some.2.jsonl").write_text('[["a"], 1]\n', encoding="utf-8")  # before it was kept
+    versions = iter([{"commit": "1", "clean": True}, {"commit": "2", "clean": False}])
+    monkeypatch.setattr(jobs, "code_version", lambda: next(versions))
+    jobs.finished("some", [("a",), ("b",), ("c",)], lambda name: 0)
+    monkeypatch.setattr(records, "RUNS", tmp_path)
+    jobs.save("some", {})
+    trained_by = records.load_run("some")["trained_by"]
+    assert trained_by == [None, {"commit": "1", "clean": True}, {"commit": "2", "clean": False}]
+
+
 WITH_JOBS = [path for path in SCRIPTS if "from jobs import" in path.read_text(encoding="utf-8")]
 WITH_JOBS = [path for path in WITH_JOBS if "start(main)" in path.read_text(encoding="utf-8")]
 
@@ -163,7 +176,8 @@ WITH_JOBS = [path for path in WITH_JOBS if "start(main)" in path.read_text(encod
 @pytest.mark.parametrize("path", WITH_JOBS, ids=lambda path: path.name)
 def test_no_record_is_written_from_nothing(path, jobs, monkeypatch):
     """As in a fresh clone, where the committed record is all that there is."""
-    monkeypatch.setattr(records, "save_run", lambda *_, **__: pytest.fail("a record was written"))
+    for module in (records, jobs):
+        monkeypatch.setattr(module, "save_run", lambda *_, **__: pytest.fail("a record is written"))
     assert run_script(path, ["--so-far"], monkeypatch) == 0
 
 

@@ -73,14 +73,15 @@ def _processor_name() -> str | None:
 
 
 def code_version() -> dict[str, Any] | None:
-    """Return the commit of this package, and whether its files are those of the commit.
+    """Return the commit of this package, and whether it and the experiments are as committed.
 
     None for a package that is not in a git checkout of its own, such as an installed one.
     """
     if not (ROOT / ".git").exists():
         return None
     git = ("git", "--no-optional-locks", "-C", str(ROOT), "-c", "safe.directory=*")
-    commit, changed = _output(*git, "rev-parse", "HEAD"), _output(*git, "status", "-s", "--", "hdd")
+    changed = _output(*git, "status", "-s", "--", "hdd", "resources/experiments")
+    commit = _output(*git, "rev-parse", "HEAD")
     return commit and {"commit": commit, "clean": changed == ""}
 
 

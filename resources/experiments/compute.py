@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 
 import torch
-from jobs import DATA_ROOT, SHORT, finished, start
+from jobs import DATA_ROOT, SHORT, finished, save, start
 from timm.models.convmixer import ConvMixer
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
@@ -25,7 +25,6 @@ from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.models.nn_utils import count_macs, count_trainable_parameter
 from hdd.train.intervals import summary
 from hdd.train.recipe import Recipe
-from hdd.train.records import save_run
 from hdd.train.run import Run
 
 SHAPE, CLASSES = (3, 32, 32), 10
@@ -50,6 +49,22 @@ class MatrixConv(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         weight = self.weight.view(self.shape)
         return functional.conv2d(x, weight, self.bias, self.stride, self.padding)
+
+
+class QueryKeyValue(nn.Module):
+    """The layer of queries, keys and values as three matrices: Muon makes each orthogonal."""
+
+    def __init__(self, qkv: nn.Linear) -> None:
+        super().__init__()
+        width = qkv.in_features
+        self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(3))
+        for layer, weight, bias in zip(
+            self.layers, qkv.weight.chunk(3), qkv.bias.chunk(3), strict=True
+        ):
+            layer.weight.data, layer.bias.data = weight.detach().clone(), bias.detach().clone()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([layer(x) for layer in self.layers], dim=-1)
 
 
 def with_matrices(blocks: nn.Module) -> nn.Module:
@@ -100,7 +115,10 @@ def convmixer(width: int, depth: int, patch_size: int) -> nn.Module:
 def vit(width: int, depth: int, patch_size: int) -> nn.Module:
     """Return timm's VisionTransformer with four heads."""
     sizes = {"embed_dim": width, "depth": depth, "num_heads": 4, "patch_size": patch_size}
-    return VisionTransformer(img_size=SHAPE[1:], num_classes=CLASSES, **sizes)
+    net = VisionTransformer(img_size=SHAPE[1:], num_classes=CLASSES, **sizes)
+    for block in net.blocks:
+        block.attn.qkv = QueryKeyValue(block.attn.qkv)
+    return net
 
 
 # The two shapes of each family between which a trial decides; widths follow from the budget.
@@ -226,7 +244,7 @@ def main() -> None:
         "families": families,
     }
     if families:
-        save_run("compute", content, "cpu")
+        save("compute", content)
 
 
 if __name__ == "__main__":

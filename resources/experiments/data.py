@@ -16,7 +16,7 @@ import statistics
 import sys
 
 import torch
-from jobs import finished, start
+from jobs import finished, save, start
 
 from hdd.data_util.batch_augmentation import BatchAugmentation
 from hdd.dataset.image_tensors import ImageTensors, split_validation
@@ -24,7 +24,6 @@ from hdd.dataset.loading import load
 from hdd.models.baselines import build_network
 from hdd.models.nn_utils import count_macs, count_trainable_parameter
 from hdd.train.intervals import summary
-from hdd.train.records import save_run
 from hdd.train.short_runs import accuracy, fit, random_batches
 
 DATA, DIM, DEPTH, PATCH = "fashion_mnist_mini", 64, 3, 7
@@ -179,7 +178,7 @@ def main() -> None:
         "slope_sizes": sizes,
         "slope_per_decade": slopes_of(found) if len(sizes) > 1 else {},
     }
-    save_run(f"data_{DATA}", content, "cpu")
+    save(f"data_{DATA}", content)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ Writes resources/runs/far_apart.json: accuracy in % at distances 1 to 5, for eac
 import sys
 
 import torch
-from jobs import finished, start
+from jobs import finished, save, start
 from timm.models.vision_transformer import Block as AttentionBlock
 from torch import Tensor, nn
 from torch.nn import functional
@@ -16,7 +16,6 @@ from torch.nn import functional
 from hdd.models.cnn.mlp_mixer import MixerBlock
 from hdd.tasks.diagonal import SIDE, diagonal_accuracy, diagonal_loss, equal_along_diagonal
 from hdd.tasks.token_net import TokenNet, learn
-from hdd.train.records import save_run
 
 SEEDS, STEPS, BATCH, LR = (0, 1, 2), 400, 64, 5e-3
 BOARD = SIDE**2
@@ -68,7 +67,7 @@ def main() -> None:
             for name in NETWORKS
         },
     }
-    save_run("far_apart", content, "cpu")
+    save("far_apart", content)
 
 
 if __name__ == "__main__":

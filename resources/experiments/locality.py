@@ -13,7 +13,7 @@ import statistics
 import sys
 
 import torch
-from jobs import DATA_ROOT, finished, start
+from jobs import DATA_ROOT, finished, save, start
 
 from hdd.data_util.batch_augmentation import BatchAugmentation
 from hdd.dataset.image_tensors import BatchLoader
@@ -25,7 +25,6 @@ from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.train.classification_utils import evaluate, train_one_epoch
 from hdd.train.intervals import summary
 from hdd.train.muon import MuonAdamW
-from hdd.train.records import save_run
 from hdd.train.short_runs import one_cycle, random_batches
 
 SEEDS, IMAGES, PADDING = (0, 1, 2), (5_000, 50_000), (0, 4)
@@ -95,7 +94,7 @@ def main() -> None:
         "columns": ["smoothness", "its z", "share", "share_null", "its z", "identity_and_constant"],
         "networks": networks,
     }
-    save_run("locality", content, "cpu")
+    save("locality", content)
 
 
 if __name__ == "__main__":

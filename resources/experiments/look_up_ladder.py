@@ -10,14 +10,13 @@ import statistics
 import sys
 
 import torch
-from jobs import finished, start
+from jobs import finished, save, start
 
 from hdd.models.nn_utils import count_trainable_parameter
 from hdd.tasks.look_up import look_up, look_up_accuracy, look_up_loss
 from hdd.tasks.sharing import LADDER, ladder_net
 from hdd.tasks.token_net import learn
 from hdd.train.intervals import summary
-from hdd.train.records import save_run
 
 SEEDS = (7, 13, 23, 42, 101)
 # After 500 steps the shared MLP of one seed in three has not learned yet.
@@ -60,7 +59,7 @@ def main() -> None:
         "guessing": 25.0,
         "accuracy": accuracy,
     }
-    save_run("look_up_ladder", content, "cpu")
+    save("look_up_ladder", content)
 
 
 if __name__ == "__main__":

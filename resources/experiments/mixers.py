@@ -12,13 +12,12 @@ import statistics
 import sys
 
 import torch
-from jobs import DATA_ROOT, SHORT, finished, start
+from jobs import DATA_ROOT, SHORT, finished, save, start
 
 from hdd.models.nn_utils import count_macs, count_trainable_parameter
 from hdd.models.token_mixers import MIXER_KINDS
 from hdd.train.intervals import difference, holm, summary
 from hdd.train.recipe import Recipe
-from hdd.train.records import save_run
 from hdd.train.run import Run
 
 KINDS = [kind for kind in MIXER_KINDS if kind != "resmlp"]  # which has another norm
@@ -97,7 +96,7 @@ def main() -> None:
         "mixers": mixers,
         "differences": differences(mixers),
     }
-    save_run("mixers_cifar10", content, "cpu")
+    save("mixers_cifar10", content)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,10 @@ import statistics
 import sys
 
 import torch
-from jobs import DATA_ROOT, finished, start
+from jobs import DATA_ROOT, finished, save, start
 
 from hdd.train.intervals import summary
 from hdd.train.recipe import Recipe
-from hdd.train.records import save_run
 from hdd.train.run import Run
 
 OPTIMIZERS = ("muon", "adamw")
@@ -104,7 +103,7 @@ def main() -> None:
         "test_images": 2000,
         "augmentation": {name: result for name, result in results.items() if result},
     }
-    save_run("optimizer", content, "cpu")
+    save("optimizer", content)
 
 
 if __name__ == "__main__":

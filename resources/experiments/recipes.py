@@ -11,10 +11,9 @@ not looked at.
 import sys
 
 import torch
-from jobs import DATA_ROOT, finished, start
+from jobs import DATA_ROOT, finished, save, start
 
 from hdd.train.recipe import Recipe
-from hdd.train.records import save_run
 from hdd.train.run import Run
 
 SETTINGS = {"patch_size": 8, "epochs": 24, "validation": 0.1, "seed": 0}
@@ -60,7 +59,7 @@ def main() -> None:
         "n": 1,
         "recipes": sorted(tried, key=lambda one: -one["validation_accuracy"]),
     }
-    save_run("recipes", content, "cpu")
+    save("recipes", content)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,12 @@ over samples subtracted (notebook 07).
 import sys
 
 import torch
-from jobs import finished, start
+from jobs import finished, save, start
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from hdd.tasks.routing import TokenMixingOnly, routing, train_routing
 from hdd.train.intervals import summary
-from hdd.train.records import save_run
 
 GRID, SEEDS, IMAGES = (6, 6), (0, 1, 2), 8
 S = GRID[0] * GRID[1]
@@ -69,7 +68,7 @@ def main() -> None:
         "seeds": SEEDS,
         "widths": found,
     }
-    save_run("shared_direction", content, "cpu")
+    save("shared_direction", content)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import sys
 from dataclasses import replace
 
 import torch
-from jobs import finished, start
+from jobs import finished, save, start
 from torch import Tensor, nn
 
 from hdd.dataset.image_tensors import BatchLoader, ImageTensors
@@ -26,7 +26,6 @@ from hdd.models.nn_utils import count_macs, count_trainable_parameter
 from hdd.models.resize_and_permute import patch_order, reorder_pixels
 from hdd.train.classification_utils import predict
 from hdd.train.intervals import summary
-from hdd.train.records import save_run
 from hdd.train.short_runs import fit, random_batches
 
 DATA, STEPS, DIM, DEPTH = "fashion_mnist_mini", 300, 64, 3
@@ -193,10 +192,10 @@ def main() -> None:
         },
         "test_images": 2000,
     }
-    save_run(f"shift_{DATA}", about | {"seeds": SEEDS, **shift_record(results)}, "cpu")
+    save(f"shift_{DATA}", about | {"seeds": SEEDS, **shift_record(results)})
     permutations = {"seeds": (*SEEDS, *MORE_SEEDS), "permutations": PERMUTATIONS}
     content = about | permutations | {"accuracy": permutation_record(results)}
-    save_run(f"permutations_{DATA}", content, "cpu")
+    save(f"permutations_{DATA}", content)
 
 
 if __name__ == "__main__":

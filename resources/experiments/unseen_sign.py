@@ -10,12 +10,11 @@ each position (notebook 09).
 import sys
 
 import torch
-from jobs import finished, start
+from jobs import finished, save, start
 
 from hdd.tasks.look_up import look_up, look_up_accuracy, look_up_loss
 from hdd.tasks.sharing import ladder_net
 from hdd.tasks.token_net import learn
-from hdd.train.records import save_run
 
 SEEDS = (7, 13, 23, 42, 101)
 STEPS, BATCH, LR, TEST = 1000, 128, 5e-3, 1000
@@ -55,7 +54,7 @@ def main() -> None:
         "own_value_logit": [logits for logits, _ in results.values()],
         "accuracy": [accuracy for _, accuracy in results.values()],
     }
-    save_run("unseen_sign", content, "cpu")
+    save("unseen_sign", content)
 
 
 if __name__ == "__main__":

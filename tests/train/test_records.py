@@ -272,8 +272,11 @@ class TestProvenance:
         assert re.fullmatch("[0-9a-f]{40}", version["commit"])
         (checkout / "note.txt").write_text("two")  # no code that a record depends on
         assert records.code_version() == version == {"commit": version["commit"], "clean": True}
-        (checkout / "hdd" / "b.py").write_text("b = 1")
-        assert records.code_version() == {"commit": version["commit"], "clean": False}
+        (checkout / "resources" / "experiments").mkdir(parents=True)
+        for name in ("hdd/b.py", "resources/experiments/b.py"):
+            (checkout / name).write_text("b = 1")
+            assert records.code_version() == {"commit": version["commit"], "clean": False}
+            (checkout / name).unlink()
 
     def test_a_package_without_checkout_has_none(self, checkout, monkeypatch):
         monkeypatch.setattr(records, "ROOT", checkout / "hdd")  # inside another one's checkout
