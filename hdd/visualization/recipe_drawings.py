@@ -18,6 +18,7 @@ from hdd.visualization.style import ACCENT, CHANNEL, OTHER, STEM, TOKEN
 SIZE = 11
 CURVATURE = torch.tensor([0.3, 1.0])  # of the valley, along it and across
 LAST = 20  # steps drawn in black: where a path stays, once it has arrived
+FAMILY_COLORS = {"Mixer": TOKEN, "ConvMixer": "#E69F00", "ResNet": CHANNEL, "ViT": STEM}
 SOFT = "#A6A6A6"  # lines that others are to stand out from
 DESCENT = {"rate": 0.6, "noise": 0.7, "seed": 4}  # both paths meet the same noise
 
@@ -256,3 +257,52 @@ def plot_last_epochs(histories: Sequence[dict[str, Any]]) -> Figure:
     en = "After epoch 50 the training loss falls, the validation loss hardly changes"
     figure.suptitle(f"{zh} | {en}")
     return figure
+
+
+@checked
+def plot_families(families: dict[str, Any]) -> Figure:
+    """Draw what each family's trials reach, and its test accuracy (%) by operations per image."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.3), width_ratios=[1.1, 1])
+    ring = {"mfc": "none", "mec": "black", "ms": 13, "mew": 1.6, "ls": "none"}
+    for i, (name, family) in enumerate(families.items()):
+        color = FAMILY_COLORS[name]
+        for trial in family["trials"]:
+            marker, shift = ("o", -0.17) if trial["optimizer"] == "muon" else ("s", 0.17)
+            left.plot(i + shift, trial["validation"], marker, color=color, alpha=0.7, mew=0)
+        best = max(family["trials"], key=lambda trial: trial["validation"])
+        shift = -0.17 if best["optimizer"] == "muon" else 0.17
+        left.plot(i + shift, best["validation"], "o", **ring)
+        _draw_budgets(right, name, family["budgets"])
+    for label, look in (("Muon", {"marker": "o"}), ("AdamW", {"marker": "s"})):
+        left.plot([], [], ls="none", color=OTHER, mew=0, label=label, **look)
+    left.plot([], [], "o", label="选中 | chosen", **ring)
+    left.set_xticks(range(len(families)), labels=list(families), fontsize=SIZE)
+    left.set(ylabel="验证准确率（%） | validation accuracy (%)", xlim=(-0.5, len(families) - 0.5))
+    left.set_title("选择：每个点是一次试验 | Choosing: each dot is a trial")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+def _draw_budgets(axes: plt.Axes, name: str, budgets: Sequence[dict[str, Any]]) -> None:
+    """Draw a family's test accuracies, a dot a seed, and a line through their means."""
+    millions = [one["macs"] / 1e6 for one in budgets]
+    color, means = FAMILY_COLORS[name], [one["test"]["mean"] for one in budgets]
+    axes.plot(millions, means, color=color)
+    for x, one in zip(millions, budgets, strict=True):
+        axes.plot([x] * one["test"]["n"], one["test"]["values"], "o", color=color, mew=0, alpha=0.7)
+    axes.annotate(
+        name,
+        (millions[-1], means[-1]),
+        (8, 0),
+        textcoords="offset points",
+        color=color,
+        va="center",
+        fontsize=SIZE,
+    )
+    ticks = [one["budget"] for one in budgets]
+    axes.set(xscale="log", xlim=(0.85 * ticks[0], 1.75 * ticks[-1]))
+    axes.set_xticks(ticks, labels=map(str, ticks))
+    axes.minorticks_off()
+    axes.set_xlabel("每张图像的乘加次数（百万） | million MACs per image")
+    axes.set_ylabel("测试准确率（%） | test accuracy (%)")
+    axes.set_title("比较：每个点是一个新种子 | Comparing: each dot is a new seed")

@@ -17,7 +17,7 @@ from hdd.models.cnn.mlp_mixer import MixerBlock
 from hdd.tasks.diagonal import SIDE, diagonal_accuracy, diagonal_loss, equal_along_diagonal
 from hdd.tasks.token_net import TokenNet, learn
 
-SEEDS, STEPS, BATCH, LR = (0, 1, 2), 400, 64, 5e-3
+SEEDS, STEPS, BATCH, LR = (0, 1, 2, 3, 4), 400, 64, 5e-3
 BOARD = SIDE**2
 
 
