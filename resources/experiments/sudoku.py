@@ -40,7 +40,7 @@ from hdd.tasks.sudoku import (
 )
 from hdd.train.checkpoint import save_weights
 from hdd.train.intervals import half_width
-from hdd.train.records import CHECKPOINTS, RUNS, save_run
+from hdd.train.records import CHECKPOINTS, RUNS, provenance, save_run
 
 FOLDER = RUNS.parents[1] / "runs" / "sudoku"
 POOL, VALIDATION, TEST = 4000, 250, 1000  # puzzles
@@ -114,6 +114,7 @@ def one_run(kind: str, how: Training, recursions: int, seed: int, sets: dict[str
         "loss_of_the_last_fifty_steps": statistics.mean(losses[-50:]),
         "cpu_seconds": seconds,
         **abilities(net, sets),
+        "made": provenance("cpu"),  # a record gathers runs of several days and machines
     }
 
 
@@ -258,7 +259,9 @@ def unpack() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     for record in sorted(RUNS.glob("16_sudoku*.json")):
         content = json.loads(record.read_text(encoding="utf-8"))
+        written = {key: content[key] for key in provenance("cpu") if key in content}
         for run in (run for recipe in content.get("recipes", ()) for run in recipe["runs"]):
+            run.setdefault("made", written)  # the first runs did not say it themselves
             what = run["kind"], Training(**run["training"]), run["recursions"], run["seed"]
             path = FOLDER / f"{name_of(*what, run.get('side', SIDE))}.json"
             path.write_text(json.dumps(run, indent=1), encoding="utf-8")
