@@ -4,35 +4,44 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hdd.arguments import check_positive_integers, checked, shown
+from hdd.arguments import check_positive_integers, check_shape, checked, shown
 from hdd.tasks.token_net import Examples
 
 KEYS, VALUES = 15, 4
 
 
 @checked
-def look_up(n: int, places: Tensor, generator: torch.Generator) -> Examples:
+def look_up(
+    n: int, places: Tensor, generator: torch.Generator, keys: Tensor | None = None
+) -> Examples:
     """Return n look-ups: tokens (n, 16, KEYS + VALUES) and the asked value (n,).
 
-    Token 0 asks for a key. Tokens 1 to 15 each hold another one of the KEYS keys, in random order,
-    with one of VALUES values: the answer is the value beside the key that is asked for. Each key
-    and value is one-hot; guessing is right once in VALUES times.
+    Token 0 asks for a key. Tokens 1 to 15 each hold another key, in random order, with one of
+    VALUES values: the answer is the value beside the key that is asked for. Values are one-hot;
+    guessing is right once in VALUES times.
 
     Args:
         n: how many.
         places: where the token that is asked for may stand, from 1 to 15.
         generator: of all that is random.
+        keys: a row of KEYS numbers for each key, 15 keys or more; KEYS one-hot keys by default.
     """
     check_positive_integers(n=n)
     _check_places(places)
-    keys = torch.rand(n, KEYS, generator=generator).argsort(1)  # (n, 15)
+    keys = torch.eye(KEYS) if keys is None else _checked_keys(keys)
+    chosen = torch.rand(n, len(keys), generator=generator).argsort(1)[:, :KEYS]  # (n, 15)
     values = torch.randint(VALUES, (n, KEYS), generator=generator)  # (n, 15)
     match = places[torch.randint(len(places), (n, 1), generator=generator)] - 1  # (n, 1)
-    held = [functional.one_hot(keys, KEYS), functional.one_hot(values, VALUES)]
-    question = functional.one_hot(keys.gather(1, match), KEYS)  # (n, 1, KEYS)
-    question = functional.pad(question, (0, VALUES))
-    tokens = torch.cat([question, torch.cat(held, 2)], 1).float()  # (n, 16, KEYS + VALUES)
-    return tokens, values.gather(1, match)[:, 0]
+    held = torch.cat([keys[chosen], functional.one_hot(values, VALUES)], 2)  # (n, 15, ...)
+    question = functional.pad(keys[chosen.gather(1, match)], (0, VALUES))  # (n, 1, ...)
+    return torch.cat([question, held], 1), values.gather(1, match)[:, 0]
+
+
+def _checked_keys(keys: Tensor) -> Tensor:
+    check_shape(f"(N, {KEYS})", keys=keys)
+    if len(keys) < KEYS:
+        raise ValueError(f"{len(keys)} keys are too few. Fix: {KEYS} or more, a row each.")
+    return keys
 
 
 def _check_places(places: Tensor) -> None:
@@ -50,11 +59,16 @@ def look_up_loss(outputs: Tensor, answers: Tensor) -> Tensor:
 
 @checked
 @torch.no_grad()
-def look_up_accuracy(net: nn.Module, places: Tensor, seed: int = 0) -> list[float]:
-    """Return the share of right answers for the match at each of `places`, of 300 each."""
+def look_up_accuracy(
+    net: nn.Module, places: Tensor, seed: int = 0, keys: Tensor | None = None
+) -> list[float]:
+    """Return the share of right answers for the match at each of `places`, of 300 each.
+
+    `keys` are those of `look_up`.
+    """
     _check_places(places)
     generator, shares = torch.Generator().manual_seed(10_000 + seed), []
     for place in places:
-        tokens, answers = look_up(300, place[None], generator)
+        tokens, answers = look_up(300, place[None], generator, keys)
         shares.append((net(tokens)[:, 0].argmax(1) == answers).double().mean().item())
     return shares

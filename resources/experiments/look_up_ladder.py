@@ -15,7 +15,7 @@ from jobs import finished, save, start
 from hdd.models.nn_utils import count_trainable_parameter
 from hdd.tasks.look_up import look_up, look_up_accuracy, look_up_loss
 from hdd.tasks.sharing import LADDER, ladder_net
-from hdd.tasks.token_net import learn
+from hdd.tasks.token_net import TokenNet, learn
 from hdd.train.intervals import summary
 
 SEEDS = (7, 13, 23, 42, 101)
@@ -26,8 +26,12 @@ POSITIONS = ("no positions", "with positions")
 
 
 def train(positions: str, seed: int, kind: str) -> list[float]:
+    """Return what a rung of the ladder reaches, see `trained`."""
+    return trained(ladder_net(kind, positions=positions == "with positions", seed=seed), seed)
+
+
+def trained(net: TokenNet, seed: int) -> list[float]:
     """Train on look-ups at the seen places; return accuracy in % there, and at the others."""
-    net = ladder_net(kind, positions=positions == "with positions", seed=seed)
     generator = torch.Generator().manual_seed(seed)
     learn(net, lambda: look_up(BATCH, SEEN, generator), look_up_loss, STEPS, LR)
     by_place = look_up_accuracy(net, torch.cat([SEEN, UNSEEN]), seed=seed)

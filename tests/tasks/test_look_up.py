@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -15,6 +17,27 @@ def test_look_up_has_one_match_at_a_wanted_place(places):
     where = match.argmax(1) + 1
     assert set(where.tolist()) == set(places)
     assert torch.equal(values[torch.arange(400), where].argmax(1), answers)
+
+
+def test_keys_of_ones_own_are_held_once_each_and_asked_for():
+    wanted = 2.0 * (torch.arange(40)[:, None] >> torch.arange(KEYS) & 1) - 1  # (40, KEYS)
+    generator = torch.Generator().manual_seed(0)
+    tokens, answers = look_up(200, torch.arange(1, 16), generator, wanted)
+    keys, values = tokens.split([KEYS, VALUES], dim=2)
+    numbers = (keys[..., None, :] == wanted).all(-1).double()  # (200, 16, 40)
+    assert torch.equal(numbers.sum(2), torch.ones(200, 16, dtype=torch.double))
+    assert numbers[:, 1:].sum(1).max() == 1  # no key twice
+    where = (numbers[:, 1:] * numbers[:, :1]).sum(2).argmax(1) + 1
+    assert torch.equal(values[torch.arange(200), where].argmax(1), answers)
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [(torch.eye(14), "of (N, 15)"), (torch.eye(15)[:9], "9 keys are too few. Fix: 15 or more")],
+)
+def test_keys_that_do_not_fit_are_refused(keys, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        look_up(4, torch.arange(1, 16), torch.Generator(), keys)
 
 
 def test_look_up_asks_the_first_token_only():
