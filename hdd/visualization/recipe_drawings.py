@@ -272,7 +272,7 @@ def plot_families(families: dict[str, Any]) -> Figure:
         best = max(family["trials"], key=lambda trial: trial["validation"])
         shift = -0.17 if best["optimizer"] == "muon" else 0.17
         left.plot(i + shift, best["validation"], "o", **ring)
-        _draw_budgets(right, name, family["budgets"])
+    _draw_budgets(right, families)
     for label, look in (("Muon", {"marker": "o"}), ("AdamW", {"marker": "s"})):
         left.plot([], [], ls="none", color=OTHER, mew=0, label=label, **look)
     left.plot([], [], "o", label="选中 | chosen", **ring)
@@ -283,24 +283,20 @@ def plot_families(families: dict[str, Any]) -> Figure:
     return figure
 
 
-def _draw_budgets(axes: plt.Axes, name: str, budgets: Sequence[dict[str, Any]]) -> None:
-    """Draw a family's test accuracies, a dot a seed, and a line through their means."""
-    millions = [one["macs"] / 1e6 for one in budgets]
-    color, means = FAMILY_COLORS[name], [one["test"]["mean"] for one in budgets]
-    axes.plot(millions, means, color=color)
-    for x, one in zip(millions, budgets, strict=True):
-        axes.plot([x] * one["test"]["n"], one["test"]["values"], "o", color=color, mew=0, alpha=0.7)
-    axes.annotate(
-        name,
-        (millions[-1], means[-1]),
-        (8, 0),
-        textcoords="offset points",
-        color=color,
-        va="center",
-        fontsize=SIZE,
-    )
-    ticks = [one["budget"] for one in budgets]
-    axes.set(xscale="log", xlim=(0.85 * ticks[0], 1.75 * ticks[-1]))
+def _draw_budgets(axes: plt.Axes, families: dict[str, Any]) -> None:
+    """Draw test accuracies by operations, a dot a seed, and a line through a family's means."""
+    look = {"textcoords": "offset points", "va": "center", "fontsize": SIZE}
+    for name, family in families.items():
+        color, means = FAMILY_COLORS[name], []
+        millions = [one["macs"] / 1e6 for one in family["budgets"]]
+        for x, one in zip(millions, family["budgets"], strict=True):
+            values = one["test"]["values"]
+            axes.plot([x] * len(values), values, "o", color=color, mew=0, alpha=0.7)
+            means.append(mean(values))
+        axes.plot(millions, means, color=color)
+        axes.annotate(name, (millions[-1], means[-1]), (8, 0), color=color, **look)
+    ticks = sorted({one["budget"] for family in families.values() for one in family["budgets"]})
+    axes.set(xscale="log", xlim=(0.85 * ticks[0], 1.9 * ticks[-1]))
     axes.set_xticks(ticks, labels=map(str, ticks))
     axes.minorticks_off()
     axes.set_xlabel("每张图像的乘加次数（百万） | million MACs per image")

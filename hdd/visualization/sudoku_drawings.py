@@ -314,7 +314,7 @@ def _stack_by_rule(axes: Axes, matrix: Tensor) -> None:
     axes.hist(values, edges, stacked=True, color=colors, label=list(groups))
     axes.set_xlabel("$W_2W_1$ 的元素 | entry of $W_2W_1$")
     axes.set_ylabel("格子的对数（叠加） | pairs of cells (stacked)")
-    axes.set_title("相关格与其他格几乎分开 | Peers and others hardly overlap")
+    axes.set_title("相关格大多与其他格分开 | Most peers lie apart from the others")
     axes.legend(loc="upper left")
 
 
