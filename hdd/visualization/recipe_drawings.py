@@ -19,6 +19,7 @@ SIZE = 11
 CURVATURE = torch.tensor([0.3, 1.0])  # of the valley, along it and across
 LAST = 20  # steps drawn in black: where a path stays, once it has arrived
 FAMILY_COLORS = {"Mixer": TOKEN, "ConvMixer": "#E69F00", "ResNet": CHANNEL, "ViT": STEM}
+RATE_TRIALS = 8  # a family's first trials: four rates with each optimizer
 SOFT = "#A6A6A6"  # lines that others are to stand out from
 DESCENT = {"rate": 0.6, "noise": 0.7, "seed": 4}  # both paths meet the same noise
 
@@ -266,20 +267,24 @@ def plot_families(families: dict[str, Any]) -> Figure:
     ring = {"mfc": "none", "mec": "black", "ms": 13, "mew": 1.6, "ls": "none"}
     for i, (name, family) in enumerate(families.items()):
         color = FAMILY_COLORS[name]
-        for trial in family["trials"]:
+        for number, trial in enumerate(family["trials"]):
             marker, shift = ("o", -0.17) if trial["optimizer"] == "muon" else ("s", 0.17)
-            left.plot(i + shift, trial["validation"], marker, color=color, alpha=0.7, mew=0)
+            face = color if number < RATE_TRIALS else "white"
+            look = {"mec": color, "mfc": face, "alpha": 0.7}
+            left.plot(i + shift, trial["validation"], marker, **look)
         best = max(family["trials"], key=lambda trial: trial["validation"])
         shift = -0.17 if best["optimizer"] == "muon" else 0.17
         left.plot(i + shift, best["validation"], "o", **ring)
     _draw_budgets(right, families)
     for label, look in (("Muon", {"marker": "o"}), ("AdamW", {"marker": "s"})):
         left.plot([], [], ls="none", color=OTHER, mew=0, label=label, **look)
+    hollow = {"mec": OTHER, "mfc": "white", "label": "衰减或形状不同 | other decay or shape"}
+    left.plot([], [], "o", **hollow)
     left.plot([], [], "o", label="选中 | chosen", **ring)
     left.set_xticks(range(len(families)), labels=list(families), fontsize=SIZE)
     left.set(ylabel="验证准确率（%） | validation accuracy (%)", xlim=(-0.5, len(families) - 0.5))
     left.set_title("选择：每个点是一次试验 | Choosing: each dot is a trial")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 
