@@ -10,8 +10,8 @@ import itertools
 import sys
 
 import torch
-from jobs import finished, save, start
-from look_up_ladder import BATCH, LR, POSITIONS, SEEDS, STEPS, trained
+from jobs import finished, start
+from look_up_ladder import POSITIONS, SEEDS, keep, trained
 from timm.models.vision_transformer import Block as AttentionBlock
 from torch import nn
 
@@ -53,14 +53,7 @@ def main() -> None:
             "seen": summary([run[0] for run in runs]),
             "unseen": summary([run[1] for run in runs]),
         }
-    content = {
-        "command": "python resources/experiments/look_up_blocks.py",
-        "settings": {"steps": STEPS, "batch": BATCH, "lr": LR, "test_per_place": 300},
-        "seeds": SEEDS,
-        "guessing": 25.0,
-        "accuracy": accuracy,
-    }
-    save("look_up_blocks", content)
+    keep("look_up_blocks", accuracy)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ import statistics
 import sys
 
 import torch
-from jobs import finished, save, start
-from look_up_ladder import BATCH, LR, SEEDS, STEPS
+from jobs import finished, start
+from look_up_ladder import BATCH, LR, SEEDS, STEPS, keep
 from torch import Tensor
 
 from hdd.tasks.look_up import KEYS, look_up, look_up_accuracy, look_up_loss
@@ -53,14 +53,7 @@ def main() -> None:
         runs = [results[kind, pool, seed] for seed in SEEDS]
         old, new = (summary([run[part] for run in runs]) for part in (0, 1))
         accuracy[kind][str(pool)] = {"old": old, "new": new}
-    content = {
-        "command": "python resources/experiments/look_up_keys.py",
-        "settings": {"steps": STEPS, "batch": BATCH, "lr": LR, "test_per_place": 300, "new": NEW},
-        "seeds": SEEDS,
-        "guessing": 25.0,
-        "accuracy": accuracy,
-    }
-    save("look_up_keys", content)
+    keep("look_up_keys", accuracy, new=NEW)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ each token mixing of `hdd.tasks.sharing`, with and without position embedding.
 
 import statistics
 import sys
+from collections.abc import Sequence
 
 import torch
 from jobs import finished, save, start
@@ -56,14 +57,20 @@ def main() -> None:
                 "seen": summary([run[0] for run in runs]),
                 "unseen": summary([run[1] for run in runs]),
             }
+    seeds = sorted({seed for _, seed, _ in results}, key=SEEDS.index)
+    keep("look_up_ladder", accuracy, seeds)
+
+
+def keep(name: str, accuracy: dict, seeds: Sequence[int] = SEEDS, **more: int) -> None:
+    """Write the record of look-ups trained with this script's settings, and `more` of them."""
     content = {
-        "command": "python resources/experiments/look_up_ladder.py",
-        "settings": {"steps": STEPS, "batch": BATCH, "lr": LR, "test_per_place": 300},
-        "seeds": sorted({seed for _, seed, _ in results}, key=SEEDS.index),
+        "command": f"python resources/experiments/{name}.py",
+        "settings": {"steps": STEPS, "batch": BATCH, "lr": LR, "test_per_place": 300, **more},
+        "seeds": seeds,
         "guessing": 25.0,
         "accuracy": accuracy,
     }
-    save("look_up_ladder", content)
+    save(name, content)
 
 
 if __name__ == "__main__":
