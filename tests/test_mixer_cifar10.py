@@ -132,10 +132,33 @@ def test_it_runs_and_learns(tmp_path, monkeypatch, capsys):
     *epochs, test = capsys.readouterr().out.splitlines()
     assert len(epochs) == 2
     assert float(test.split()[1]) > 0.9
-    assert (tmp_path / "mixer_cifar10_seed0.pt").exists()
+    runpy.run_path(str(smaller), run_name="__main__")  # nothing is left to train
+    assert capsys.readouterr().out.splitlines() == [test]
 
 
-def test_its_averaged_weights_are_those_of_hdd(one, monkeypatch):
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(one, tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    images, labels = smooth_images(3 * one.BATCH), torch.arange(3 * one.BATCH) % 10
+    start, parts = one.Mixer(depth=1), [(images, labels), (images[:8], labels[:8])]
+
+    def weights(name):
+        monkeypatch.setitem(sys.modules, "mixer_cifar10", one)  # where pickle looks for Mixer
+        net = one.train(copy.deepcopy(start), *parts, 2, 7, tmp_path / name)
+        return torch.cat([p.flatten() for p in net.parameters()])
+
+    expected, measured = weights("whole.pt"), one.accuracy
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(one, "accuracy", killed)
+    with pytest.raises(KeyboardInterrupt):
+        weights("cut.pt")
+    monkeypatch.setattr(one, "accuracy", measured)
+    assert torch.equal(weights("cut.pt"), expected)
+
+
+def test_its_averaged_weights_are_those_of_hdd(one, monkeypatch, tmp_path):
     """From the first step on: a short run must not be judged by the random start."""
     torch.manual_seed(0)
     images, labels = smooth_images(3 * one.BATCH), torch.arange(3 * one.BATCH) % 10
@@ -148,7 +171,9 @@ def test_its_averaged_weights_are_those_of_hdd(one, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(torch, "_foreach_lerp_", watched)
-        (average,) = one.train(net, images, labels, 1)
+        patch.setitem(sys.modules, "mixer_cifar10", one)  # where pickle looks for Mixer
+        data = images, labels
+        average = one.train(net, data, data, 1, 0, tmp_path / "run.pt")
     start, *steps = seen
     expected = average_of(start, one.AVERAGE)
     for step in steps:

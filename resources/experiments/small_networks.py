@@ -29,6 +29,8 @@ from hdd.train.short_runs import accuracy, fit, random_batches
 
 BUNDLED, SEEDS, DIM, DEPTH, BATCH = "fashion_mnist_mini", (0, 1, 2, 3, 4), 64, 3, 64
 PATCHES = {BUNDLED: 7, "cifar10": 8}
+SHAPES = {BUNDLED: (1, 28, 28), "cifar10": (3, 32, 32)}
+VALIDATED, TESTED = {BUNDLED: 1000, "cifar10": 5000}, {BUNDLED: 2000, "cifar10": 10_000}
 RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 RATE_STEPS, PART_STEPS, EQUAL_STEPS, TRANSFER_STEPS = 200, 200, 1000, 300
 IMAGES = {BUNDLED: (100, 500, 2000, 10_000), "cifar10": (500, 5000, 50_000)}
@@ -42,8 +44,7 @@ WAYS = ("fine-tuned", "from scratch", "linear probe", "random features")
 
 def built(data: str, name: str, seed: int) -> nn.Module:
     """Return one of NETWORKS for the images of `data`."""
-    shape = tuple(load(data, DATA_ROOT)[1].images.shape[1:])
-    return build_network(name, shape, PATCHES[data], dim=DIM, depth=DEPTH, seed=seed)
+    return build_network(name, SHAPES[data], PATCHES[data], dim=DIM, depth=DEPTH, seed=seed)
 
 
 def per_cent(net: nn.Module, data: ImageTensors) -> float:
@@ -201,13 +202,11 @@ def recorded(data: str) -> None:
     sizes["parameters"] = {n: count_trainable_parameter(built(data, n, 0)) for n in NETWORKS}
     jobs = list(itertools.product(NETWORKS, RATES))
     found = gathered(f"learning_rates_{data}", jobs, partial(at_rate, data))
-    validation = len(load(data, DATA_ROOT)[0]) // 10
-    settings = sizes | {"steps": RATE_STEPS, "validation_images": validation}
+    settings = sizes | {"steps": RATE_STEPS, "validation_images": VALIDATED[data]}
     keep(f"learning_rates_{data}", found, settings)
     jobs = list(itertools.product(NETWORKS, IMAGES[data]))
     found = gathered(f"equal_steps_{data}", jobs, partial(equal_steps, data))
-    images = len(load(data, DATA_ROOT)[1])
-    settings = sizes | {"steps": EQUAL_STEPS, "lr": USUAL, "test_images": images}
+    settings = sizes | {"steps": EQUAL_STEPS, "lr": USUAL, "test_images": TESTED[data]}
     keep(f"equal_steps_{data}", found, settings)
 
 
