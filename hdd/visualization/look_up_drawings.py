@@ -131,9 +131,8 @@ def plot_sharing() -> Figure:
     tints = [["white"] * tokens**2, OFFSETS, TINTS, []]
     figure, row = plt.subplots(1, 4, figsize=(9, 3.5))
     figure.suptitle(
-        "从左到右，各个位置共用得越来越多；前三张表里，标记相同就是同一个权重"
-        " | From left to right, positions share more;"
-        " equal marks in the first three tables: one weight"
+        "从左到右，各个位置共用得越来越多；标记相同：同一个权重（第三张：同一种联系）"
+        " | From left to right, positions share more; equal marks: one weight (third: one link)"
     )
     for index, (axes, (name, numbers, text)) in enumerate(zip(row, panels, strict=True)):
         _weights(axes, numbers, tokens, marks[index], tints[index])
@@ -218,12 +217,11 @@ def _board(axes: plt.Axes, layers: Tensor) -> None:
 
 # -------------------------------------------------------------------------------- the trap
 def draw_slopes(axes: plt.Axes) -> None:
-    """Draw the unit r(v + m - 1) of the solution by hand, without (m = 0) and with a match."""
-    v = torch.linspace(-0.2, 1, 121)
-    cases = [(0, OTHER, "不匹配", "no match"), (1, STEM, "匹配", "match")]
-    for m, color, zh, en in cases:
-        label = f"{zh}：$m={m}$ | {en}: $m={m}$"
-        axes.plot(v, (v + m - 1).relu(), color=color, lw=2.5, label=label)
-    axes.set(xlabel="值 $v$ | value $v$", ylabel="$r(v+m-1)$", ylim=(-0.08, 1.1))
+    """Draw the unit r(x + q - 1) of the solution by hand, for both entries of the question."""
+    x = torch.linspace(0, 1, 101)
+    for q, color in ((0, OTHER), (1, TOKEN)):
+        label = f"提问：$q={q}$ | question: $q={q}$"
+        axes.plot(x, (x + q - 1).relu(), color=color, lw=2.5, label=label)
+    axes.set(xlabel="词元 $j$ 的 $x$ | $x$ of token $j$", ylabel="$r(x+q-1)$", ylim=(-0.08, 1.1))
     axes.set_title("同样的权重，不同的斜率\n | One set of weights,\ndifferent slopes")
     axes.legend(loc="upper left", fontsize=SIZE)

@@ -69,9 +69,18 @@ def _row_of_four(axes: Axes) -> None:
     """Draw the row 3 _ 1 _ of four cells, and below it A, X and their product."""
     holds = torch.tensor([[0, 0, 1, 0], [0, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]])  # 3 _ 1 _
     others = 1 - torch.eye(4, dtype=torch.long)
+    asked = 1  # in the colours of the left panel: this cell, and its peers
+
+    def shade(cell: int) -> str:
+        return LIGHT[CHANNEL if cell == asked else TOKEN]
+
+    fills = (  # A's row of the cell, X's rows of its peers, and what comes of them
+        lambda i, j: shade(j) if i == asked else None,
+        lambda i, j: None if i == asked else shade(i),
+        lambda i, j: shade(i) if i == asked else None,
+    )
     for place, digit in enumerate(("3", "", "1", "")):
-        fill = LIGHT[TOKEN] if place == 1 else "white"
-        axes.add_patch(Rectangle((5.4 + place, -3.6), 1, 1, fc=fill, ec="black"))
+        axes.add_patch(Rectangle((5.4 + place, -3.6), 1, 1, fc=shade(place), ec="black"))
         axes.text(5.9 + place, -3.1, digit, ha="center", va="center", fontsize=14)
     axes.text(5.2, -3.1, "四格一行 | a row of four", ha="right", va="center")
     names = ("$A$", "$X$", "$AX$")
@@ -79,7 +88,7 @@ def _row_of_four(axes: Axes) -> None:
         zip((others, holds, others @ holds), names, strict=True)
     ):
         top = 5.4 * index
-        draw_table(axes, values, top, 0, lambda i, j: LIGHT[TOKEN] if i == 1 else None)
+        draw_table(axes, values, top, 0, fills[index])
         axes.text(top + 2, -0.45, name, ha="center", fontsize=14)
     for place, sign in ((4.7, "×"), (10.1, "=")):
         axes.text(place, 2, sign, ha="center", va="center", fontsize=16)
@@ -97,7 +106,7 @@ def plot_loop() -> Figure:
     """Draw the network that calls itself: the state goes round, the puzzle is added every time."""
     figure, axes = plt.subplots(figsize=(9.4, 3.2))
     mixing = "词元混合\n通道混合 | token mixing,\nchannel mixing"
-    _loop_box(axes, 0.0, "数独的嵌入 | puzzle", "$x$\n(36, 48)", STEM)
+    _loop_box(axes, 0.0, "题目的嵌入 | embedding", "$x$\n(36, 48)", STEM)
     _loop_box(axes, 3.7, "Mixer 块 1 | Mixer block 1", mixing, TOKEN)
     _loop_box(axes, 6.1, "Mixer 块 2 | Mixer block 2", mixing, TOKEN)
     _loop_box(axes, 8.5, "层归一化 | LayerNorm", "LN\n(36, 48)", OTHER)
@@ -147,9 +156,9 @@ def plot_course(
         after: which recursions to draw, counted from 1.
     """
     figure, panels = plt.subplots(1, len(after), figsize=(9, 2.9))
-    figure.suptitle(
-        "错误越来越少（圈：原先填对，这时又错） | Fewer errors (circle: right before, wrong now)"
-    )
+    zh = "错误总体上越来越少（蓝：对；橙：错；圈：原先填对，这时又错）"
+    en = "Fewer errors on the whole (blue: right; orange: wrong; circle: right before, wrong now)"
+    figure.suptitle(f"{zh} | {en}")
     right = (digits == solution) & (givens == SIDE)  # (recursions, 36)
     before = torch.zeros_like(right[0])
     for axes, number in zip(panels, after, strict=True):
@@ -232,6 +241,7 @@ def _needed(axes: Axes, needed: Mapping[int, tuple[int, Sequence[float]]]) -> No
     axes.set_xticks(list(needed), labels=ticks)
     axes.set_yticks(range(1, ends[1] + 1))
     axes.set_xlabel("推理轮数（题目数） | rounds of reasoning (number of puzzles)")
+    axes.set_ylabel("递归次数 | recursions")
     axes.set_xlim(ends[0] - 0.4, ends[1] + 0.7)
     axes.set_title("首次全部答对时的递归次数 | Recursions until first right")
     axes.legend(loc="upper left")
@@ -247,21 +257,27 @@ def plot_transition(curves: dict[int, list], live: list) -> Figure:
     """
     figure, axes = plt.subplots(figsize=(9, 3.9))
     for index, curve in enumerate(curves.values()):
-        steps, puzzles, _ = zip(*curve, strict=True)
+        steps, puzzles, _ = _in_percent(curve)
         name = f"记录的 {len(curves)} 个种子：整题 | {len(curves)} recorded seeds: puzzles"
         axes.plot(steps, puzzles, color=SEED, lw=1, label=None if index else name)
-    steps, puzzles, cells = zip(*live, strict=True)
+    steps, puzzles, cells = _in_percent(live)
     axes.plot(steps, puzzles, color=TOKEN, lw=3, label="这次运行：整题 | this run: puzzles")
     name = "这次运行：空格 | this run: empty cells"
     axes.plot(steps, cells, color=TOKEN, lw=2, ls=":", label=name)
-    for share in (0.1, 0.9):
-        label = "10%, 90%" if share < 0.5 else None
+    for share in (10, 90):
+        label = "10%, 90%" if share < 50 else None
         axes.axhline(share, color=OTHER, lw=1, ls="--", label=label)
-    axes.axhline(1 / SIDE, color=CHANNEL, lw=1, ls=":", label="猜一格：1/6 | a guess: 1/6")
-    axes.set(xlabel="训练步数 | training step", ylabel="正确的占比 | share right", ylim=(0, 1.04))
+    axes.axhline(100 / SIDE, color=CHANNEL, lw=1, ls=":", label="猜一格：1/6 | a guess: 1/6")
+    axes.set(xlabel="训练步数 | training step", ylabel="正确，% | right, %", ylim=(0, 104))
     axes.set_title("整题起步晚，上升快 | Whole puzzles: a late start, then a fast rise")
     axes.legend(loc="center right")
     return figure
+
+
+def _in_percent(curve: list) -> tuple[list[int], list[float], list[float]]:
+    """Return the steps, and the shares of puzzles and cells in %."""
+    steps, *shares = zip(*curve, strict=True)
+    return steps, *([100 * share for share in one] for one in shares)
 
 
 @checked
@@ -271,7 +287,7 @@ def plot_rules(matrix: Tensor, peers: Tensor, cell: int, name: str) -> Figure:
     Args:
         matrix: W2 W1 (36, 36), row "out".
         peers: (36, 36), bool.
-        cell: whose row is drawn; its own entry is left blank.
+        cell: whose row is drawn, without its own entry.
         name: of the block, the figure's title.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.9), width_ratios=(1, 1.35))
@@ -283,12 +299,13 @@ def plot_rules(matrix: Tensor, peers: Tensor, cell: int, name: str) -> Figure:
     image = left.imshow(
         row.view(SIDE, SIDE), cmap=SIGNED, vmin=-limit, vmax=limit, extent=box, zorder=0
     )
+    left.add_patch(Rectangle((cell % SIDE, cell // SIDE), 1, 1, fc="#BBBBBB", zorder=1))
     left.text(cell % SIDE + 0.5, cell // SIDE + 0.5, "●", ha="center", va="center")
     for place in peers[cell].nonzero().flatten().tolist():
         corner = (place % SIDE + 0.08, place // SIDE + 0.08)
         left.add_patch(Rectangle(corner, 0.84, 0.84, fill=False, ec="black", lw=1.6, zorder=3))
     figure.colorbar(image, ax=left, shrink=0.8).ax.set_title("$W_2W_1$", loc="left")
-    left.set_title("● 从各格取多少（框：相关格） | Where ● takes from: peers framed")
+    left.set_title("● 从各格取多少（框：相关格） | How strongly cells enter ● (framed: peers)")
     _stack_by_rule(right, matrix)
     figure.suptitle(name)
     return figure
@@ -302,9 +319,9 @@ def _stack_by_rule(axes: Axes, matrix: Tensor) -> None:
     box, aligned = down & across, down | across
     pairs = ~torch.eye(SIDE * SIDE, dtype=torch.bool)
     groups = {
-        "同行或同列，且同宫 | same line and box": (line & box & pairs, "#004B78"),
-        "只同行或同列 | same line only": (line & ~box, TOKEN),
-        "只同宫 | same box only": (box & ~line, "#8EC1E0"),
+        "同行或同列，且同宫 | same line and box": (line & box & pairs, "#00543D"),
+        "只同行或同列 | same line only": (line & ~box, STEM),
+        "只同宫 | same box only": (box & ~line, "#8FD3BF"),
         "其他格，宫对齐 | others, boxes aligned": (~line & ~box & aligned, "#888888"),
         "其他格，宫错开 | others, boxes not aligned": (~line & ~aligned, "#CCCCCC"),
     }
@@ -313,7 +330,7 @@ def _stack_by_rule(axes: Axes, matrix: Tensor) -> None:
     colors = [color for _, color in groups.values()]
     axes.hist(values, edges, stacked=True, color=colors, label=list(groups))
     axes.set_xlabel("$W_2W_1$ 的元素 | entry of $W_2W_1$")
-    axes.set_ylabel("格子的对数（叠加） | pairs of cells (stacked)")
+    axes.set_ylabel("元素个数（堆叠） | entries (stacked)")
     axes.set_title("相关格大多与其他格分开 | Most peers lie apart from the others")
     axes.legend(loc="upper left")
 

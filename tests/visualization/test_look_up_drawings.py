@@ -65,10 +65,10 @@ def test_far_apart_marks_what_two_layers_reach_and_draws_means():
     assert [line.get_ydata()[0] for line in lines.lines[:3]] == [95, 51, 70]
 
 
-def test_the_slope_depends_on_the_match():
+def test_the_slope_depends_on_the_question():
     _, axes = plt.subplots()
     drawings.draw_slopes(axes)
-    without, with_match = (line.get_xydata() for line in axes.lines)
+    without, with_one = (line.get_xydata() for line in axes.lines)
     assert not without[:, 1].any()
-    rise = (with_match[-1] - with_match[-2]).tolist()
+    rise = (with_one[-1] - with_one[-2]).tolist()
     assert rise[1] == pytest.approx(rise[0], rel=1e-3)

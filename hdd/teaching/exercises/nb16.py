@@ -102,7 +102,7 @@ def _test_peers(answer):
 EXERCISES = [
     Exercise(
         id="16.1",
-        title="划掉数字就是词元混合 | striking out digits is token mixing",
+        title="用词元混合划掉数字 | striking out digits by token mixing",
         name="strike_out",
         stub='''
 def strike_out(possible, A):
