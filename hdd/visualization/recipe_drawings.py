@@ -262,30 +262,47 @@ def plot_last_epochs(histories: Sequence[dict[str, Any]]) -> Figure:
 
 @checked
 def plot_families(families: dict[str, Any]) -> Figure:
-    """Draw what each family's trials reach, and its test accuracy (%) by operations per image."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.3), width_ratios=[1.1, 1])
-    ring = {"mfc": "none", "mec": "black", "ms": 13, "mew": 1.6, "ls": "none"}
-    for i, (name, family) in enumerate(families.items()):
-        color = FAMILY_COLORS[name]
-        for number, trial in enumerate(family["trials"]):
-            marker, shift = ("o", -0.17) if trial["optimizer"] == "muon" else ("s", 0.17)
-            face = color if number < RATE_TRIALS else "white"
-            look = {"mec": color, "mfc": face, "alpha": 0.7}
-            left.plot(i + shift, trial["validation"], marker, **look)
-        best = max(family["trials"], key=lambda trial: trial["validation"])
-        shift = -0.17 if best["optimizer"] == "muon" else 0.17
-        left.plot(i + shift, best["validation"], "o", **ring)
-    _draw_budgets(right, families)
-    for label, look in (("Muon", {"marker": "o"}), ("AdamW", {"marker": "s"})):
-        left.plot([], [], ls="none", color=OTHER, mew=0, label=label, **look)
-    hollow = {"mec": OTHER, "mfc": "white", "label": "衰减或形状不同 | other decay or shape"}
-    left.plot([], [], "o", **hollow)
-    left.plot([], [], "o", label="选中 | chosen", **ring)
-    left.set_xticks(range(len(families)), labels=list(families), fontsize=SIZE)
-    left.set(ylabel="验证准确率（%） | validation accuracy (%)", xlim=(-0.5, len(families) - 0.5))
-    left.set_title("选择：每个点是一次试验 | Choosing: each dot is a trial")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    """Draw each family's trials by learning rate, and its test accuracy (%) by operations."""
+    row = list(families)
+    figure, panels = plt.subplot_mosaic(
+        [row, ["budgets"] * len(row)], figsize=(9, 7.2), height_ratios=[1, 1.25]
+    )
+    for name, family in families.items():
+        panels[name].sharey(panels[row[0]])
+        _draw_trials(panels[name], family["trials"], FAMILY_COLORS[name])
+        panels[name].set_title(name, color=FAMILY_COLORS[name])
+    for name in row[1:]:
+        panels[name].tick_params(labelleft=False)
+    panels[row[0]].set_ylabel("验证准确率（%） | validation accuracy (%)")
+    _draw_budgets(panels["budgets"], families)
+    for name, looks in zip(row[1:], TRIAL_LOOKS, strict=False):  # where there is room
+        marks = [Line2D([], [], **look) for look in looks.values()]
+        legend = panels[name].legend(marks, list(looks), loc="lower right", fontsize=SIZE - 1)
+        legend.set_in_layout(False)  # it must not narrow its panel
     return figure
+
+
+RING = {"marker": "o", "mfc": "none", "mec": "black", "ms": 13, "mew": 1.6, "ls": "none"}
+HOLLOW = {"marker": "o", "mec": OTHER, "mfc": "white", "ls": "none"}
+TRIAL_LOOKS = (
+    {"Muon": {"marker": "o", "color": OTHER}, "AdamW": {"marker": "s", "ls": "--", "color": OTHER}},
+    {"另一种衰减或形状 | other decay or shape": HOLLOW, "选中 | chosen": RING},
+)
+
+
+def _draw_trials(axes: plt.Axes, trials: list[dict], color: str) -> None:
+    """Draw a line for each optimizer; hollow: other decays or another shape; a ring: the best."""
+    for optimizer, look in (("muon", "o-"), ("adamw", "s--")):
+        line = [t for t in trials[:RATE_TRIALS] if t["optimizer"] == optimizer]
+        axes.plot([t["lr"] for t in line], [t["validation"] for t in line], look, color=color)
+    for trial in trials[RATE_TRIALS:]:
+        marker = "o" if trial["optimizer"] == "muon" else "s"
+        axes.plot(trial["lr"], trial["validation"], marker, mec=color, mfc="white")
+    best = max(trials, key=lambda trial: trial["validation"])
+    axes.plot(best["lr"], best["validation"], **RING)
+    axes.set(xscale="log", xlabel="学习率 | learning rate", xlim=(7e-4, 0.15))
+    axes.set_xticks([0.001, 0.01, 0.1], labels=["0.001", "0.01", "0.1"])
+    axes.minorticks_off()
 
 
 def _draw_budgets(axes: plt.Axes, families: dict[str, Any]) -> None:
@@ -306,4 +323,6 @@ def _draw_budgets(axes: plt.Axes, families: dict[str, Any]) -> None:
     axes.minorticks_off()
     axes.set_xlabel("每张图像的乘加次数（百万） | million MACs per image")
     axes.set_ylabel("测试准确率（%） | test accuracy (%)")
-    axes.set_title("比较：每个点是一个新种子 | Comparing: each dot is a new seed")
+    axes.set_title(
+        "选中的设置，三种大小：每个点是一个新种子 | The chosen at three sizes: a dot per new seed"
+    )

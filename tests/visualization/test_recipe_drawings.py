@@ -94,8 +94,8 @@ def test_losses_are_shares_of_those_at_epoch_50():
 
 def test_the_best_trial_is_ringed_and_every_seed_drawn_at_its_operations():
     trials = [
-        {"optimizer": name, "validation": value}
-        for name, value in (("muon", 70.0), ("adamw", 74.0), ("adamw", 60.0))
+        {"optimizer": name, "validation": value, "lr": lr}
+        for name, value, lr in (("muon", 70.0, 0.01), ("adamw", 74.0, 0.1), ("adamw", 60.0, 1.0))
     ]
     budgets = [
         {"budget": 5, "macs": 4_900_000, "test": {"n": 2, "mean": 71.0, "values": [70.0, 72.0]}},
@@ -103,7 +103,7 @@ def test_the_best_trial_is_ringed_and_every_seed_drawn_at_its_operations():
     ]
     left, right = plot_families({"ViT": {"trials": trials, "budgets": budgets}}).axes
     rings = [line for line in left.lines if line.get_markeredgecolor() == "black"]
-    assert [list(ring.get_ydata()) for ring in rings if len(ring.get_ydata())] == [[74.0]]
+    assert [(*ring.get_xdata(), *ring.get_ydata()) for ring in rings] == [(0.1, 74.0)]
     dots = [line for line in right.lines if line.get_marker() == "o"]
     places = [(x, y) for dot in dots for x, y in zip(*dot.get_data(), strict=True)]
     assert places == [(4.9, 70.0), (4.9, 72.0), (10.2, 75.0)]
