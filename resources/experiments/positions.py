@@ -40,6 +40,8 @@ SETTINGS = {
     "fashion_mnist_mini": {"patch": 7, "window_patch": 4, "window": 20, "steps": 300},
     "cifar10": {"patch": 4, "window_patch": 4, "window": 24, "steps": 2000},
 }
+SHAPES = {"fashion_mnist_mini": (1, 28, 28), "cifar10": (3, 32, 32)}
+TESTED = {"fashion_mnist_mini": 2000, "cifar10": 10_000}
 TUNING_STEPS = {"fashion_mnist_mini": 300, "cifar10": 1000}
 MOVED = "Mixer, moved images"
 NETWORKS = {
@@ -218,18 +220,18 @@ def of(results: dict[tuple, dict], part: str, name: str) -> list[dict]:
 def shift_record(data: str, results: dict[tuple, dict]) -> dict:
     """Return, for whole images and windows, each network's accuracy and consistency by shift."""
     record: dict[str, dict] = {}
-    shape = load(data, DATA_ROOT)[1].images.shape[1:]
+    channels, whole, _ = SHAPES[data]
     for part, shifts in SHIFTS.items():
         record[part] = {"pixels": shifts}
-        side = SETTINGS[data]["window"] if part == "window" else shape[1]
+        side = SETTINGS[data]["window"] if part == "window" else whole
         for name in NETWORKS:
             runs = [found["shifts"] for found in of(results, part, name)]
             if not runs:  # none wanted, or none so far
                 continue
-            net = built(data, name, part, (shape[0], side, side), 0)
+            net = built(data, name, part, (channels, side, side), 0)
             record[part][name] = {
                 "parameters": count_trainable_parameter(net),
-                "macs": count_macs(net, (shape[0], side, side)),
+                "macs": count_macs(net, (channels, side, side)),
                 "accuracy": [summary([run[i][0] for run in runs]) for i in range(len(shifts))],
                 "unchanged": [summary([run[i][1] for run in runs]) for i in range(len(shifts))],
             }
@@ -277,7 +279,7 @@ def recorded(data: str) -> None:
         "settings": SETTINGS[data] | {"dim": DIM, "depth": DEPTH, "batch": BATCH},
         "tuning": {"seed": TUNING_SEED, "steps": TUNING_STEPS[data], "validation": tried},
         "lr": best,
-        "test_images": len(load(data, DATA_ROOT)[1]),
+        "test_images": TESTED[data],
         "shift": shift_record(data, results),
         "permutations": PERMUTATIONS,
         "permuted": permuted_record(results),
