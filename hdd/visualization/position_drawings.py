@@ -206,6 +206,36 @@ def plot_permuted_bars(
     return figure
 
 
+@checked
+def plot_resized(panels: dict[str, tuple[float, dict[str, tuple[dict, dict]]]]) -> Figure:
+    """Draw accuracy in % before and after fine-tuning, a panel for each data set, dots for seeds.
+
+    Args:
+        panels: by title, the old network's accuracy on old images, and by start the summaries
+            before and after.
+    """
+    figure, several = plt.subplots(1, len(panels), figsize=(9.2, 4.3), sharey=True, squeeze=False)
+    labels = ("微调之前 | before fine-tuning", "微调之后 | after fine-tuning")
+    for axes, (title, (known, starts)) in zip(several[0], panels.items(), strict=True):
+        axes.axhline(
+            known, color="black", ls="--", label="原来的网络和图像 | old network and images"
+        )
+        axes.text(-0.48, known + 1.5, f"{known:.0f}")
+        for i, both in enumerate(starts.values()):
+            for k, one in enumerate(both):
+                place, mean = i + 0.38 * k - 0.19, one["mean"]
+                label = None if i else labels[k]
+                axes.bar(place, mean, 0.36, color=(OTHER, TOKEN)[k], label=label)
+                axes.plot([place] * one["n"], one["values"], ".", color="black", ms=5)
+                axes.text(place, 1.5, f"{mean:.0f}", ha="center", color="white")
+        axes.set_xticks(range(len(starts)), labels=list(starts))
+        axes.set(ylim=(0, 100), title=title)
+    several[0, 0].set_ylabel("测试准确率，%（每点一个种子） | test accuracy, % (a dot per seed)")
+    figure.suptitle("微调前后都是拉伸最好 | Stretched is best, before and after fine-tuning")
+    figure.legend(*several[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
 # -------------------------------------------------------------------- mixers without a size
 def plot_three_mixers() -> Figure:
     """Draw from which tokens an output token takes which channels: shift, cycle and window."""

@@ -326,3 +326,55 @@ def _draw_budgets(axes: plt.Axes, families: dict[str, Any]) -> None:
     axes.set_title(
         "选中的设置，三种大小：每个点是一个新种子 | The chosen at three sizes: a dot per new seed"
     )
+
+
+@checked
+def plot_compute(
+    ours: Sequence[tuple[int, int, float, Sequence[float]]],
+    others: Sequence[tuple[str, float, float]],
+) -> Figure:
+    """Draw test accuracy in % by training compute, Mixers beside published networks.
+
+    Args:
+        ours: patch size, epochs, PFLOP and the seeds' accuracies; 60 epochs have another recipe.
+        others: name, PFLOP, accuracy; to the first two, the gap of our best with no more compute.
+    """
+    figure, axes = plt.subplots(figsize=(9, 4.8))
+    _draw_ours(axes, ours)
+    for name, x, y in others:
+        axes.plot(x, y, "D", color=CHANNEL, mfc="white", markersize=8)
+        axes.annotate(name, (x, y), (0, 14), ha="center", color=CHANNEL, **OFFSET)
+    for _, x, y in others[:2]:
+        low = max(mean(tests) for _, _, cost, tests in ours if cost < x)
+        axes.annotate("", (x, low), (x, y), arrowprops={"arrowstyle": "<->", "color": "black"})
+        axes.annotate(f"{y - low:.1f}", (x, (low + y) / 2), (5, 0), ha="left", **OFFSET)
+    axes.plot([], [], "o-", color=TOKEN, label="我们的 Mixer | our Mixers")
+    axes.plot([], [], "D", color=CHANNEL, mfc="white", label="别人的 CNN | CNNs of others")
+    axes.set(xscale="log", xlabel="训练计算量（PFLOP） | training compute (PFLOP)", ylim=(58, 101))
+    axes.set_xticks(ticks := [0.03, 0.1, 0.3, 1, 3], labels=map(str, ticks))
+    axes.minorticks_off()
+    axes.set(xlim=(0.008, 8), ylabel="测试准确率（%） | test accuracy (%)")
+    axes.legend(loc="lower right")
+    axes.set_title("计算量相近时，airbench 更准 | At similar compute, airbench is more accurate")
+    return figure
+
+
+OFFSET = {"textcoords": "offset points", "va": "center"}
+
+
+def _draw_ours(axes: plt.Axes, ours: Sequence[tuple[int, int, float, Sequence[float]]]) -> None:
+    """Draw a dot for each seed, and a line through the runs of one patch size and recipe."""
+    box = {"fc": "white", "ec": "none", "alpha": 0.85, "pad": 0.5}  # over lines
+    look = {"color": TOKEN, "fontsize": 10, "bbox": box}
+    for patch in sorted({patch for patch, *_ in ours}, reverse=True):
+        points = sorted((x, epochs, tests) for p, epochs, x, tests in ours if p == patch)
+        line = [(x, mean(tests)) for x, epochs, tests in points if epochs < 60]
+        axes.plot(*zip(*line, strict=True), color=TOKEN, lw=1.5)
+        axes.annotate(f"P = {patch}", line[0], (-8, 0), ha="right", **look, **OFFSET)
+        for x, epochs, tests in points:
+            axes.plot([x] * len(tests), tests, "o", color=TOKEN, alpha=0.8)
+            name = f"{epochs} 轮 | {epochs} epochs"
+            if epochs == 60:
+                name = f"P = {patch}，60 轮，另一种方案 | P = {patch}, 60 epochs, another recipe"
+            place, side = ((-8, 14), "right") if (patch, epochs) == (8, 12) else ((8, -7), "left")
+            axes.annotate(name, (x, mean(tests)), place, ha=side, **look, **OFFSET)

@@ -69,18 +69,14 @@ def _row_of_four(axes: Axes) -> None:
     """Draw the row 3 _ 1 _ of four cells, and below it A, X and their product."""
     holds = torch.tensor([[0, 0, 1, 0], [0, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]])  # 3 _ 1 _
     others = 1 - torch.eye(4, dtype=torch.long)
-    asked = 1  # in the colours of the left panel: this cell, and its peers
-
-    def shade(cell: int) -> str:
-        return LIGHT[CHANNEL if cell == asked else TOKEN]
-
-    fills = (  # A's row of the cell, X's rows of its peers, and what comes of them
-        lambda i, j: shade(j) if i == asked else None,
-        lambda i, j: None if i == asked else shade(i),
-        lambda i, j: shade(i) if i == asked else None,
+    shade = [LIGHT[CHANNEL if cell == 1 else TOKEN] for cell in range(4)]  # as at the left
+    fills = (  # A's row of cell 1, X's rows of its peers, and what comes of them
+        lambda i, j: shade[j] if i == 1 else None,
+        lambda i, j: None if i == 1 else shade[i],
+        lambda i, j: shade[i] if i == 1 else None,
     )
     for place, digit in enumerate(("3", "", "1", "")):
-        axes.add_patch(Rectangle((5.4 + place, -3.6), 1, 1, fc=shade(place), ec="black"))
+        axes.add_patch(Rectangle((5.4 + place, -3.6), 1, 1, fc=shade[place], ec="black"))
         axes.text(5.9 + place, -3.1, digit, ha="center", va="center", fontsize=14)
     axes.text(5.2, -3.1, "四格一行 | a row of four", ha="right", va="center")
     names = ("$A$", "$X$", "$AX$")

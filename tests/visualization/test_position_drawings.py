@@ -81,3 +81,12 @@ def test_bars_are_means_and_dots_are_seeds():
 def test_moved_images_lie_below_the_same_grid():
     figure = drawings.plot_moved([torch.zeros(1, 28, 28)] * 2, ["a", "b"], 7)
     assert [len(axes.lines) for axes in figure.axes] == [10, 10]
+
+
+def test_bars_before_and_after_fine_tuning_have_a_dot_for_each_seed():
+    before, after = ({"mean": m, "n": 2, "values": [m - 1, m + 1]} for m in (20.0, 60.0))
+    panels = {"data": (80.0, {"tiled": (before, after), "stretched": (after, after)})}
+    (axes,) = drawings.plot_resized(panels).axes
+    assert [bar.get_height() for bar in axes.patches] == [20, 60, 60, 60]
+    dots = [line.get_ydata() for line in axes.lines if line.get_marker() == "."]
+    assert list(dots[0]) == [19, 21]

@@ -7,6 +7,7 @@ from hdd.visualization.recipe_drawings import (
     Pair,
     averaged,
     noisy_path,
+    plot_compute,
     plot_cutmix,
     plot_families,
     plot_last_epochs,
@@ -107,3 +108,10 @@ def test_the_best_trial_is_ringed_and_every_seed_drawn_at_its_operations():
     dots = [line for line in right.lines if line.get_marker() == "o"]
     places = [(x, y) for dot in dots for x, y in zip(*dot.get_data(), strict=True)]
     assert places == [(4.9, 70.0), (4.9, 72.0), (10.2, 75.0)]
+
+
+def test_the_gap_is_that_to_our_best_run_with_no_more_compute():
+    ours = [(8, 12, 0.1, [70.0, 72.0]), (4, 12, 0.4, [80.0, 80.0]), (4, 60, 1.2, [90.0, 91.0])]
+    (axes,) = plot_compute(ours, [("a", 0.3, 94.0), ("b", 1.4, 95.0)]).axes
+    written = {text.get_text() for text in axes.texts}
+    assert {"23.0", "4.5", "P = 8", "P = 4"} <= written
