@@ -20,6 +20,13 @@ CURVATURE = torch.tensor([0.3, 1.0])  # of the valley, along it and across
 LAST = 20  # steps drawn in black: where a path stays, once it has arrived
 FAMILY_COLORS = {"Mixer": TOKEN, "ConvMixer": "#E69F00", "ResNet": CHANNEL, "ViT": STEM}
 RATE_TRIALS = 8  # a family's first trials: four rates with each optimizer
+RING = {"marker": "o", "mfc": "none", "mec": "black", "ms": 13, "mew": 1.6, "ls": "none"}
+HOLLOW = {"marker": "o", "mec": OTHER, "mfc": "white", "ls": "none"}
+TRIAL_LOOKS = (
+    {"Muon": {"marker": "o", "color": OTHER}, "AdamW": {"marker": "s", "ls": "--", "color": OTHER}},
+    {"另一种衰减或形状 | other decay or shape": HOLLOW, "选中 | chosen": RING},
+)
+OFFSET = {"textcoords": "offset points", "va": "center"}
 SOFT = "#A6A6A6"  # lines that others are to stand out from
 DESCENT = {"rate": 0.6, "noise": 0.7, "seed": 4}  # both paths meet the same noise
 
@@ -265,7 +272,7 @@ def plot_families(families: dict[str, Any]) -> Figure:
     """Draw each family's trials by learning rate, and its test accuracy (%) by operations."""
     row = list(families)
     figure, panels = plt.subplot_mosaic(
-        [row, ["budgets"] * len(row)], figsize=(9, 7.2), height_ratios=[1, 1.25]
+        [row, ["budgets"] * len(row)], figsize=(9, 5.7), height_ratios=[1, 1.2]
     )
     for name, family in families.items():
         panels[name].sharey(panels[row[0]])
@@ -282,14 +289,6 @@ def plot_families(families: dict[str, Any]) -> Figure:
     return figure
 
 
-RING = {"marker": "o", "mfc": "none", "mec": "black", "ms": 13, "mew": 1.6, "ls": "none"}
-HOLLOW = {"marker": "o", "mec": OTHER, "mfc": "white", "ls": "none"}
-TRIAL_LOOKS = (
-    {"Muon": {"marker": "o", "color": OTHER}, "AdamW": {"marker": "s", "ls": "--", "color": OTHER}},
-    {"另一种衰减或形状 | other decay or shape": HOLLOW, "选中 | chosen": RING},
-)
-
-
 def _draw_trials(axes: plt.Axes, trials: list[dict], color: str) -> None:
     """Draw a line for each optimizer; hollow: other decays or another shape; a ring: the best."""
     for optimizer, look in (("muon", "o-"), ("adamw", "s--")):
@@ -300,6 +299,7 @@ def _draw_trials(axes: plt.Axes, trials: list[dict], color: str) -> None:
         axes.plot(trial["lr"], trial["validation"], marker, mec=color, mfc="white")
     best = max(trials, key=lambda trial: trial["validation"])
     axes.plot(best["lr"], best["validation"], **RING)
+    axes.margins(y=0.1)  # for the ring
     axes.set(xscale="log", xlabel="学习率 | learning rate", xlim=(7e-4, 0.15))
     axes.set_xticks([0.001, 0.01, 0.1], labels=["0.001", "0.01", "0.1"])
     axes.minorticks_off()
@@ -331,23 +331,23 @@ def _draw_budgets(axes: plt.Axes, families: dict[str, Any]) -> None:
 @checked
 def plot_compute(
     ours: Sequence[tuple[int, int, float, Sequence[float]]],
-    others: Sequence[tuple[str, float, float]],
+    others: Sequence[tuple[str, float, float, float | None]],
 ) -> Figure:
     """Draw test accuracy in % by training compute, Mixers beside published networks.
 
     Args:
         ours: patch size, epochs, PFLOP and the seeds' accuracies; 60 epochs have another recipe.
-        others: name, PFLOP, accuracy; to the first two, the gap of our best with no more compute.
+        others: name, PFLOP, accuracy, and its lead over our best, to be drawn, or None.
     """
     figure, axes = plt.subplots(figsize=(9, 4.8))
     _draw_ours(axes, ours)
-    for name, x, y in others:
+    for name, x, y, lead in others:
         axes.plot(x, y, "D", color=CHANNEL, mfc="white", markersize=8)
         axes.annotate(name, (x, y), (0, 14), ha="center", color=CHANNEL, **OFFSET)
-    for _, x, y in others[:2]:
-        low = max(mean(tests) for _, _, cost, tests in ours if cost < x)
-        axes.annotate("", (x, low), (x, y), arrowprops={"arrowstyle": "<->", "color": "black"})
-        axes.annotate(f"{y - low:.1f}", (x, (low + y) / 2), (5, 0), ha="left", **OFFSET)
+        if lead is not None:
+            ends = {"arrowstyle": "<->", "color": "black"}
+            axes.annotate("", (x, y - lead), (x, y), arrowprops=ends)
+            axes.annotate(f"{lead:.1f}", (x, y - lead / 2), (5, 0), ha="left", **OFFSET)
     axes.plot([], [], "o-", color=TOKEN, label="我们的 Mixer | our Mixers")
     axes.plot([], [], "D", color=CHANNEL, mfc="white", label="别人的 CNN | CNNs of others")
     axes.set(xscale="log", xlabel="训练计算量（PFLOP） | training compute (PFLOP)", ylim=(58, 101))
@@ -357,9 +357,6 @@ def plot_compute(
     axes.legend(loc="lower right")
     axes.set_title("计算量相近时，airbench 更准 | At similar compute, airbench is more accurate")
     return figure
-
-
-OFFSET = {"textcoords": "offset points", "va": "center"}
 
 
 def _draw_ours(axes: plt.Axes, ours: Sequence[tuple[int, int, float, Sequence[float]]]) -> None:

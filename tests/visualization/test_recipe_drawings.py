@@ -110,8 +110,9 @@ def test_the_best_trial_is_ringed_and_every_seed_drawn_at_its_operations():
     assert places == [(4.9, 70.0), (4.9, 72.0), (10.2, 75.0)]
 
 
-def test_the_gap_is_that_to_our_best_run_with_no_more_compute():
+def test_only_leads_that_are_given_are_drawn():
     ours = [(8, 12, 0.1, [70.0, 72.0]), (4, 12, 0.4, [80.0, 80.0]), (4, 60, 1.2, [90.0, 91.0])]
-    (axes,) = plot_compute(ours, [("a", 0.3, 94.0), ("b", 1.4, 95.0)]).axes
-    written = {text.get_text() for text in axes.texts}
-    assert {"23.0", "4.5", "P = 8", "P = 4"} <= written
+    (axes,) = plot_compute(ours, [("a", 0.3, 94.0, 23.0), ("b", 1.4, 95.0, None)]).axes
+    written = [text.get_text() for text in axes.texts]
+    assert {"23.0", "P = 8", "P = 4", "a", "b"} <= set(written)
+    assert sum(text.arrow_patch is not None for text in axes.texts) == 1
