@@ -337,3 +337,13 @@ def test_one_word_means_one_thing(texts):
         for text, unwanted in zip(pair, UNWANTED.values(), strict=True):
             found = re.search(f".*(?:{unwanted}).*", CODE_OR_FORMULA.sub("", text))
             assert found is None, found[0]
+
+
+def test_the_bar_between_two_languages_has_a_space_on_both_sides(notebook):
+    """Else the text is not split, and a reader of either language sees both."""
+    for cell in code_cells(notebook):
+        for text in re.findall(r'"[^"\n]*"', cell.source):
+            stuck = re.search(
+                r"[\u3000-\u9fff\uff00-\uffef]\||\|[\u3000-\u9fff\uff00-\uffef]", text
+            )
+            assert not stuck, text
