@@ -131,8 +131,8 @@ def plot_sharing() -> Figure:
     tints = [["white"] * tokens**2, OFFSETS, TINTS, []]
     figure, row = plt.subplots(1, 4, figsize=(9, 3.5))
     figure.suptitle(
-        "从左到右，各个位置共用得越来越多；标记相同：同一个权重（第三张：同一种联系）"
-        " | From left to right, positions share more; equal marks: one weight (third: one link)"
+        "从左到右，各个位置共用得越来越多：无、位移相同的权重、四种联系、一条规则"
+        " | From left to right, positions share more: nothing, weights, links, one rule"
     )
     for index, (axes, (name, numbers, text)) in enumerate(zip(row, panels, strict=True)):
         _weights(axes, numbers, tokens, marks[index], tints[index])
@@ -160,7 +160,8 @@ def _weights(axes, numbers: Tensor | None, tokens: int, marks: list[str], tints)
     """Draw a square for each weight: equal numbers get one mark and tint, None one formula."""
     for i in range(tokens):
         for j in range(tokens):
-            color = EMPTY if numbers is None else tints[int(numbers[i, j])]
+            grey = 0.95 - 0.02 * (5 * (tokens * i + j) % 16)  # computed: no two alike
+            color = str(grey) if numbers is None else tints[int(numbers[i, j])]
             axes.add_patch(Rectangle((j, i), 1, 1, fc=color, ec=EDGE, lw=0.8))
             text = "$q·k$" if numbers is None else marks[int(numbers[i, j])]
             axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", fontsize=SIZE)

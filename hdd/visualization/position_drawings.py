@@ -8,6 +8,7 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.legend_handler import HandlerTuple
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
@@ -112,6 +113,7 @@ def plot_shift_curves(record: dict[str, Any], looks: dict[str, tuple[str, str, s
                 low, high = ([end(found["values"]) for found in summaries] for end in (min, max))
                 axes.fill_between(record["pixels"], low, high, color=color, alpha=0.2, lw=0)
         axes.set(ylim=(0, 103), xlabel="平移的像素数 | shift in pixels", ylabel=label_y)
+        axes.set_xticks(record["pixels"])
     handles = panels[0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=4, handlelength=2.6)
     return figure
@@ -201,8 +203,13 @@ def plot_permuted_bars(
         axes.set_xticks(range(len(colors)), labels=list(colors))
         axes.set(ylim=(0, 100), title=title)
         axes.set_ylabel("测试准确率，%（每点一个种子） | test accuracy, % (a dot per seed)")
-    boxes = [plt.Rectangle((0, 0), 1, 1, fc="0.25", alpha=shade) for shade in shades]
-    figure.legend(boxes, list(orders), loc="outside lower center", ncols=3)
+    boxes = [  # one for each network, so that a shade is not taken for one of them
+        tuple(plt.Rectangle((0, 0), 1, 1, fc=color, alpha=shade) for color in colors.values())
+        for shade in shades
+    ]
+    handler = {tuple: HandlerTuple(ndivide=None, pad=0.2)}
+    look = {"loc": "outside lower center", "ncols": 3, "handlelength": 3.5}
+    figure.legend(boxes, list(orders), handler_map=handler, **look)
     return figure
 
 
@@ -251,7 +258,7 @@ def plot_three_mixers() -> Figure:
     three = [(0, -1, TINTS[2]), (0, 0, TINTS[4]), (0, 1, TINTS[3])]
     _arrows(cycle, three)
     _strip(cycle, [three[c % 3][2] for c in range(12)])
-    cycle.set_title("循环混合：位移随通道\n轮流变化 | cycle: the offset\ncycles with the channel")
+    cycle.set_title("循环混合：来源随通道\n轮流变化 | cycle: the source\ncycles with the channel")
     _windows(window)
     _strip(window, ["white"] * 12)
     _window_in_each_channel(window)
@@ -284,7 +291,7 @@ def _windows(axes) -> None:
     _tokens(axes, WINDOW)
     for i in range(0, SIDE, half):
         for j in range(0, SIDE, half):
-            axes.add_patch(Rectangle((j, i), half, half, fill=False, ec="black", lw=2))
+            axes.add_patch(Rectangle((j, i), half, half, fill=False, ec=OTHER, lw=2.5))
     axes.add_patch(Rectangle((2, 2), 1, 1, fill=False, ec="black", lw=2.5))
     dashed = {"fill": False, "ec": OTHER, "lw": 2.5, "ls": "--"}
     axes.add_patch(Rectangle((1, 1), half, half, **dashed))
@@ -413,8 +420,9 @@ def plot_moved_unit(old: Tensor, tiles: Tensor, wide: Tensor) -> Figure:
         wide: (2h, 2w), before it is divided.
     """
     figure = plt.figure(figsize=(9.2, 4.4))
-    figure.suptitle("放大一倍：平铺或拉伸 | Twice the size: tile or stretch")
-    spec = figure.add_gridspec(2, 4, width_ratios=[1, 0.95, 0.95, 1.6])
+    figure.suptitle("边长放大到 2 倍：平铺或拉伸 | Twice the side: tile or stretch")
+    # The old map is half as wide as the stretched one: a token has one size in both.
+    spec = figure.add_gridspec(2, 4, width_ratios=[0.8, 0.95, 0.95, 1.6])
     panels = [figure.add_subplot(spec[:, 0])]
     panels += [figure.add_subplot(spec[i, j]) for i in range(2) for j in (1, 2)]
     panels.append(figure.add_subplot(spec[:, 3]))
@@ -427,7 +435,10 @@ def plot_moved_unit(old: Tensor, tiles: Tensor, wide: Tensor) -> Figure:
     small, large = (f"{map_.shape[0]} × {map_.shape[1]}" for map_ in (old, wide))
     panels[0].set_title(f"原来的单元\n{small} | the old unit\n{small}")
     # Over the middle of both columns: a panel is 1 wide, the gap to the next about 0.4.
-    panels[1].set_title(f"平铺：四个单元\n各 {large} | tiled: four units,\n{large} each", x=1.19)
+    panels[1].set_title(
+        f"平铺：四个单元\n各 {large}（缩小） | tiled: four units, each\n{large} (drawn smaller)",
+        x=1.19,
+    )
     zh, en = (
         f"拉伸：一个单元，{large}\n（随后除以 4）",
         f"stretched: one unit, {large}\n(then divided by 4)",

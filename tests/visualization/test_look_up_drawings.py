@@ -47,7 +47,7 @@ def test_as_many_marks_as_different_weights():
         {patch.get_facecolor() for patch in axes.patches if isinstance(patch, Rectangle)}
         for axes in panels
     ]
-    assert [len(found) for found in colors] == [1, 7, 4, 1]  # nothing shared, no tints
+    assert [len(found) for found in colors] == [1, 7, 4, 16]  # none shared: no tints
     offset = [int(mark.replace("−", "-")) for mark in marks(panels[1])]
     assert offset == [s - t for t in range(4) for s in range(4)]
     meaning = texts(panels[2])[-1]  # of each letter
