@@ -71,9 +71,9 @@ def plot_need(
     """
     figure, panels = plt.subplots(1, 2, figsize=(9.8, 4.3), sharey=True)
     figure.suptitle(
-        "Mixer 要比 ResNet 用更多的图像（左），三条拟合直线却几乎平行（右；点：种子）"
-        " | The Mixer takes more images than the ResNet (left), yet the fitted lines are nearly"
-        " parallel (right; dots: seeds)"
+        "Mixer 要比 ResNet 用更多的图像（左）；斜率的差别测不出来（右；点：种子）"
+        " | The Mixer takes more images than the ResNet (left); no difference of slopes is found"
+        " (right; dots: seeds)"
     )
     for name, by_size in accuracy.items():
         images = [int(size) for size in by_size]
@@ -117,7 +117,7 @@ def _label_need(panels: Sequence[Axes], images: Sequence[int]) -> None:
     """Write titles and axes of both panels."""
     titles = (
         "同样的准确率，要多少倍的图像 | times the images for equal accuracy",
-        "数据到十倍，提高几个百分点 | points for ten times the data",
+        "数据增至十倍，提高多少个百分点 | points for ten times the data",
     )
     for axes, title, end in zip(panels, titles, (60_000, 25_000), strict=True):
         axes.set(title=title, xscale="log", xlim=(80, end))

@@ -33,7 +33,7 @@ def plot_sweeps(panels: Mapping[str, Mapping[str, Sweep]]) -> Figure:
     for (above, below), (title, sweeps) in zip(rows.T, panels.items(), strict=True):
         for row, (name, sweep) in enumerate(sweeps.items()):
             band = _curve(above, sweep, NETWORK_COLORS[name], NAMES.get(name, name))
-            kept = _plateau(sweep)
+            kept = plateau(sweep)
             look = {"color": NETWORK_COLORS[name], "lw": 4, "markersize": 8}
             below.plot(kept, [row] * len(kept), "o-", **look)  # a single rate is a dot
         below.set_yticks(range(len(sweeps)), [NAMES.get(name, name) for name in sweeps])
@@ -61,8 +61,8 @@ def _curve(axes: Axes, sweep: Sweep, color: str, label: str) -> PolyCollection:
     return axes.fill_between(rates, low, high, color=color, alpha=0.2, lw=0)
 
 
-def _plateau(sweep: Sweep) -> list[float]:
-    """Return the rates around the best one whose means are all less than NEAR below it."""
+def plateau(sweep: Sweep) -> list[float]:
+    """Return the rates, rising, around the best one whose means are less than NEAR below it."""
     rates = sorted(sweep)
     means = [statistics.mean(sweep[rate]) for rate in rates]
     low = high = means.index(max(means))
