@@ -61,6 +61,7 @@ def _curve(axes: Axes, sweep: Sweep, color: str, label: str) -> PolyCollection:
     return axes.fill_between(rates, low, high, color=color, alpha=0.2, lw=0)
 
 
+@checked
 def plateau(sweep: Sweep) -> list[float]:
     """Return the rates, rising, around the best one whose means are less than NEAR below it."""
     rates = sorted(sweep)
