@@ -3,7 +3,7 @@
     python resources/experiments/mixers.py
 
 Writes resources/runs/mixers_cifar10.json; with `--so-far` it holds what is there. The networks
-have the same frame and as many parameters; three rates are tried with two seeds on validation
+have the same frame and as many parameters; four rates are tried with two seeds on validation
 images, three other seeds train with the best, and only these see the test images.
 """
 
@@ -21,7 +21,7 @@ from hdd.train.recipe import Recipe
 from hdd.train.run import Run
 
 KINDS = [kind for kind in MIXER_KINDS if kind != "resmlp"]  # which has another norm
-RATES, TUNING, FINAL = (3e-3, 1e-2, 3e-2), (0, 1), (2, 3, 4)
+RATES, TUNING, FINAL = (3e-3, 1e-2, 3e-2, 1e-1), (0, 1), (2, 3, 4)
 TUNING_EPOCHS, EPOCHS = 3, 6
 SETTINGS = SHORT | {"patch_size": 4, "dim": 48, "depth": 4}
 
