@@ -22,10 +22,12 @@ FAMILY_COLORS = {"Mixer": TOKEN, "ConvMixer": "#E69F00", "ResNet": CHANNEL, "ViT
 RATE_TRIALS = 8  # a family's first trials: four rates with each optimizer
 RING = {"marker": "o", "mfc": "none", "mec": "black", "ms": 13, "mew": 1.6, "ls": "none"}
 HOLLOW = {"marker": "o", "mec": OTHER, "mfc": "white", "ls": "none"}
-TRIAL_LOOKS = (
-    {"Muon": {"marker": "o", "color": OTHER}, "AdamW": {"marker": "s", "ls": "--", "color": OTHER}},
-    {"另一种衰减或形状 | other decay or shape": HOLLOW, "选中 | chosen": RING},
-)
+TRIAL_LOOKS = {
+    "Muon": {"marker": "o", "color": OTHER},
+    "AdamW": {"marker": "s", "ls": "--", "color": OTHER},
+    "另一种衰减或形状 | other decay or shape": HOLLOW,
+    "选中 | chosen": RING | {"ms": 10},
+}
 OFFSET = {"textcoords": "offset points", "va": "center"}
 SOFT = "#A6A6A6"  # lines that others are to stand out from
 DESCENT = {"rate": 0.6, "noise": 0.7, "seed": 4}  # both paths meet the same noise
@@ -282,9 +284,10 @@ def plot_families(families: dict[str, Any]) -> Figure:
         panels[name].tick_params(labelleft=False)
     panels[row[0]].set_ylabel("验证准确率（%） | validation accuracy (%)")
     _draw_budgets(panels["budgets"], families)
-    for name, looks in zip(row[1:], TRIAL_LOOKS, strict=False):  # where there is room
-        marks = [Line2D([], [], **look) for look in looks.values()]
-        legend = panels[name].legend(marks, list(looks), loc="lower right", fontsize=SIZE - 1)
+    if len(row) > 1:  # where there is room
+        marks = [Line2D([], [], **look) for look in TRIAL_LOOKS.values()]
+        place = {"loc": "lower right", "fontsize": SIZE - 1}
+        legend = panels[row[1]].legend(marks, list(TRIAL_LOOKS), labelspacing=0.3, **place)
         legend.set_in_layout(False)  # it must not narrow its panel
     return figure
 
