@@ -1,5 +1,6 @@
 """Drawings of what mixing costs: products as squares to count, rooflines, bars of time, chains."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from matplotlib import pyplot as plt
@@ -76,7 +77,7 @@ def plot_roof(
         title: as "中文 | English".
     """
     figure, axes = plt.subplots(figsize=(9, 5.2))
-    bend, left, right = top / bandwidth, 0.006, 2000.0
+    bend, left, right = top / bandwidth, 0.0025, 2000.0
     _draw_bands(axes, (left, bend, right), bandwidth, top)
     for name, (intensity, speed, color) in points.items():
         axes.plot(intensity, speed, "s" if color == TOKEN else "o", ms=9, color=color)
@@ -105,7 +106,8 @@ def _label_point(
     (intensity, speed, color), (bend, top) = point, corner
     share = speed / min(top, top * intensity / bend)
     zh, _, en = name.partition(" | ")
-    text = f"{zh}：{speed:.3g}（{share:.0%}） | {en or zh}: {speed:.3g} ({share:.0%})"
+    sets = ("定出这条线", "sets the line") if math.isclose(share, 1) else [f"{share:.0%}"] * 2
+    text = f"{zh}：{speed:.3g}（{sets[0]}） | {en or zh}: {speed:.3g} ({sets[1]})"
     height, place, side = speed, (24, -14), "left"
     if intensity > bend and color == OTHER:  # above the flat line
         height, place, side = top, (0, 9), "center"

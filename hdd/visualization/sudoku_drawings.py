@@ -277,17 +277,19 @@ def _in_percent(curve: list) -> tuple[list[int], list[float], list[float]]:
 
 
 @checked
-def plot_rules(matrix: Tensor, peers: Tensor, cell: int, name: str) -> Figure:
+def plot_rules(matrices: Sequence[Tensor], peers: Tensor, cell: int, name: str) -> Figure:
     """Draw from where one cell takes, and the weights of all pairs, peers apart from others.
 
     Args:
-        matrix: W2 W1 (36, 36), row "out".
+        matrices: W2 W1 (36, 36) of each block, row "out"; the map shows the first.
         peers: (36, 36), bool.
         cell: whose row is drawn, without its own entry.
-        name: of the block, the figure's title.
+        name: of the network, the figure's title.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.9), width_ratios=(1, 1.35))
-    row = matrix[cell].clone()
+    figure = plt.figure(figsize=(9, 4.6))
+    grid = figure.add_gridspec(len(matrices), 2, width_ratios=(1, 1.35))
+    left = figure.add_subplot(grid[:, 0])
+    row = matrices[0][cell].clone()
     row[cell] = 0
     limit = float(row.abs().max())
     draw_grid(left)
@@ -300,15 +302,17 @@ def plot_rules(matrix: Tensor, peers: Tensor, cell: int, name: str) -> Figure:
     for place in peers[cell].nonzero().flatten().tolist():
         corner = (place % SIDE + 0.08, place // SIDE + 0.08)
         left.add_patch(Rectangle(corner, 0.84, 0.84, fill=False, ec="black", lw=1.6, zorder=3))
-    figure.colorbar(image, ax=left, shrink=0.8).ax.set_title("$W_2W_1$", loc="left")
-    left.set_title("● 从各格取多少（框：相关格） | How strongly cells enter ● (framed: peers)")
-    _stack_by_rule(right, matrix)
+    figure.colorbar(image, ax=left, shrink=0.7).ax.set_title("$W_2W_1$", loc="left")
+    left.set_title(
+        "Mixer 块 1：● 从各格取多少\n（框：相关格）\n | Block 1: weights into ●\n(framed: peers)"
+    )
+    _draw_by_rule([figure.add_subplot(grid[row, 1]) for row in range(len(matrices))], matrices)
     figure.suptitle(name)
     return figure
 
 
-def _stack_by_rule(axes: Axes, matrix: Tensor) -> None:
-    """Draw a histogram of the weights of pairs of cells, by the rules that connect the two."""
+def _draw_by_rule(panels: Sequence[Axes], matrices: Sequence[Tensor]) -> None:
+    """Draw histograms of the weights of pairs of cells, by the rules that connect the two."""
     cells = torch.arange(SIDE * SIDE)
     line = _same(cells // SIDE) | _same(cells % SIDE)
     down, across = _same(cells // SIDE // BOX[0]), _same(cells % SIDE // BOX[1])
@@ -317,18 +321,18 @@ def _stack_by_rule(axes: Axes, matrix: Tensor) -> None:
     groups = {
         "同行或同列，且同宫 | same line and box": (line & box & pairs, "#00543D"),
         "只同行或同列 | same line only": (line & ~box, STEM),
-        "只同宫 | same box only": (box & ~line, "#8FD3BF"),
-        "其他格，宫对齐 | others, boxes aligned": (~line & ~box & aligned, "#888888"),
-        "其他格，宫错开 | others, boxes not aligned": (~line & ~aligned, "#CCCCCC"),
+        "只同宫 | same box only": (box & ~line, "#7ED6B6"),
+        "其他格，宫对齐 | others, boxes aligned": (~line & ~box & aligned, "#777777"),
+        "其他格，宫错开 | others, boxes not aligned": (~line & ~aligned, "#BBBBBB"),
     }
-    values = [matrix[where] for where, _ in groups.values()]
-    edges = torch.linspace(float(matrix[pairs].min()), float(matrix[pairs].max()), 41)
-    colors = [color for _, color in groups.values()]
-    axes.hist(values, edges, stacked=True, color=colors, label=list(groups))
+    for block, (axes, matrix) in enumerate(zip(panels, matrices, strict=True), start=1):
+        edges = torch.linspace(float(matrix[pairs].min()), float(matrix[pairs].max()), 41)
+        for label, (where, color) in groups.items():
+            peers = label.startswith(("同", "只"))  # in front of the others, so that both show
+            axes.hist(matrix[where], edges, color=color, label=label, zorder=3 if peers else 2)
+        axes.set_ylabel(f"Mixer 块 {block}\n元素个数 | block {block}:\nentries")
     axes.set_xlabel("$W_2W_1$ 的元素 | entry of $W_2W_1$")
-    axes.set_ylabel("元素个数（堆叠） | entries (stacked)")
-    axes.set_title("相关格大多与其他格分开 | Most peers lie apart from the others")
-    axes.legend(loc="upper left")
+    axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
 
 
 @checked

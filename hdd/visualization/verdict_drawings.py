@@ -16,7 +16,7 @@ from hdd.visualization.tuning_drawings import NETWORK_COLORS
 SURE = {
     "certain": "确定 | certain",
     "tentative": "有迹象 | tentative",
-    "unknown": "不知道 | unknown",
+    "unknown": "不知道（?） | unknown (?)",
 }
 HOLDS = {"✓": "成立 | holds", "◐": "部分 | partly", "✗": "不成立 | does not"}
 COLORS = {"✓": STEM, "◐": "#E69F00", "✗": CHANNEL}
@@ -29,15 +29,19 @@ Bar = tuple[str, Sequence[float], str]  # label, accuracy of each seed in %, col
 
 @checked
 def plot_grid(claims: Sequence[Mapping]) -> Figure:
-    """Draw the claims of `claims.json` in a grid: a row a verdict, a column a certainty."""
+    """Draw the claims of `claims.json` in a grid: a row a verdict, a column a certainty.
+
+    Undecided claims (?) belong to no row: their column is one cell.
+    """
     figure, axes = plt.subplots(figsize=(9.6, 4.9))
     for row, (mark, name) in enumerate(HOLDS.items()):
         zh, en = name.split(" | ")
         look = {"ha": "right", "va": "center"}
         axes.text(-0.15, (TOP[row] + TOP[row + 1]) / 2, f"{mark} {zh} | {mark} {en}", **look)
-        for place, sure in enumerate(SURE):
+        for place, sure in enumerate(("certain", "tentative")):
             found = [c for c in claims if (c["verdict"], c["certainty"]) == (mark, sure)]
-            _cell(axes, row, place, COLORS[mark], found)
+            _cell(axes, TOP[row : row + 2], place, COLORS[mark], found)
+    _cell(axes, (TOP[0], TOP[-1]), 2, OTHER, [c for c in claims if c["verdict"] == "?"])
     for place, name in enumerate(SURE.values()):
         axes.text((LEFT[place] + LEFT[place + 1]) / 2, -0.35, name, ha="center")
     axes.set(xlim=(-1.5, LEFT[-1]), ylim=(TOP[-1], -1.2))
@@ -50,17 +54,20 @@ def plot_grid(claims: Sequence[Mapping]) -> Figure:
     return figure
 
 
-def _cell(axes: Axes, row: int, place: int, color: str, group: Sequence[Mapping]) -> None:
-    """Write the claims of a group into one cell of the grid."""
-    width, height = LEFT[place + 1] - LEFT[place], TOP[row + 1] - TOP[row]
+def _cell(
+    axes: Axes, edges: tuple[float, float], place: int, color: str, group: Sequence[Mapping]
+) -> None:
+    """Write the claims of a group into one cell of the grid, between two edges of its rows."""
+    top, bottom = edges
+    width, height = LEFT[place + 1] - LEFT[place], bottom - top
     look = {"fc": color, "alpha": 0.16, "ec": "none"}
-    axes.add_patch(Rectangle((LEFT[place], TOP[row]), width - 0.08, height - 0.15, **look))
+    axes.add_patch(Rectangle((LEFT[place], top), width - 0.08, height - 0.15, **look))
     for line, one in enumerate(group):
-        y = TOP[row] + 0.65 + line
+        y = top + 0.65 + line
         axes.text(LEFT[place] + 0.32, y, one["claim"], ha="center", va="center", color=OTHER)
         axes.text(LEFT[place] + 0.6, y, one["name"], va="center", fontsize=10.5)
     if not group:
-        middle = (LEFT[place] + width / 2, TOP[row] + height / 2)
+        middle = (LEFT[place] + width / 2, top + height / 2)
         axes.text(*middle, "无 | none", ha="center", va="center", color=OTHER)
 
 

@@ -54,5 +54,10 @@ def test_longer_runs_look_different_and_say_how_long():
 
 def test_every_pair_of_cells_falls_into_one_group_of_the_histogram():
     matrix = torch.linspace(-1, 1, 36 * 36).view(36, 36)
-    right = drawings.plot_rules(matrix, torch.eye(36, dtype=torch.bool), 14, "甲 | name").axes[1]
-    assert sum(bar.get_height() for bar in right.patches) == pytest.approx(36 * 35, abs=1)
+    figure = drawings.plot_rules(
+        [matrix, -matrix], torch.eye(36, dtype=torch.bool), 14, "甲 | name"
+    )
+    panels = [axes for axes in figure.axes if "entries" in axes.get_ylabel()]
+    assert len(panels) == 2
+    for axes in panels:
+        assert sum(bar.get_height() for bar in axes.patches) == pytest.approx(36 * 35, abs=1)

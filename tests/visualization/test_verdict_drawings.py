@@ -3,9 +3,10 @@ from hdd.visualization import verdict_drawings as drawings
 
 CLAIMS = [
     {"claim": 1, "name": "甲 | first", "verdict": "✓", "certainty": "certain"},
-    {"claim": 2, "name": "乙 | second", "verdict": "◐", "certainty": "unknown"},
+    {"claim": 2, "name": "乙 | second", "verdict": "◐", "certainty": "tentative"},
     {"claim": 3, "name": "丙 | third", "verdict": "✗", "certainty": "certain"},
 ]
+UNDECIDED = {"claim": 4, "name": "丁 | fourth", "verdict": "?", "certainty": "unknown"}
 
 
 def test_every_claim_stands_in_the_row_of_its_verdict():
@@ -13,6 +14,14 @@ def test_every_claim_stands_in_the_row_of_its_verdict():
     heights = {text.get_text(): text.get_position()[1] for text in axes.texts}
     for row, one in enumerate(CLAIMS):
         assert drawings.TOP[row] < heights[one["name"]] < drawings.TOP[row + 1]
+
+
+def test_an_undecided_claim_stands_in_the_last_column_and_in_no_row():
+    (axes,) = drawings.plot_grid([*CLAIMS, UNDECIDED]).axes
+    (text,) = (text for text in axes.texts if text.get_text() == UNDECIDED["name"])
+    assert text.get_position()[0] > drawings.LEFT[2]
+    (cell,) = (patch for patch in axes.patches if patch.get_x() == drawings.LEFT[2])
+    assert cell.get_height() > drawings.TOP[2], "one cell for all rows"
 
 
 def test_the_title_counts_the_certain_verdicts():

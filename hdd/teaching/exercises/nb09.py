@@ -315,50 +315,50 @@ def static_look_up(x, number):
         title="只取决于位移的权重 | weights that depend on the offset",
         name="by_offset",
         stub='''
-def by_offset(r):
-    """r: (2S - 1,), offsets -(S - 1) to S - 1. Return (S, S): row = output t, column = input s."""
+def by_offset(w):
+    """w: (2S - 1,), offsets -(S - 1) to S - 1. Return (S, S): row = output t, column = input s."""
     return ...  # 在这里写 / your code here
 ''',
         test=_test_by_offset,
         hints=(
-            "S 是多少？`r` 有 2S − 1 个数。 | What is S? There are 2S − 1 numbers in `r`.",
-            "位移 s − t 的权重是 `r[s - t + S - 1]`。 | The weight of offset s − t is"
-            " `r[s - t + S - 1]`.",
+            "S 是多少？`w` 有 2S − 1 个数。 | What is S? There are 2S − 1 numbers in `w`.",
+            "位移 s − t 的权重是 `w[s - t + S - 1]`。 | The weight of offset s − t is"
+            " `w[s - t + S - 1]`.",
             "设 `i = torch.arange(S)`，则 `i[None, :]` 是列号 s，`i[:, None]` 是行号 t；一整张下"
-            "标表可以一次去取 `r`。 | With `i = torch.arange(S)`, `i[None, :]` are the columns s"
-            " and `i[:, None]` the rows t; a whole table of indices may index `r`.",
+            "标表可以一次去取 `w`。 | With `i = torch.arange(S)`, `i[None, :]` are the columns s"
+            " and `i[:, None]` the rows t; a whole table of indices may index `w`.",
         ),
         solution='''
-def by_offset(r):
-    """r: (2S - 1,), offsets -(S - 1) to S - 1. Return (S, S): row = output t, column = input s."""
-    i = torch.arange((len(r) + 1) // 2)
-    return r[i[None, :] - i[:, None] + len(i) - 1]
+def by_offset(w):
+    """w: (2S - 1,), offsets -(S - 1) to S - 1. Return (S, S): row = output t, column = input s."""
+    i = torch.arange((len(w) + 1) // 2)
+    return w[i[None, :] - i[:, None] + len(i) - 1]
 ''',
         wrong={
             "the other way round": (
-                "def by_offset(r):\n"
-                "    i = torch.arange((len(r) + 1) // 2)\n"
-                "    return r[i[:, None] - i[None, :] + len(i) - 1]",
+                "def by_offset(w):\n"
+                "    i = torch.arange((len(w) + 1) // 2)\n"
+                "    return w[i[:, None] - i[None, :] + len(i) - 1]",
                 "位移的方向反了",
                 "the wrong way round",
             ),
             "circular": (
-                "def by_offset(r):\n"
-                "    i = torch.arange((len(r) + 1) // 2)\n"
-                "    return r[(i[None, :] - i[:, None]) % len(i)]",
+                "def by_offset(w):\n"
+                "    i = torch.arange((len(w) + 1) // 2)\n"
+                "    return w[(i[None, :] - i[:, None]) % len(i)]",
                 "位移绕回来了",
                 "wrap around",
             ),
             "sum of the indices": (
-                "def by_offset(r):\n"
-                "    i = torch.arange((len(r) + 1) // 2)\n"
-                "    return r[i[None, :] + i[:, None]]",
+                "def by_offset(w):\n"
+                "    i = torch.arange((len(w) + 1) // 2)\n"
+                "    return w[i[None, :] + i[:, None]]",
                 "应当是 s − t",
                 "instead of s − t",
             ),
             "wrong size": (
-                "def by_offset(r):\n"
-                "    i = torch.arange(len(r))\n"
+                "def by_offset(w):\n"
+                "    i = torch.arange(len(w))\n"
                 "    return (i[None, :] - i[:, None]).float()",
                 "形状是",
                 "the shape is",

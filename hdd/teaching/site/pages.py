@@ -20,11 +20,11 @@ from hdd.teaching.site.course import Lesson, in_language, said
 from hdd.teaching.site.markup import Foreign, Terms, inline, markdown, plain
 
 ESSENTIAL = {"00", "01", "02", "03", "04", "05", "08", "09", "17"}
-VERDICTS, CERTAINTY = "✓◐✗", ("certain", "tentative", "unknown")
+VERDICTS, CERTAINTY = "✓◐✗?", ("certain", "tentative", "unknown")
 PAGES = ("index", "claims", "glossary", "instructor")
 HEADING = re.compile(r'<h([1-3]) id="([^"]+)">(.*?)</h\1>', re.S)
 # A row of the table of claims: number and claim, verdict, certainty, where it is tested.
-ROW = re.compile(r"^\| (\d+) · (.*) \| ([✓◐✗].*) \| (.*) \| (.*) \|$", re.M)
+ROW = re.compile(r"^\| (\d+) · (.*) \| ([✓◐✗?].*) \| (.*) \| (.*) \|$", re.M)
 
 
 @dataclass
@@ -190,7 +190,7 @@ class Site:
                 claim = self._claim(known[int(number)], row, tested, lesson)
                 group["claims"].append({"number": number, **claim})
         marks = [one["verdict"] for one in known.values()]
-        words = [self.words[name] for name in ("holds", "partly", "fails")]
+        words = [self.words[name] for name in ("holds", "partly", "fails", "undecided")]
         tally = [(m, w, marks.count(m)) for m, w in zip(VERDICTS, words, strict=True)]
         return self.fill("claims.html.j2", groups=list(groups.values()), tally=tally)
 
