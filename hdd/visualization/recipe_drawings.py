@@ -170,6 +170,7 @@ class Pair(NamedTuple):
     ticks: tuple[str, str]  # without and with the first change
     lines: tuple[str, str]  # without and with the second
     values: Sequence[Sequence[Sequence[float]]]  # (2 lines, 2 ticks, n seeds), in percent
+    colors: tuple[str, str]  # of the lines; a recipe keeps its colour from panel to panel
 
 
 @checked
@@ -178,7 +179,7 @@ def plot_pairs(pairs: Sequence[Pair]) -> Figure:
     figure, panels = plt.subplots(1, len(pairs), figsize=(9, 4), sharey=True, squeeze=False)
     for axes, pair in zip(panels[0], pairs, strict=True):
         means = [[mean(seeds) for seeds in line] for line in pair.values]
-        for i, (color, marker) in enumerate(((OTHER, "o"), (TOKEN, "s"))):
+        for i, (color, marker) in enumerate(zip(pair.colors, "os", strict=True)):
             axes.plot([0, 1], means[i], marker + "-", color=color, label=pair.lines[i])
             for x, seeds in enumerate(pair.values[i]):
                 axes.plot(
@@ -370,11 +371,11 @@ def _draw_ours(axes: plt.Axes, ours: Sequence[tuple[int, int, float, Sequence[fl
         points = sorted((x, epochs, tests) for p, epochs, x, tests in ours if p == patch)
         line = [(x, mean(tests)) for x, epochs, tests in points if epochs < 60]
         axes.plot(*zip(*line, strict=True), color=TOKEN, lw=1.5)
-        axes.annotate(f"P = {patch}", line[0], (-8, 0), ha="right", **look, **OFFSET)
         for x, epochs, tests in points:
             axes.plot([x] * len(tests), tests, "o", color=TOKEN, alpha=0.8)
-            name = f"{epochs} 轮 | {epochs} epochs"
+            name = f"P = {patch}，{epochs} 轮 | P = {patch}, {epochs} epochs"
             if epochs == 60:
                 name = f"P = {patch}，60 轮，另一种方案 | P = {patch}, 60 epochs, another recipe"
-            place, side = ((-8, 14), "right") if (patch, epochs) == (8, 12) else ((8, -7), "left")
+            # Beside the dots, clear of the line that leaves or enters them.
+            place, side = ((-8, 8), "right") if (patch, epochs) == (8, 12) else ((8, -7), "left")
             axes.annotate(name, (x, mean(tests)), place, ha=side, **look, **OFFSET)

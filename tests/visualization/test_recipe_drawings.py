@@ -63,7 +63,7 @@ def test_the_right_path_ends_near_the_star():
 
 def test_a_pair_has_a_line_with_and_one_without_the_second_change():
     values = [[[70.0, 72.0], [74.0, 76.0]], [[73.0, 73.0], [80.0, 81.0]]]
-    (axes,) = plot_pairs([Pair("t", ("a", "b"), ("c", "d"), values)]).axes
+    (axes,) = plot_pairs([Pair("t", ("a", "b"), ("c", "d"), values, ("C0", "C1"))]).axes
     means = [list(line.get_ydata()) for line in axes.lines if line.get_linestyle() == "-"]
     assert means == [[71, 75], [73, 80.5]]
     assert [text.get_text() for text in axes.texts] == ["71.0", "75.0", "73.0", "80.5"]
@@ -114,5 +114,5 @@ def test_only_leads_that_are_given_are_drawn():
     ours = [(8, 12, 0.1, [70.0, 72.0]), (4, 12, 0.4, [80.0, 80.0]), (4, 60, 1.2, [90.0, 91.0])]
     (axes,) = plot_compute(ours, [("a", 0.3, 94.0, 23.0), ("b", 1.4, 95.0, None)]).axes
     written = [text.get_text() for text in axes.texts]
-    assert {"23.0", "P = 8", "P = 4", "a", "b"} <= set(written)
+    assert {"23.0", "P = 8，12 轮 | P = 8, 12 epochs", "a", "b"} <= set(written)
     assert sum(text.arrow_patch is not None for text in axes.texts) == 1
