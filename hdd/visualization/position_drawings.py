@@ -222,7 +222,7 @@ def plot_resized(panels: dict[str, tuple[float, dict[str, tuple[dict, dict]]]]) 
             before and after.
     """
     figure, several = plt.subplots(1, len(panels), figsize=(9.2, 4.3), sharey=True, squeeze=False)
-    labels = ("微调之前 | before fine-tuning", "微调之后 | after fine-tuning")
+    labels = ("这次训练之前 | before this training", "这次训练之后 | after it")
     for axes, (title, (known, starts)) in zip(several[0], panels.items(), strict=True):
         axes.axhline(
             known, color="black", ls="--", label="原来的网络和图像 | old network and images"
@@ -238,7 +238,7 @@ def plot_resized(panels: dict[str, tuple[float, dict[str, tuple[dict, dict]]]]) 
         axes.set_xticks(range(len(starts)), labels=list(starts))
         axes.set(ylim=(0, 100), title=title)
     several[0, 0].set_ylabel("测试准确率，%（每点一个种子） | test accuracy, % (a dot per seed)")
-    figure.suptitle("微调前后都是拉伸最好 | Stretched is best, before and after fine-tuning")
+    figure.suptitle("训练前后都是拉伸最好 | Stretched is best, before this training and after it")
     figure.legend(*several[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 

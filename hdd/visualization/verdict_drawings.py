@@ -124,8 +124,9 @@ def plot_unknown(record: Mapping[str, Any]) -> Figure:
         axes.text(1.6e4, means[-1], name, color=NETWORK_COLORS[name], va="center")
     between = record["slope_per_decade"]["Mixer - ResNet"]["interval"]
     low, high = (f"{end:.1f}".replace("-", "−") for end in between)
-    slopes = f"Mixer 与 ResNet 斜率之差，95% 区间：{low} 到 {high}"
-    axes.text(75, 95, f"{slopes} | Mixer − ResNet, slope, 95%: {low} to {high}", color=OTHER)
+    zh = f"斜率，Mixer − ResNet：每十倍数据\n{low} 到 {high} 个百分点（95% 区间）"
+    en = f"slope, Mixer − ResNet: {low} to {high}\npoints per tenfold data (95% interval)"
+    axes.text(75, 93, f"{zh}\n | {en}", color=OTHER)
     _blank(axes)
     axes.set(xscale="log", xlim=(60, 1e9), ylim=(50, 100), xlabel="训练图像数 | training images")
     axes.set_ylabel("准确率（%） | accuracy, %")
