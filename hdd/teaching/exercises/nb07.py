@@ -183,8 +183,8 @@ def by_hand(source):
         hints=(
             "残差连接已经给出了 x，所以词元混合只需补上 Px − x。 | The residual connection gives x"
             " already, so token mixing only has to add Px − x.",
-            "Px − x = (P − I)x 也是线性的，每个词元同样用两个单元：一个读 P − I 的一行，另一个读它的相反数。"
-            " | Px − x = (P − I)x is linear, too, and takes two units per token: one reads a row of"
+            "Px − x = (P − I)x 也是线性的，每个词元用两个单元就够：一个读 P − I 的一行，另一个读它的相反数。"
+            " | Px − x = (P − I)x is linear, too; two units per token are enough: one reads a row of"
             " P − I, the other its negative.",
             "P 是 `torch.eye(S)[source]`，I 是 `torch.eye(S)`；两组单元用 `torch.cat` 上下叠起来。写回时，每个词元"
             "加上一个单元，减去另一个。 | P is `torch.eye(S)[source]` and I is `torch.eye(S)`; `torch.cat`"
