@@ -501,6 +501,7 @@ def test_arrow_keys_swap_and_are_read_out(page):
     page.wait_for_function("document.getElementById('live').textContent.startsWith('Token 2 ')")
     page.keyboard.press("Enter")
     assert page.evaluate("state.changes.places.slice(0, 3)") == [1, 0, 2]
+    page.evaluate(SETTLED)  # the answer is read out, too, once it is computed
     page.locator("#table-panel canvas").first.focus()
     page.keyboard.press("ArrowDown")
     page.wait_for_function("/^Token 3, channel/.test(document.getElementById('live').textContent)")
