@@ -318,18 +318,17 @@ def _draw_by_rule(panels: Sequence[Axes], matrices: Sequence[Tensor]) -> None:
     down, across = _same(cells // SIDE // BOX[0]), _same(cells % SIDE // BOX[1])
     box, aligned = down & across, down | across
     pairs = ~torch.eye(SIDE * SIDE, dtype=torch.bool)
-    groups = {
-        "同行或同列，且同宫 | same line and box": (line & box & pairs, "#00543D"),
-        "只同行或同列 | same line only": (line & ~box, STEM),
-        "只同宫 | same box only": (box & ~line, "#7ED6B6"),
-        "其他格，宫对齐 | others, boxes aligned": (~line & ~box & aligned, "#777777"),
+    groups = {  # peers after the others, so that they show in front of them
         "其他格，宫错开 | others, boxes not aligned": (~line & ~aligned, "#BBBBBB"),
+        "其他格，宫对齐 | others, boxes aligned": (~line & ~box & aligned, "#777777"),
+        "只同宫 | same box only": (box & ~line, "#7ED6B6"),
+        "只同行或同列 | same line only": (line & ~box, STEM),
+        "同行或同列，且同宫 | same line and box": (line & box & pairs, "#00543D"),
     }
     for block, (axes, matrix) in enumerate(zip(panels, matrices, strict=True), start=1):
         edges = torch.linspace(float(matrix[pairs].min()), float(matrix[pairs].max()), 41)
         for label, (where, color) in groups.items():
-            peers = label.startswith(("同", "只"))  # in front of the others, so that both show
-            axes.hist(matrix[where], edges, color=color, label=label, zorder=3 if peers else 2)
+            axes.hist(matrix[where], edges, color=color, label=label)
         axes.set_ylabel(f"Mixer 块 {block}\n元素个数 | block {block}:\nentries")
     axes.set_xlabel("$W_2W_1$ 的元素 | entry of $W_2W_1$")
     axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
