@@ -265,7 +265,7 @@ def plot_transition(curves: dict[int, list], live: list) -> Figure:
         axes.axhline(share, color=OTHER, lw=1, ls="--", label=label)
     axes.axhline(100 / SIDE, color=CHANNEL, lw=1, ls=":", label="猜一格：1/6 | a guess: 1/6")
     axes.set(xlabel="训练步数 | training step", ylabel="正确，% | right, %", ylim=(0, 104))
-    axes.set_title("整题起步晚，上升快 | Whole puzzles: a late start, then a fast rise")
+    axes.set_title("整题起步晚 | Whole puzzles start late")
     axes.legend(loc="center right")
     return figure
 
