@@ -6,7 +6,7 @@ Writes resources/runs/data_fashion_mnist_mini.json: test accuracy of networks of
 1,000 and 9,000 of the bundled images, with their slopes on the logarithm of the number of images.
 
 At each size each network takes the best of two rates x two weight decays (seed 0, 1,000 validation
-images), and is then trained with two more seeds. A seed draws one set of images for all networks,
+images), and is then trained with four more seeds. A seed draws one set of images for all networks,
 and the smaller set is part of the larger one, so that differences are paired. Whether the steps are
 enough is tried, too: with seed 0 at the chosen rate and decay, twice as many.
 """
@@ -27,7 +27,7 @@ from hdd.train.intervals import summary
 from hdd.train.short_runs import accuracy, fit, random_batches
 
 DATA, DIM, DEPTH, PATCH = "fashion_mnist_mini", 64, 3, 7
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1, 2, 3, 4)
 RATES = {"Mixer": (1e-3, 3e-3), "ViT": (1e-3, 3e-3), "ResNet": (3e-3, 1e-2)}
 DECAYS = (0.05, 0.5)  # AdamW's usual small one, and ten times as much against overfitting
 BATCH, SHIFT = 64, 2

@@ -27,7 +27,7 @@ from hdd.train.intervals import summary
 from hdd.train.muon import MuonAdamW
 from hdd.train.short_runs import one_cycle, random_batches
 
-SEEDS, IMAGES, PADDING = (0, 1, 2), (5_000, 50_000), (0, 4)
+SEEDS, IMAGES, PADDING = (0, 1, 2, 3, 4), (5_000, 50_000), (0, 4)
 STEPS, BATCH, DRAWS = 1_000, 128, 100
 SIZES = {"patch_size": 4, "dim": 64, "depth": 4}
 OPTIMIZER = {"lr": 3e-3, "weight_decay": 0.1, "adamw_lr": 1e-3}

@@ -17,7 +17,7 @@ from torch.nn.functional import normalize
 from hdd.tasks.routing import TokenMixingOnly, routing, train_routing
 from hdd.train.intervals import summary
 
-GRID, SEEDS, IMAGES = (6, 6), (0, 1, 2), 8
+GRID, SEEDS, IMAGES = (6, 6), (0, 1, 2, 3, 4), 8
 S = GRID[0] * GRID[1]
 WIDTHS = {"S/2": S // 2, "S": S}
 KINDS = ("as it is", "hidden mean subtracted")
