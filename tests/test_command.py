@@ -156,17 +156,20 @@ def test_results_are_handed_out_when_all_are_there(jobs, monkeypatch, tmp_path):
     assert jobs.finished("other", pairs, refused, partial=True) is None
 
 
-def test_a_record_says_which_code_trained_what_it_holds(jobs, monkeypatch, tmp_path):
+def test_a_record_says_which_code_and_machines_trained_what_it_holds(jobs, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "argv", ["some.py"])
     monkeypatch.setattr(jobs, "TRAINED_BY", [])
     (tmp_path / "some.2.jsonl").write_text('[["a"], 1]\n', encoding="utf-8")  # before it was kept
-    versions = iter([{"commit": "1", "clean": True}, {"commit": "2", "clean": False}])
-    monkeypatch.setattr(jobs, "code_version", lambda: next(versions))
+    commits, machines = iter("123"), iter(["old", "new", "writer"])
+    monkeypatch.setattr(records, "code_version", lambda: {"commit": next(commits), "clean": True})
+    monkeypatch.setattr(records, "_processor_name", lambda: next(machines))
     jobs.finished("some", [("a",), ("b",), ("c",)], lambda name: 0)
     monkeypatch.setattr(records, "RUNS", tmp_path)
     jobs.save("some", {})
-    trained_by = records.load_run("some")["trained_by"]
-    assert trained_by == [None, {"commit": "1", "clean": True}, {"commit": "2", "clean": False}]
+    before, *others = records.load_run("some")["trained_by"]
+    assert before is None
+    assert [(one["commit"], one["processor"]) for one in others] == [("1", "old"), ("2", "new")]
+    assert all(one["clean"] and one["device"].startswith("cpu, ") for one in others)
 
 
 WITH_JOBS = [path for path in SCRIPTS if "from jobs import" in path.read_text(encoding="utf-8")]

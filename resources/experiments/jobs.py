@@ -3,8 +3,8 @@
 A script calls `finished` with its jobs. Results go to `runs/experiments/` (not committed); a run
 that is interrupted goes on where it stopped, and `--share 1/3` leaves jobs to other processes.
 `--so-far` does no job, and lets a script that can do so write its record from the results that are
-there: the record says how many each figure rests on. It also says by which code they were trained,
-which may be older than the code that writes it.
+there: the record says how many each figure rests on. It also says by which code and on which
+machines they were trained, which may be others than those that write it.
 """
 
 import argparse
@@ -17,11 +17,11 @@ from typing import Any
 import torch
 
 from hdd.command import OneLineParser, described, run
-from hdd.train.records import code_version, save_run
+from hdd.train.records import provenance, save_run
 
 ROOT = Path(__file__).parents[2]
 FOLDER, DATA_ROOT = ROOT / "runs" / "experiments", ROOT / "dataset"
-TRAINED_BY: list[dict | None] = []  # versions of the code behind what `finished` has returned
+TRAINED_BY: list[dict | None] = []  # code and machines behind what `finished` has returned
 # Of trainings of a few epochs on CIFAR-10: light augmentation, choices on a tenth of the images.
 SHORT = {
     "batch_size": 128,
@@ -75,14 +75,14 @@ def finished(
     FOLDER.mkdir(parents=True, exist_ok=True)
     for job in [] if options.so_far else jobs[part - 1 :: parts]:
         if job not in _read(name)[0]:
-            version, result = code_version(), work(*job)
+            origin, result = _origin(), work(*job)
             with (FOLDER / f"{name}.{part}.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps([job, result, version]) + "\n")
+                file.write(json.dumps([job, result, origin]) + "\n")
             print(*job, result, flush=True)
-    results, versions = _read(name)
+    results, origins = _read(name)
     for job in jobs:
-        if job in results and versions[job] not in TRAINED_BY:
-            TRAINED_BY.append(versions[job])
+        if job in results and origins[job] not in TRAINED_BY:
+            TRAINED_BY.append(origins[job])
     missing = [job for job in jobs if job not in results]
     print(f"{len(missing)} of {len(jobs)} jobs are missing")
     there = {job: results[job] for job in jobs if job in results}
@@ -92,22 +92,28 @@ def finished(
 
 
 def save(name: str, content: dict[str, Any]) -> None:
-    """Write a record of results of `finished`, with the versions of the code that trained them."""
+    """Write a record of results of `finished`, with the code and machines that trained them."""
     save_run(name, content | {"trained_by": TRAINED_BY}, "cpu")
 
 
+def _origin() -> dict[str, Any]:
+    """Return by which code and on which machine a result is made."""
+    made = provenance("cpu")
+    return {**(made["code"] or {}), "device": made["device"], "processor": made["processor"]}
+
+
 def _read(name: str) -> tuple[dict[tuple, Any], dict[tuple, Any]]:
-    """Return results by job, and the version of the code by job."""
-    results, versions = {}, {}
+    """Return results by job, and where they come from by job."""
+    results, origins = {}, {}
     for path in sorted(FOLDER.glob(f"{name}.*.jsonl")):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             try:
-                job, result, *version = json.loads(line)
+                job, result, *origin = json.loads(line)
                 results[tuple(job)] = result
-                versions[tuple(job)] = version[0] if version else None
+                origins[tuple(job)] = origin[0] if origin else None
             except (TypeError, ValueError) as error:  # as after a kill in the middle of a line
                 raise ValueError(
                     f"Line {number} of {path} is no result ({error}). Fix: delete this line; its "
                     "job is then done again."
                 ) from error
-    return results, versions
+    return results, origins
