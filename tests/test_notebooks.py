@@ -1,12 +1,14 @@
 """Hygiene of the committed notebooks; that they run is nbmake's business."""
 
 import base64
+import io
 import re
 from urllib.parse import unquote
 
 import nbformat
 import pytest
 from course_notebooks import CODE_OR_FORMULA, PATHS, ROOT, pairs, read
+from PIL import Image
 
 from hdd.teaching.exercises import hints_html
 from hdd.teaching.exercises.exercise import exercises
@@ -273,6 +275,18 @@ def test_figures_come_in_both_languages(notebook):
             assert sum(images) == page.count("<img "), "use hdd.teaching.show"
             widths = [int(width) for width in re.findall(r'<img [^>]*width="(\d+)"', page)]
             assert max(widths, default=0) <= 1.2 * PAGE_WIDTH, cell.source
+
+
+def test_nothing_is_cut_at_a_figures_edge(notebook):
+    """A title that is wider than its figure has ink in the outermost pixels; nothing else does."""
+    for cell in code_cells(notebook):
+        for output in cell.outputs:
+            for page in re.findall(r"base64,([^\"]*)", output.get("data", {}).get("text/html", "")):
+                picture = Image.open(io.BytesIO(base64.b64decode(page))).convert("L")
+                width, height = picture.size
+                inside = picture.copy()
+                inside.paste(255, (1, 1, width - 1, height - 1))  # leaves the edges
+                assert inside.getextrema()[0] > 200, cell.source
 
 
 def test_every_image_has_alt_text_in_its_language(notebook):

@@ -14,6 +14,7 @@ from hdd.visualization.paper import arrow, paper
 from hdd.visualization.style import ACCENT, OTHER, STEM, TOKEN
 
 PALE = "#DDEBF5"
+HIDDEN = "#E69F00"  # hidden units, as in routings
 PALE_ACCENT = "#F7E3EE"  # of the half that is not mixed, likewise
 TARGET = 1  # the output that is drawn: the second token
 IN, OUT = 0.45, 3.1  # x of inputs and output
@@ -98,9 +99,9 @@ def _draw_gate(axes, tokens: Sequence[float], mixing: Mixing) -> None:
         for x, text, edge, pale in parts:
             fill = pale if index == TARGET else "white"
             axes.add_patch(
-                Rectangle((x - 0.3, index + 0.2), 0.6, 0.6, fc=fill, ec=edge, lw=1.4, zorder=3)
+                Rectangle((x - 0.28, index + 0.2), 0.6, 0.6, fc=fill, ec=edge, lw=1.4, zorder=3)
             )
-            axes.text(x, index + 0.5, text, ha="center", va="center", fontsize=11, zorder=4)
+            axes.text(x + 0.02, index + 0.5, text, ha="center", va="center", fontsize=11, zorder=4)
         if mixing.weights[index]:
             _arrow(axes, (0.92, index + 0.5), (2.1, y), mixing.weights[index])
     _circle(axes, 2.1, y, mixing.total, "white", TOKEN)
@@ -125,7 +126,7 @@ def _draw_hidden(axes, mixing: Mixing, target: tuple[float, float]) -> None:
             if text:
                 _arrow(axes, (IN, index + 0.5), at, text)
         _arrow(axes, at, target, onward)
-        _circle(axes, *at, value, "white", ACCENT)
+        _circle(axes, *at, value, "white", HIDDEN)
 
 
 def _draw_stack(axes) -> None:
@@ -171,6 +172,7 @@ def plot_differences(
     The intervals go with p before the correction.
     """
     figure, axes = plt.subplots(figsize=(9.2, 0.8 + 0.34 * len(names)))
+    figure.set_layout_engine("constrained", w_pad=0.1)  # the last column keeps off the edge
     place = axes.get_yaxis_transform()  # x: 1 is the right edge
     for row, (one, p) in enumerate(zip(found, corrected, strict=True)):
         color, line = ("black", "-") if p < 0.05 else (OTHER, "--")

@@ -289,7 +289,8 @@ def plot_shares(steps: dict[str, tuple[Tensor, Tensor, float]]) -> Figure:
 @checked
 def plot_kronecker(x: Tensor, w: Tensor, v: Tensor) -> Figure:
     """Draw vec(X) and the matrices of W X, X V and W X V that act on it, for X (3, 2)."""
-    figure, panels = plt.subplots(1, 4, figsize=(9, 2.9), width_ratios=[1.4, 2, 2, 2])
+    figure, panels = plt.subplots(1, 4, figsize=(9, 3), width_ratios=[1.4, 2, 2, 2])
+    figure.set_layout_engine("constrained", h_pad=0.1)  # titles of two lines keep off the edge
     tokens, channels = x.shape
     first, size = panels[0], tokens * channels
     columns = ["#DDEFE8", "#A9D8C6"]  # channel 0, channel 1

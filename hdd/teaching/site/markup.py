@@ -25,6 +25,7 @@ BILINGUAL = re.compile(
     r'""".*?"""|(?P<comment>#[^\n]*)|' rf"(?P<texts>{STRING}(?:\s+{STRING})*)", re.S
 )
 COMMENT = re.compile(r"(#\s*)(.*[\u3400-\u9fff].*?) / ([^\u3400-\u9fff]+)")
+SIZE = re.compile(r"(?<=\d) × (?=\d)")  # "32 × 32" stays on one line
 # Paragraphs that begin like this are boxes.
 BOXES = {
     "predict": ("先猜", "Predict"),
@@ -231,6 +232,9 @@ class Renderer(IPythonRenderer):
 
     def table(self, text):
         return f'<div class="wide"><table>{text}</table></div>\n'
+
+    def text(self, text):
+        return super().text(SIZE.sub("\u00a0×\u00a0", text))
 
     def inline_math(self, body):
         return f'<span class="math">{self.escape_html(body)}</span>'
