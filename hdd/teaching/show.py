@@ -17,13 +17,13 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from PIL import Image
+from PIL import Image, ImageChops
 
 from hdd.arguments import check_integers, checked
 from hdd.teaching.language import LANGUAGES, by_language, display_html, split, to_html
 
 DPI = 110
-COLORS = 256
+COLORS, UNSEEN = 256, 12  # of a palette; levels of 255 by which its colours may be off
 # A window 1280 px wide leaves an output about this width; text there is 10 pt or more.
 PAGE_WIDTH, SMALLEST = 1000, 10.0
 WIDEST = 1200  # in CSS pixels
@@ -167,12 +167,17 @@ def _pages(figure: Figure) -> Iterator[bytes]:
         page = io.BytesIO()
         with _spoken(figure, index):
             figure.savefig(page, format="png", dpi=DPI)
-        picture = Image.open(page).convert("RGB")
-        small = io.BytesIO()
-        # By colours, not by pixels: few pixels of a colour bar must not mean few of its colours.
-        few = picture.quantize(COLORS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-        few.save(small, "png", optimize=True)
-        yield small.getvalue()
+        yield _small(Image.open(page).convert("RGB"))
+
+
+def _small(picture: Image.Image) -> bytes:
+    """Return a picture as a PNG, with a palette where that changes no colour visibly."""
+    # By colours, not by pixels: few pixels of a colour bar must not mean few of its colours.
+    few = picture.quantize(COLORS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    off = ImageChops.difference(picture, few.convert("RGB")).getextrema()
+    small = io.BytesIO()
+    (few if max(high for _, high in off) <= UNSEEN else picture).save(small, "png", optimize=True)
+    return small.getvalue()
 
 
 @contextmanager

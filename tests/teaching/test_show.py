@@ -43,6 +43,22 @@ def pixels(data):
     return Image.open(io.BytesIO(base64.b64decode(data)))
 
 
+def test_a_palette_is_used_only_where_nobody_sees_it(shown):
+    few, many = np.zeros((2, 2, 3)), np.random.default_rng(0).random((40, 40, 3))
+    for content, mode in ((few, "P"), (many, "RGB")):
+        figure, axes = plt.subplots(figsize=(4, 4))
+        axes.imshow(content)
+        show(figure, "许多彩色方格组成的图像 | an image of coloured squares")
+        for _, data, _ in images(shown[-1]["text/html"]):
+            picture = pixels(data)
+            assert picture.mode == mode
+        if mode == "RGB":
+            colors = {color for _, color in picture.getcolors(1 << 24)}
+            wanted = (255 * many + 0.5).astype(int).reshape(-1, 3)
+            near = [min(abs(c - w).max() for c in map(np.array, colors)) for w in wanted[:20]]
+            assert max(near) <= 2
+
+
 def drawn_texts(figure, monkeypatch):
     """Return the texts that each language's picture contains."""
     pages, current = [], []

@@ -41,4 +41,4 @@ def test_what_is_unknown_lies_beyond_what_was_measured():
     (axes,) = drawings.plot_unknown(load_run("data_fashion_mnist_mini")).axes
     measured = max(x for line in axes.containers for x in line[0].get_xdata())
     assert measured < 1e4 < min(drawings.LARGE.values())
-    assert any("−5.8" in text.get_text() for text in axes.texts), "with a minus, not a hyphen"
+    assert any("−3.9" in text.get_text() for text in axes.texts), "with a minus, not a hyphen"

@@ -192,8 +192,8 @@ def paired_subsets(total, sizes, seed):
                 "still gives the same images",
             ),
         },
-        note="可以问：如果各网络看到的图像不同，三个种子的区间会怎样？ | Ask: if each network saw other"
-        " images, what would become of the intervals of three seeds?",
+        note="可以问：如果各网络看到的图像不同，五个种子的区间会怎样？ | Ask: if each network saw other"
+        " images, what would become of the intervals of five seeds?",
     ),
     Exercise(
         id="11.2",
