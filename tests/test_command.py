@@ -160,16 +160,20 @@ def test_a_record_says_which_code_and_machines_trained_what_it_holds(jobs, monke
     monkeypatch.setattr(sys, "argv", ["some.py"])
     monkeypatch.setattr(jobs, "TRAINED_BY", [])
     (tmp_path / "some.2.jsonl").write_text('[["a"], 1]\n', encoding="utf-8")  # before it was kept
-    commits, machines = iter("123"), iter(["old", "new", "writer"])
-    monkeypatch.setattr(records, "code_version", lambda: {"commit": next(commits), "clean": True})
+    versions = iter([{"commit": str(k), "clean": k == 1} for k in (1, 2, 3)])
+    machines = iter(["old", "new", "writer"])
+    monkeypatch.setattr(records, "code_version", lambda: next(versions))
     monkeypatch.setattr(records, "_processor_name", lambda: next(machines))
     jobs.finished("some", [("a",), ("b",), ("c",)], lambda name: 0)
     monkeypatch.setattr(records, "RUNS", tmp_path)
     jobs.save("some", {})
     before, *others = records.load_run("some")["trained_by"]
     assert before is None
-    assert [(one["commit"], one["processor"]) for one in others] == [("1", "old"), ("2", "new")]
-    assert all(one["clean"] and one["device"].startswith("cpu, ") for one in others)
+    assert all(one.pop("device").startswith("cpu, ") for one in others)
+    assert others == [
+        {"commit": "1", "clean": True, "processor": "old"},
+        {"commit": "2", "clean": False, "processor": "new"},
+    ]
 
 
 WITH_JOBS = [path for path in SCRIPTS if "from jobs import" in path.read_text(encoding="utf-8")]

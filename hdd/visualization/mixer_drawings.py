@@ -99,9 +99,18 @@ def _draw_gate(axes, tokens: Sequence[float], mixing: Mixing) -> None:
         for x, text, edge, pale in parts:
             fill = pale if index == TARGET else "white"
             axes.add_patch(
-                Rectangle((x - 0.28, index + 0.2), 0.6, 0.6, fc=fill, ec=edge, lw=1.4, zorder=3)
+                Rectangle(
+                    (x - 0.3, index + 0.2),
+                    0.6,
+                    0.6,
+                    fc=fill,
+                    ec=edge,
+                    lw=1.4,
+                    zorder=3,
+                    clip_on=False,
+                )
             )
-            axes.text(x + 0.02, index + 0.5, text, ha="center", va="center", fontsize=11, zorder=4)
+            axes.text(x, index + 0.5, text, ha="center", va="center", fontsize=11, zorder=4)
         if mixing.weights[index]:
             _arrow(axes, (0.92, index + 0.5), (2.1, y), mixing.weights[index])
     _circle(axes, 2.1, y, mixing.total, "white", TOKEN)
