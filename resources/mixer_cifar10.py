@@ -14,10 +14,10 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 BATCH, HELD_OUT, SMOOTHING, CUTMIX = 128, 1000, 0.1, 0.25
 MUON, DECAY, ADAMW, AVERAGE = 2e-3, 0.1, 1e-3, 0.999  # rates, and what averaged weights keep
+NATIVE = torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported()  # bfloat16
 
 
 def load(path: Path) -> list[Tensor]:  # images uint8 (N, 3, 32, 32), labels (N,); the test's
@@ -74,8 +74,7 @@ def equalized(x: Tensor) -> Tensor:
     return torch.where(step == 0, rows, table.gather(1, rows)).view_as(x).float()
 
 
-mean3 = nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
-largest = nn.AdaptiveMaxPool2d(1)
+mean3, largest = nn.AvgPool2d(3, 1, 1, count_include_pad=False), nn.AdaptiveMaxPool2d(1)
 OPERATIONS = {  # x: (N, 3, 32, 32), whole numbers from 0 to 255; s: random signs (N, 1, 1, 1)
     "shear": lambda x, s, n: moved(x, row=(1, s * n / 30, 0)),
     "right": lambda x, s, n: moved(x, column=(0, 1, -s * int(n * 145 / 90))),
@@ -111,7 +110,7 @@ def cutmix(x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:  # images, targe
     inside = [(place - torch.randint(32, (len(x), 1)) + 0.5).abs() < side // 2 for _ in "hw"]
     box = inside[0][:, :, None] & inside[1][:, None] & (torch.rand(len(x), 1, 1) < CUTMIX)
     other, share = torch.randperm(len(x)), box.float().mean((1, 2))[:, None]
-    targets = F.one_hot(torch.stack([labels, labels[other]]), 10).float()
+    targets = nn.functional.one_hot(torch.stack([labels, labels[other]]), 10).float()
     return torch.where(box[:, None], x[other], x), torch.lerp(*targets, share)
 
 
@@ -157,15 +156,14 @@ def train(net: Mixer, data: tuple, held_out: tuple, epochs: int, seed: int, path
     if path.exists():  # what an interrupted run has left
         net, average, muon, adamw, step = torch.load(path, weights_only=False)
     weights = [[p.data for p in one.parameters()] for one in (average, net)]
-    native = images.is_cuda or torch.cpu._is_avx512_bf16_supported()
     for epoch in range(step * BATCH // len(images), epochs):
         torch.manual_seed(1000 * seed + epoch)  # the same after an interruption
         for part in torch.randperm(len(images)).split(16 * BATCH):
             batches = augment(images[part]).split(BATCH), labels[part].split(BATCH)
             for x, targets in map(cutmix, *batches):
-                with torch.autocast(images.device.type, torch.bfloat16, enabled=native):
+                with torch.autocast(images.device.type, torch.bfloat16, enabled=NATIVE):
                     logits = net(x).float()
-                F.cross_entropy(logits, targets, label_smoothing=SMOOTHING).backward()
+                nn.functional.cross_entropy(logits, targets, label_smoothing=SMOOTHING).backward()
                 step += 1
                 done = step * BATCH / len(images)  # epochs: one of warm-up, then a cosine
                 share = min(done, (1 + math.cos(math.pi * (done - 1) / max(1, epochs - 1))) / 2)
@@ -188,6 +186,8 @@ if __name__ == "__main__":
     options = parser.parse_args()
     torch.set_default_device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(options.seed)
+    if not NATIVE:
+        Tensor.bfloat16 = Tensor.float  # torch's Muon would wait for emulated bfloat16
     if options.epochs < 1:
         parser.error(f"--epochs {options.epochs} must be 1 or more. Fix: --epochs 60")
     try:

@@ -33,6 +33,12 @@ def one():
     return module
 
 
+@pytest.fixture(autouse=True)
+def restored(monkeypatch):
+    """What the file changes in torch on a processor without bfloat16 must not reach other tests."""
+    monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.bfloat16)
+
+
 def smooth_images(count):
     coarse = torch.rand(count, 3, 6, 6, generator=torch.Generator().manual_seed(0))
     return (torch.nn.functional.interpolate(coarse, size=32, mode="bicubic") * 255).clamp(0, 255)
@@ -199,3 +205,23 @@ def test_a_wrong_command_line_or_file_is_told_in_words(tmp_path, monkeypatch, ca
     with pytest.raises(SystemExit, match="2"):
         runpy.run_path(str(FILE), run_name="__main__")
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("native", "expected"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_muon_computes_in_what_is_native(tmp_path, monkeypatch, native, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
+    monkeypatch.setattr(sys, "argv", [str(FILE), str(tmp_path / "none.pt")])
+    with pytest.raises(SystemExit):
+        runpy.run_path(str(FILE), run_name="__main__")
+    seen, norm = set(), torch.Tensor.norm
+
+    def watched(x, *arguments, **options):
+        seen.add(x.dtype)
+        return norm(x, *arguments, **options)
+
+    monkeypatch.setattr(torch.Tensor, "norm", watched)
+    matrix = torch.nn.Parameter(torch.eye(4))
+    matrix.grad = torch.ones(4, 4)
+    torch.optim.Muon([matrix]).step()
+    assert seen == {expected}
