@@ -272,6 +272,16 @@ def test_papermill_keeps_no_progress_bars(run_py, monkeypatch):
     assert [one.get("TQDM_DISABLE") for one in seen] == [None, "1"]
 
 
+def test_tests_run_side_by_side_unless_the_user_says_otherwise(run_py, monkeypatch):
+    seen = []
+    monkeypatch.setattr(run_py.os, "environ", {"PATH": ""})
+    monkeypatch.setattr(run_py, "prepare", lambda choices: None)
+    monkeypatch.setattr(run_py, "hand_over", seen.append)
+    run_py.main(["test", "-n", "0"])
+    assert seen == [["-m", "pytest", *run_py.SIDE_BY_SIDE, "-n", "0"]]
+    assert run_py.os.environ["OMP_NUM_THREADS"] == "1"
+
+
 COMPLAINTS = [
     ("OSError: [Errno 28] No space left on device", "disk is full"),
     ("WARNING: Retrying (Retry(total=4)) after connection broken by 'NewConnectionError'", "index"),

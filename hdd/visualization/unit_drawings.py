@@ -67,7 +67,7 @@ def plot_unit_at_work(
     titles = ["图像 | picture", "一个通道 $x$ | a channel $x$", "读取图 $r$ | reading map $r$"]
     titles += ["写入图 $w$ | writing map $w$", "$x + a\\,w$"]
     before, after = (f"{left_minus_right(one):.2f}" for one in (channel, result))
-    means = "左均值 − 右均值\n= {0} | left − right mean\n= {0}".format
+    means = "左均值 − 右均值\n= {0} | left mean − right mean\n= {0}".format
     labels = ["", means(before), f"$z = r·\\hat{{x}} + b$\n$= {z:.2f}$"]
     labels += [f"$a = $GELU$(z)$\n≈ {a:.2f}", means(after)]
     for axis, title, label in zip(axes, titles, labels, strict=True):
