@@ -271,8 +271,8 @@ def stem(images, kernel, bias):
             " axes (B, C_in, h, p1, w, p2); there is no need to permute.",
             "给每个轴一个字母：图像 `bchpwq`，卷积核 `dcpq`。哪些字母应当留在结果里？ | Give each axis a"
             " letter: images `bchpwq`, kernel `dcpq`. Which letters should remain in the result?",
-            "对 c、p、q 求和，因为两边都有它们；留下 b、h、w、d。加上偏置以后，再把 h 与 w 合并。"
-            " | Sum over c, p and q, which both have; b, h, w and d remain. Add the bias, then"
+            "对 c、p、q 求和，它们两个张量都有，却不在箭头右边；留下 b、h、w、d。加上偏置以后，再把 h 与 w 合并。"
+            " | Sum over c, p and q, which both have and the result lacks; b, h, w and d remain. Add the bias, then"
             " merge h and w.",
         ),
         solution='''
