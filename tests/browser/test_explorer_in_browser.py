@@ -126,6 +126,12 @@ def black_out(page, to, *places):
         to.dark[place] = not to.dark[place]
 
 
+def black_out_all(page, to, *but):
+    """Black out every place but some; that a click does it, other scenes show."""
+    to.dark = [place not in but for place in range(64)]
+    page.evaluate("(dark) => set({ changes: { ...state.changes, dark } })", to.dark)
+
+
 def shuffle(page, to):
     press(page, "Shuffle all")
     to.places = page.evaluate("state.changes.places")
@@ -215,8 +221,8 @@ SCENES = {
     "fewer blocks, one half off": (7, (use_blocks, 6), (switch, "channel", 2)),
     "a silent unit in a half that is off": (7, (silence, "token", 4, 26), (switch, "token", 4)),
     "shifted as far as it goes": (7, (shift, 18, -17)),
-    "every patch black": (11, (black_out, *range(64))),
-    "every patch black but one, moved": (3, (black_out, *range(1, 64)), (move, 0, 36)),
+    "every patch black": (11, (black_out_all,)),
+    "every patch black but one, moved": (3, (black_out_all, 0), (move, 0, 36)),
     "a patch swapped with itself": (7, (swap, 27, 27)),
     "a patch moved onto itself": (12, (move, 27, 27), (move, 27, 28)),
     "all units of a block silent": (7, (silence_block, 1)),

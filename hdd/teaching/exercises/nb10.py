@@ -203,8 +203,8 @@ class PostNorm(nn.Module):
         hints=(
             "在 `__init__` 里存下 `mixing`，并建立 `nn.LayerNorm(dim)`。 | In `__init__` keep `mixing` and"
             " make an `nn.LayerNorm(dim)`.",
-            "残差连接仍是“输入加上混合的输出”，只是混合的输入不再归一化。 | The residual is still input"
-            " plus mixing; but what is mixed is no longer normalised.",
+            "残差连接仍是“输入加上混合的输出”，只是混合之前不再做层归一化。 | The residual is still input"
+            " plus mixing; but no norm comes before the mixing.",
             "层归一化放在最外面，作用在整个和上，包括 x。 | The LayerNorm is outermost: it takes"
             " the whole sum, x included.",
         ),
@@ -269,7 +269,7 @@ class PostNorm(nn.Module):
     ),
     Exercise(
         id="10.3",
-        title="多少块之后看不出差别 | after how many blocks no difference is left",
+        title="多少块之后只剩百万分之一 | after how many blocks a millionth is left",
         name="blocks",
         stub="blocks = ...  # 一个整数 / an integer",
         test=_test_blocks,

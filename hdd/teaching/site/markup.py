@@ -42,7 +42,7 @@ class Rewriter(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=False)
         self.parts: list[str] = []
-        self.open: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[tuple[str, str | None, frozenset[str]]] = []  # tag, language, classes
 
     def __call__(self, page: str) -> str:
         """Return the page, rewritten."""
@@ -52,7 +52,9 @@ class Rewriter(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         if tag not in VOID:
-            self.open.append((tag, dict(attrs)))
+            known = dict(attrs)
+            classes = frozenset((known.get("class") or "").split())
+            self.open.append((tag, known.get("lang"), classes))
         self.emit(self.get_starttag_text())
 
     def handle_startendtag(self, tag, attrs):
@@ -60,7 +62,7 @@ class Rewriter(HTMLParser):
 
     def handle_endtag(self, tag):
         self.emit(f"</{tag}>")
-        if any(tag == name for name, _ in self.open):
+        if any(tag == name for name, *_ in self.open):
             while self.open.pop()[0] != tag:
                 pass
 
@@ -86,10 +88,7 @@ class Rewriter(HTMLParser):
 
     def inside(self, tags: Iterable[str], classes: Iterable[str] = ()) -> bool:
         """Tell whether an open element has one of these tags or classes."""
-        return any(
-            tag in tags or set((attrs.get("class") or "").split()) & set(classes)
-            for tag, attrs in self.open
-        )
+        return any(tag in tags or not known.isdisjoint(classes) for tag, _, known in self.open)
 
 
 class Half(Rewriter):
@@ -100,7 +99,7 @@ class Half(Rewriter):
         (self.other,) = set(LANGUAGES) - {language}
 
     def emit(self, piece):
-        if not any(attrs.get("lang") == self.other for _, attrs in self.open):
+        if all(language != self.other for _, language, _ in self.open):
             super().emit(piece)
 
 
@@ -122,7 +121,7 @@ class Foreign(Rewriter):
         self.language = language
 
     def text(self, data):
-        spoken = [attrs["lang"] for _, attrs in self.open if attrs.get("lang")]
+        spoken = [language for _, language, _ in self.open if language]
         chinese = (spoken or [self.language])[-1].startswith("zh")
         if self.inside(("script", "style", "title"), ("math",)):
             return data
