@@ -18,7 +18,7 @@
 The first start makes .venv beside this file and installs the project into it; later starts only
 look whether it is whole and up to date. Before the command there may stand, and is remembered:
 
-    --cpu=ADDRESS       on Linux, PyTorch without CUDA, which is four times smaller
+    --cpu=ADDRESS       on Linux, PyTorch without CUDA: a quarter of the space
     --mirror=ADDRESS    packages from this index, or from this folder of wheels, without a network
     --tested            the versions of constraints.txt, with which all tests have passed
 
@@ -41,7 +41,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "installed-from"  # what a finished set-up was made from
-UNFINISHED = VENV / "unfinished"  # there while a set-up is at work, with its choices
+UNFINISHED = VENV / "unfinished"  # there while a set-up is at work: choices, names before it
 LOCK = ROOT / ".venv.lock"
 OLDEST = (3, 10)
 MODULES = {
@@ -207,7 +207,7 @@ def damage(kept, choices):
     """Return why .venv has to be made anew, or "" if there is none or it can be used."""
     if not os.path.lexists(VENV):
         return ""
-    if UNFINISHED.exists():
+    if UNFINISHED.exists() and not kept.get("holds"):
         return "its set-up was interrupted"
     if not runs(f"sys.exit(sys.version_info < {OLDEST} or not find.find_spec('pip'))"):
         return "its Python does not start, is too old, or lacks pip"
@@ -227,9 +227,9 @@ def prepare(asked):
         broken = damage(kept, choices)
         if not broken and kept.get("from") == fingerprint(choices):
             return
-        announce(choices, broken)
         fresh = bool(broken) or not VENV.exists()
-        begin(choices)
+        announce(choices, broken, fresh)
+        begin(choices, [] if fresh else kept.get("holds", []))
         if fresh:
             make_environment()
         install(choices, fresh)
@@ -281,8 +281,11 @@ def size_of(choices):
     return SIZES["cuda" if sys.platform == "linux" and not choices.get("cpu") else "cpu"]
 
 
-def announce(choices, broken):
+def announce(choices, broken, fresh):
     """Say what will be downloaded and where it will go."""
+    if not fresh:
+        print(f"更新 {VENV} 中的软件包。\nUpdating the packages in {VENV}.", flush=True)
+        return
     if broken:
         print(f"{VENV}: {broken}; it is made anew.")
     download, disk = size_of(choices)
@@ -302,11 +305,12 @@ def announce(choices, broken):
         )
 
 
-def begin(choices):
-    """Mark .venv as unfinished."""
+def begin(choices, holds):
+    """Mark .venv as unfinished, and keep what one that worked `holds`, should this be killed."""
     try:
         VENV.mkdir(exist_ok=True)
-        UNFINISHED.write_text(json.dumps({"choices": choices}), encoding="utf-8")
+        content = json.dumps({"choices": choices, "holds": holds})
+        UNFINISHED.write_text(content, encoding="utf-8")
     except OSError as error:
         sys.exit(cannot_make(error))
 
@@ -466,6 +470,8 @@ def main(arguments):
         known = ", ".join([*MODULES, "python", "setup"])
         return misused(f"Unknown command {action!r}. Fix: one of {known}; or --help.")
     own_environment()
+    if {"-h", "--help"} & set(options):
+        return show_help(action, options)
     try:
         prepare(choices)
     except KeyboardInterrupt:
@@ -480,6 +486,16 @@ def main(arguments):
     # Files that exist are named as seen from where this was started.
     options = [str(Path(word).resolve()) if os.path.isfile(word) else word for word in options]
     return 0 if action == "setup" else hand_over(command(action, options))
+
+
+def show_help(action, options):
+    """Show the options of an action, which the packages in .venv know; nothing is set up for it."""
+    if action != "setup" and runs("pass"):
+        return hand_over(command(action, options))
+    print(__doc__)
+    if action != "setup":
+        print(f"What {action} takes is shown after the first set-up: python3 run.py setup")
+    return 0
 
 
 def hand_over(options):

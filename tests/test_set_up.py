@@ -262,6 +262,17 @@ def test_a_folder_of_wheels_needs_no_network(run_py, installs, tmp_path):
     assert {"--no-index", str(tmp_path)} <= set(installs[0])
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_help_of_a_command_sets_nothing_up(run_py, monkeypatch, capsys, there):
+    seen = []
+    monkeypatch.setattr(run_py, "prepare", lambda choices: pytest.fail("it set something up"))
+    monkeypatch.setattr(run_py, "hand_over", seen.append)
+    monkeypatch.setattr(run_py, "runs", lambda code: there)
+    run_py.main(["copies", "--help"])
+    assert seen == ([["-m", "hdd.teaching.copies", "--help"]] if there else [])
+    assert ("after the first set-up" in capsys.readouterr().out) != there
+
+
 def test_papermill_keeps_no_progress_bars(run_py, monkeypatch):
     seen = []
     monkeypatch.setattr(run_py.os, "environ", {"PATH": ""})
@@ -329,6 +340,31 @@ def test_an_environment_that_worked_survives_a_failed_update(run_py, installs, t
     assert installs.environments == 1
 
 
+@pytest.mark.parametrize(("lost", "environments"), [(False, 1), (True, 2)])
+def test_an_interrupted_update_goes_on_unless_something_is_gone(
+    run_py, installs, tmp_path, monkeypatch, lost, environments
+):
+    package = run_py.VENV / "lib" / "python3.12" / "site-packages" / "torch"
+    run_py.prepare({})
+    package.mkdir(parents=True)
+    content = run_py.read_stamp() | {"holds": run_py.installed_names()}
+    run_py.STAMP.write_text(json.dumps(content), encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text("[project]\nversion = '2'\n")
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_py, "pip", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_py.prepare({})
+    if lost:
+        package.rmdir()
+    run_py.prepare({})
+    assert (len(installs), installs.environments) == (2, environments)
+    assert not run_py.UNFINISHED.exists()
+
+
 def test_what_was_deleted_is_noticed(run_py, installs, monkeypatch):
     packages = run_py.VENV / "lib" / "python3.12" / "site-packages"
     run_py.prepare({})
@@ -387,9 +423,9 @@ def test_without_a_gpu_the_small_build_is_offered(run_py, monkeypatch, capsys):
     monkeypatch.setattr(run_py.sys, "platform", "linux")
     for card, offered in ((None, True), ("/usr/bin/nvidia-smi", False)):
         monkeypatch.setattr(run_py.shutil, "which", lambda name, card=card: card)
-        run_py.announce({}, "")
+        run_py.announce({}, "", True)
         assert ("--cpu" in capsys.readouterr().out) == offered
-    run_py.announce({"cpu": "https://cpu.example/"}, "")
+    run_py.announce({"cpu": "https://cpu.example/"}, "", True)
     assert "--cpu" not in capsys.readouterr().out
 
 
