@@ -5,8 +5,6 @@ are those of the Mixer block. So whatever differs between two networks of `build
 mixer alone. All are made from the grid (h, w) and the number of channels, needed or not.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -144,37 +142,16 @@ class SelfAttention(Attention):
         return super().forward(x + self.position)
 
 
-class Affine(nn.Module):
-    """ResMLP's stand-in for LayerNorm: a gain and a shift for each channel, no statistics."""
-
-    @checked
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        check_positive_integers(dim=dim)
-        self.gain = nn.Parameter(torch.ones(dim))
-        self.shift = nn.Parameter(torch.zeros(dim))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.gain * x + self.shift
-
-
 class Block(nn.Module):
     """x + mixer(norm(x)), then x + mlp(norm(x)): (B, S, C) -> (B, S, C)."""
 
     @checked
-    def __init__(
-        self,
-        mixer: nn.Module,
-        dim: int,
-        channel_dim: int,
-        norm: Callable[[int], nn.Module] | None = None,
-    ) -> None:
+    def __init__(self, mixer: nn.Module, dim: int, channel_dim: int) -> None:
         super().__init__()
         check_positive_integers(dim=dim, channel_dim=channel_dim)
-        norm = norm or (lambda width: nn.LayerNorm(width, eps=1e-6))
-        self.token_norm = norm(dim)
+        self.token_norm = nn.LayerNorm(dim, eps=1e-6)
         self.mixer = mixer
-        self.channel_norm = norm(dim)
+        self.channel_norm = nn.LayerNorm(dim, eps=1e-6)
         self.channel_mixing = Mlp(dim, channel_dim)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -191,7 +168,7 @@ TOKEN_MIXERS = {
     "spatial-gate": SpatialGate,
     "attention": SelfAttention,
 }
-MIXER_KINDS = (*TOKEN_MIXERS, "hybrid", "resmlp")  # the networks of build_mixer
+MIXER_KINDS = (*TOKEN_MIXERS, "hybrid")  # the networks of build_mixer
 
 
 @checked
@@ -208,16 +185,14 @@ def build_mixer(
     """Return a Mixer whose blocks mix tokens in another way, with as many parameters.
 
     The channel MLP makes up the difference: it is narrower beside a mixer with many parameters,
-    so that a comparison is one of kinds, not of sizes. `kind` is a key of TOKEN_MIXERS; "hybrid":
-    token MLPs, and attention in every second block; or "resmlp": token-linear with Affine instead
-    of LayerNorm. The sizes are those of MLPMixer.
+    so that a comparison is one of kinds, not of sizes. `kind` is a key of TOKEN_MIXERS or "hybrid":
+    token MLPs, and attention in every second block. The sizes are those of MLPMixer.
 
     Raises:
         ValueError: an unknown kind.
     """
     check_choice(MIXER_KINDS, kind=kind)
-    kinds = {"hybrid": ["token-mlp", "attention"], "resmlp": ["token-linear"]}.get(kind, [kind])
-    norm = Affine if kind == "resmlp" else None
+    kinds = ["token-mlp", "attention"] if kind == "hybrid" else [kind]
     sizes = {"image_size": image_size, "channels": channels, "patch_size": patch_size}
     one_token = image_size in (patch_size, (patch_size, patch_size))  # half a unit would be none
     factor = 1.0 if one_token else 0.5
@@ -227,7 +202,7 @@ def build_mixer(
     mixers = [TOKEN_MIXERS[kinds[i % len(kinds)]](net.grid, dim) for i in range(depth)]
     widths = [channel_width(mixer, dim, budget) for mixer in mixers]
     pairs = zip(mixers, widths, strict=True)
-    net.blocks = nn.Sequential(*(Block(mixer, dim, width, norm) for mixer, width in pairs))
+    net.blocks = nn.Sequential(*(Block(mixer, dim, width) for mixer, width in pairs))
     net.arguments = {"kind": kind, **sizes}
     return net
 

@@ -20,7 +20,6 @@ from hdd.train.intervals import difference, holm, summary
 from hdd.train.recipe import Recipe
 from hdd.train.run import Run
 
-KINDS = [kind for kind in MIXER_KINDS if kind != "resmlp"]  # which has another norm
 RATES, TUNING, FINAL = (3e-3, 1e-2, 3e-2, 1e-1), (0, 1), (2, 3, 4)
 TUNING_EPOCHS, EPOCHS = 3, 6
 SETTINGS = SHORT | {"patch_size": 4, "dim": 48, "depth": 4}
@@ -80,9 +79,9 @@ def differences(mixers: dict[str, dict]) -> list[dict]:
 
 def main() -> None:
     """Tune, train, and write the record of what is there."""
-    jobs = list(itertools.product(KINDS, RATES, TUNING))
+    jobs = list(itertools.product(MIXER_KINDS, RATES, TUNING))
     trials = finished("mixer_trials", jobs, validated, partial=True) or {}
-    found = {kind: compared(kind, trials) for kind in KINDS}
+    found = {kind: compared(kind, trials) for kind in MIXER_KINDS}
     mixers = {kind: one for kind, one in found.items() if one}
     if not mixers:
         return

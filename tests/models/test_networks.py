@@ -13,7 +13,6 @@ NETWORKS = {
     "mixer": lambda: MLPMixer(**SIZES, dropout=0.3, expansion_factor_token=1.5, channel_dim=31),
     "paper's width": lambda: MLPMixer(**SIZES, token_dim=12),
     "attention": lambda: build_mixer("attention", **SIZES),
-    "resmlp": lambda: build_mixer("resmlp", **SIZES),
     "cnn": lambda: build_baseline("cnn", (2, 20, 28), 4, 7, width=8, depth=1),
     "vit": lambda: build_baseline("vit", (2, 20, 28), 4, 7, width=16, depth=2),
 }
