@@ -45,28 +45,26 @@ def summary(values: Sequence[float], digits: int = 2) -> dict[str, Any]:
 
 @checked
 def difference(first: Sequence[float], second: Sequence[float]) -> dict[str, Any]:
-    """Return mean(first) - mean(second), its 95 % interval and its two-sided p (Welch's t test).
+    """Return the mean of first - second, seed by seed, its 95 % interval and two-sided p.
+
+    This is the paired t test: what both owe to a seed, such as its split and its order of images,
+    cancels. So the k-th values must be of the same seed.
 
     Raises:
-        ValueError: fewer than two values on a side, or no spread on either.
+        ValueError: sides of different lengths, fewer than two values, or equal differences.
     """
-    for name, values in {"first": first, "second": second}.items():
-        if len(values) < 2:
-            raise ValueError(f"{name}={list(values)} has no spread. Fix: two seeds or more.")
-    first, second = (list(map(float, values)) for values in (first, second))
-    spreads = [statistics.variance(v) / len(v) for v in (first, second)]
-    if not sum(spreads):
-        raise ValueError("first and second do not vary: no spread. Fix: other seeds.")
-    freedom = sum(spreads) ** 2 / sum(
-        s**2 / (len(v) - 1) for s, v in zip(spreads, (first, second), strict=True)
-    )
-    mean, error = statistics.mean(first) - statistics.mean(second), math.sqrt(sum(spreads))
-    half = _two_sided(0.05, freedom) * error
-    return {
-        "mean": mean,
-        "interval": [mean - half, mean + half],
-        "p": _tails(abs(mean) / error, freedom),
-    }
+    if len(first) != len(second) or len(first) < 2:
+        raise ValueError(
+            f"first has {len(first)} values and second {len(second)}; they must be as many, two or "
+            "more. Fix: the same seeds for both."
+        )
+    pairs = [float(a) - float(b) for a, b in zip(first, second, strict=True)]
+    mean, half = statistics.mean(pairs), half_width(pairs)
+    if not half:
+        raise ValueError("first - second is the same for all seeds: no spread. Fix: other seeds.")
+    error = statistics.stdev(pairs) / math.sqrt(len(pairs))
+    p = _tails(abs(mean) / error, len(pairs) - 1)
+    return {"mean": mean, "interval": [mean - half, mean + half], "p": p}
 
 
 @checked

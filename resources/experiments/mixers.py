@@ -4,7 +4,7 @@
 
 Writes resources/runs/mixers_cifar10.json; with `--so-far` it holds what is there. The networks
 have the same frame and as many parameters; four rates are tried with two seeds on validation
-images, three other seeds train with the best, and only these see the test images.
+images, five other seeds train with the best, and only these see the test images.
 """
 
 import itertools
@@ -20,7 +20,7 @@ from hdd.train.intervals import difference, holm, summary
 from hdd.train.recipe import Recipe
 from hdd.train.run import Run
 
-RATES, TUNING, FINAL = (3e-3, 1e-2, 3e-2, 1e-1), (0, 1), (2, 3, 4)
+RATES, TUNING, FINAL = (3e-3, 1e-2, 3e-2, 1e-1), (0, 1), (2, 3, 4, 5, 6)
 TUNING_EPOCHS, EPOCHS = 3, 6
 SETTINGS = SHORT | {"patch_size": 4, "dim": 48, "depth": 4}
 
@@ -48,7 +48,7 @@ def tested(*job) -> dict[str, float]:
 
 
 def compared(kind: str, trials: dict[tuple, float]) -> dict | None:
-    """Return what was tried for a mixer, its best rate, and what three seeds have with it."""
+    """Return what was tried for a mixer, its best rate, and what the seeds have with it."""
     tried = {lr: [trials[kind, lr, s] for s in TUNING if (kind, lr, s) in trials] for lr in RATES}
     if any(len(values) < len(TUNING) for values in tried.values()):
         return None
@@ -64,17 +64,14 @@ def compared(kind: str, trials: dict[tuple, float]) -> dict | None:
 
 
 def differences(mixers: dict[str, dict]) -> list[dict]:
-    """Return the difference of every two mixers on the test images, with p corrected by Holm."""
+    """Return the paired difference of every two mixers on the test images, with Holm's p."""
     tests = {kind: one["test"]["values"] for kind, one in mixers.items()}
-    pairs = [
-        (a, b)
-        for a, b in itertools.combinations(tests, 2)
-        if min(map(len, (tests[a], tests[b]))) > 1
-    ]
-    found = [difference(tests[a], tests[b]) for a, b in pairs]
-    corrected = holm([one["p"] for one in found]) if found else []
+    n = min(map(len, tests.values()))  # with --so-far, the seeds that all mixers have
+    pairs = list(itertools.combinations(tests, 2)) if n > 1 else []
+    found = [difference(tests[a][:n], tests[b][:n]) for a, b in pairs]
+    corrected = holm([one["p"] for one in found])
     rows = zip(pairs, found, corrected, strict=True)
-    return [{"pair": pair, **one, "corrected_p": round(p, 5)} for pair, one, p in rows]
+    return [{"pair": pair, "n": n, **one, "corrected_p": round(p, 5)} for pair, one, p in rows]
 
 
 def main() -> None:

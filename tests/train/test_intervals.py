@@ -26,18 +26,34 @@ def test_one_value_has_no_interval():
     assert summary([81.2]) == {"n": 1, "mean": 81.2, "interval": None, "values": [81.2]}
 
 
-def test_a_difference_is_welchs():
-    # Worked by hand: means 3 and 7, variances 2.5 and 10, five values each: t = -2.530, 5.882
-    # degrees of freedom, whose 95 % quantile is 2.459.
+def test_a_difference_is_paired():
+    # Worked by hand: differences -2 to -6, mean -4, standard deviation 1.5811: t(4) = -5.657.
     found = difference([1, 2, 3, 4, 5], [3, 5, 7, 9, 11])
     assert found["mean"] == -4
-    assert found["interval"] == pytest.approx([-7.888, -0.112], abs=2e-3)
-    assert found["p"] == pytest.approx(0.0454, abs=5e-4)
+    assert found["interval"] == pytest.approx([-5.963, -2.037], abs=2e-3)
+    assert found["p"] == pytest.approx(0.0048, abs=5e-5)
 
 
-def test_no_spread_is_no_evidence():
-    with pytest.raises(ValueError, match="no spread"):
-        difference([1.0, 1.0], [2.0, 2.0])
+A, B = (1.0, 2.0, 4.0), (0.0, 0.5, 2.0)
+
+
+def test_what_both_owe_to_a_seed_cancels():
+    shared = [0.0, 10.0, -7.0]
+    first, second = ([value + s for value, s in zip(v, shared, strict=True)] for v in (A, B))
+    assert difference(first, second)["p"] == pytest.approx(difference(A, B)["p"])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ([1.0, 2.0], [2.0, 3.0], "no spread"),
+        ([1.0], [2.0], "two or more"),
+        ([1.0, 2.0], [2.0, 3.0, 5.0], "first has 2 values and second 3"),
+    ],
+)
+def test_what_cannot_be_paired(first, second, message):
+    with pytest.raises(ValueError, match=message):
+        difference(first, second)
 
 
 def test_holm_by_hand():
