@@ -5,7 +5,9 @@
 Writes resources/runs/compute.json; with `--so-far` it holds what is there. At the smallest of
 three budgets each family gets the same trials on validation images: two optimizers with four rates
 each, two more decays, one more shape. Its best settings then train at every budget with three new
-seeds, and only these networks see the test images.
+seeds, and only these networks see the test images. The other shape was finer or deeper for the two
+convolutional networks, coarser for Mixer and ViT; so finer, shallower and deeper ones of these were
+tried afterwards, which changes no choice.
 """
 
 import itertools
@@ -121,12 +123,16 @@ def vit(width: int, depth: int, patch_size: int) -> nn.Module:
     return net
 
 
-# The two shapes of each family between which a trial decides; widths follow from the budget.
-FAMILIES: dict[str, tuple[Callable[..., nn.Module], tuple[dict, dict]]] = {
-    "Mixer": (mixer, ({"depth": 6, "patch_size": 4}, {"depth": 6, "patch_size": 8})),
-    "ConvMixer": (convmixer, ({"depth": 6, "patch_size": 4}, {"depth": 4, "patch_size": 2})),
+def _shapes(*shapes: tuple[int, int]) -> tuple[dict, ...]:
+    return tuple({"depth": depth, "patch_size": patch} for depth, patch in shapes)
+
+
+# Between the first two shapes of each family a trial decides; widths follow from the budget.
+FAMILIES: dict[str, tuple[Callable[..., nn.Module], tuple[dict, ...]]] = {
+    "Mixer": (mixer, _shapes((6, 4), (6, 8), (3, 4), (12, 4), (4, 2))),
+    "ConvMixer": (convmixer, _shapes((6, 4), (4, 2))),
     "ResNet": (ResNet, ({"depth": 1}, {"depth": 2})),
-    "ViT": (vit, ({"depth": 4, "patch_size": 4}, {"depth": 4, "patch_size": 8})),
+    "ViT": (vit, _shapes((4, 4), (4, 8), (2, 4), (8, 4), (4, 2))),
 }
 
 
@@ -211,6 +217,14 @@ def settings(job: tuple) -> dict:
     return {"shape": FAMILIES[family][1][shape], **dict(zip(names, others[:3], strict=True))}
 
 
+def tried_afterwards(best: tuple) -> list[dict]:
+    """Return the validation accuracies of the family's other shapes, which no choice has seen."""
+    shapes = range(2, len(FAMILIES[best[0]][1]))
+    jobs = [(best[0], shape, *best[2:]) for shape in shapes]
+    found = finished("compute_trials", jobs, validated, partial=True) or {}
+    return [settings(job) | {"validation": value} for job, value in found.items()]
+
+
 def at_budget(best: tuple, budget: int) -> dict | None:
     """Train a family's choice with new seeds; return its sizes and its test accuracy."""
     jobs = [(*best[:2], budget, *best[3:], seed) for seed in SEEDS]
@@ -230,6 +244,8 @@ def main() -> None:
     for family, (best, trials) in choices.items():
         tried = [settings(job) | {"validation": value} for job, value in trials.items()]
         families[family] = settings(best) | {"trials": tried, "budgets": []}
+        if later := tried_afterwards(best):
+            families[family]["afterwards"] = later
     for budget, family in itertools.product(BUDGETS, choices):
         if result := at_budget(choices[family][0], budget):
             families[family]["budgets"].append(result)
