@@ -1,4 +1,4 @@
-"""Accuracy against compute on CIFAR-10: Mixer, ConvMixer, ResNet and ViT, all tuned alike.
+"""Accuracy against compute on CIFAR-10: Mixer, ConvMixer, ResNet and ViT, with equally many trials.
 
     python resources/experiments/compute.py
 
