@@ -66,6 +66,14 @@ class TestEveryExercise:
             assert chinese in zh, f"{name}: {zh}"
             assert english in en, f"{name}: {en}"
 
+    def test_where_an_integer_is_asked_for_nothing_else_will_do(self, one):
+        answer = answer_of(one, one.solution)
+        answers = answer if isinstance(answer, tuple) else (answer,)
+        for place, number in enumerate(answers):
+            if isinstance(number, int):
+                near = [*answers[:place], number + 0.3, *answers[place + 1 :]]
+                assert verdict(one, near)[0] == "✗"
+
     def test_texts_are_in_both_languages(self, one):
         assert len(one.hints) == 3
         for text in (one.title, one.note, *one.hints):
@@ -109,6 +117,15 @@ FORMS = {
         self.fc2, self.fc1 = nn.Linear(hidden, features), nn.Linear(features, hidden)
     def forward(self, x):
         return self.fc2(functional.gelu(self.fc1(x)))""",
+    "03.2": """class MixerBlock(nn.Module):
+    def __init__(self, tokens, dim, token_dim, channel_dim):
+        super().__init__()
+        self.n2, self.n1 = nn.LayerNorm(dim, eps=1e-6), nn.LayerNorm(dim, eps=1e-6)
+        self.channel = nn.Sequential(self.n2, Mlp(dim, channel_dim))
+        self.token = Mlp(tokens, token_dim)
+    def forward(self, x):
+        x = x + self.token(self.n1(x).mT).mT
+        return x + self.channel(x)""",
     "03.4": """def block_a(block, x):
     x = x + block.token_mixing(block.token_norm(x).mT).mT
     return (x + block.channel_mixing(block.channel_norm(x))).double()""",
@@ -146,7 +163,7 @@ FORMS = {
     "10.2": """class PostNorm(nn.Module):
     def __init__(self, dim, mixing):
         super().__init__()
-        self.mixing, self.norm = mixing, nn.LayerNorm(dim)
+        self.mixing, self.norm = mixing, nn.LayerNorm(dim, eps=1e-3)
     def forward(self, x):
         return self.norm(self.mixing(x) + x)""",
     "11.1": """def paired_subsets(total, sizes, seed):
@@ -154,6 +171,13 @@ FORMS = {
     return {size: order[:size] for size in sizes}""",
     "12.3": """def fold(gain, shift, weight, bias):
     return [(weight @ gain.diag()).double(), functional.linear(shift, weight, bias)]""",
+    "13.1": """@torch.no_grad()
+def token_twin(net, order):
+    twin = copy.deepcopy(net)
+    for block in twin.blocks:
+        for weight in (block.token_mixing.fc1.weight.T, *block.token_mixing.fc2.parameters()):
+            weight[:] = weight[order]
+    return twin""",
     "15.3": """def holm_corrected(p):
     f, one = __import__("fractions").Fraction, 1
     smaller = {v: sum(other < v for other in p) for v in p}
@@ -162,13 +186,20 @@ FORMS = {
     certain = possible.numpy() & (possible.sum(2, keepdim=True) == 1).numpy()
     return (possible.numpy() & ~(A.numpy() @ certain > 0)).tolist()""",
     "16.3": """def auc(ours, others):
-    return [sum(float(x > y) for x in ours for y in others) / len(ours) / len(others)]""",
+    wins = sum(float(x > y) + float(x == y) / 2 for x in ours for y in others)
+    return [wins / len(ours) / len(others)]""",
 }
 
 
+def renamed(source):
+    """Give the parts of a module names that say nothing."""
+    return re.sub(r"self\.(\w+)", lambda part: f"self.part_{part[1][::-1]}", source)
+
+
+@pytest.mark.parametrize("change", [str, renamed])
 @pytest.mark.parametrize("number", ["03.2", "03.3"])
-def test_parts_may_be_defined_in_any_order(number):
-    """Their names say which is which, also where two have the same shapes."""
+def test_parts_may_be_defined_in_any_order(number, change):
+    """Also where two have the same shapes, and whatever they are called."""
     one = find(number)
     head, body = one.solution.split("        super().__init__()\n")
     parts, forward = body.split("\n    def forward", 1)
@@ -179,7 +210,14 @@ def test_parts_may_be_defined_in_any_order(number):
         source = (
             f"{head}        super().__init__()\n{before}{''.join(order)}\n    def forward{forward}"
         )
-        assert verdict(one, answer_of(one, source))[0] == "✓", source
+        assert verdict(one, answer_of(one, change(one.given + source)))[0] == "✓", source
+
+
+@pytest.mark.parametrize("number", ["03.1", "03.2", "03.3"])
+def test_names_that_say_nothing_hide_no_mistake(number):
+    one = find(number)
+    for name, (source, _, _) in one.wrong.items():
+        assert verdict(one, answer_of(one, renamed(one.given + source)))[0] == "✗", name
 
 
 @pytest.mark.parametrize("number", FORMS)
@@ -195,12 +233,18 @@ MISTAKES = [
     ("00.3", "def accuracy(logits, labels): return 4 / 9", "not yet"),
     ("02.1", "def mix_tokens(w, x): return x + w @ x", "no residual"),
     ("03.2", "def MixerBlock(*sizes): return lambda x: x", "not an nn.Module"),
+    ("03.7", "def count(p, c, l, s, ds, dc, k): return (c * p**3 + c + 2 * c + c * k + k\n"
+     "    + l * (2 * s * ds + ds + s + 2 * c * dc + dc + 5 * c))", "not yet"),
     ("10.1", "def plateau(sweep):\n    for rate in sweep:\n        sweep[rate] = sum(sweep[rate])\n"
      "    return 0", "in place"),
+    ("10.2", "class PostNorm(nn.Module):\n    def __init__(self, dim, f):\n"
+     "        super().__init__()\n        self.mixing, self.norm = f, nn.LayerNorm(dim, eps=0.1)\n"
+     "    def forward(self, x): return self.norm(x + self.mixing(x))", "the shape is right, but"),
     ("11.1", "def paired_subsets(total, sizes, seed):\n"
      "    order = torch.randperm(60000, generator=torch.Generator().manual_seed(seed))\n"
      "    return {size: order[:size] for size in sizes}", "whole, from 0"),
     ("11.3", "def linear_probe(net, classes): return nn.Linear(12, classes)", "the network itself"),
+    ("12.1", "def block_macs(s, c, d_s, d_c): return 2 * s * c * (d_s + 4 * c)", "not yet"),
     ("12.3", "def fold(g, s, w, b): return (w * g).T, w @ s + b", "W has shape (5, 3)"),
     ("12.3", "def fold(g, s, w, b): return w * g", "return two things"),
     ("12.3", "def fold(g, s, w, b): return w * g.detach(), w @ s + b", "`gain` gets no gradient"),
@@ -217,6 +261,53 @@ def test_further_mistakes_get_their_diagnosis(number, source, english):
         mark, message = verdict(one, answer_of(one, source))
         assert mark == "✗"
         assert english in split(message)[1]
+
+
+def with_one_part_changed(formula):
+    """Yield the code of a formula with one of its names or numbers replaced, or `/` for `//`."""
+    function = ast.parse(formula).body[0]
+    names = [argument.arg for argument in function.args.args]
+    parts = [
+        part
+        for statement in function.body[1:]  # without the docstring
+        for part in ast.walk(statement)
+        if isinstance(part, ast.Constant) or isinstance(getattr(part, "ctx", None), ast.Load)
+    ]
+    for part in parts:
+        for other in (*names, *(f"4 * {name}" for name in names), "1", "2", "3", "4"):
+            lines = formula.splitlines()
+            line = lines[part.lineno - 1]
+            changed = f"{line[: part.col_offset]}({other}){line[part.end_col_offset :]}"
+            yield "\n".join([*lines[: part.lineno - 1], changed, *lines[part.lineno :]])
+    yield formula.replace("//", "/")
+
+
+def value(function, arguments):
+    try:
+        return function(*arguments)
+    except ArithmeticError:
+        return None
+
+
+# Formulas, each with arguments of which none follows from the others.
+FORMULAS = {
+    "00.1": (40, 120, 8),
+    "03.7": (6, 37, 13, 29, 17, 41, 19),
+    "12.1": (13, 17, 19, 29),
+    "12.2": (13, 17, 19, 8),
+    "14.1": (35, 5, 6),
+}
+
+
+@pytest.mark.parametrize(("number", "arguments"), FORMULAS.items())
+def test_the_sizes_that_a_formula_is_checked_with_tell_its_arguments_apart(number, arguments):
+    """With a patch size of 3, say, C·P³ would pass for 3·P²·C."""
+    one = find(number)
+    right = answer_of(one, one.solution)(*arguments)
+    for source in with_one_part_changed(one.solution):
+        answer = answer_of(one, source)
+        if value(answer, arguments) != right:
+            assert verdict(one, answer)[0] == "✗", source
 
 
 # --------------------------------------------------------------------------------- diagnosis
@@ -293,6 +384,7 @@ SQUARE = torch.randn(4, 4, generator=torch.Generator().manual_seed(1)).double()
         (X.abs(), X, "B S C", "有些数值的符号", "some values have the wrong sign"),
         (2 * X, X, "B S C", "倍数：2（= B）", "factor: 2 (= B)"),
         (X / 6, X, "B S C", "1/S", "1/S"),
+        (1.001 * X, X, "B S C", "接近，但不够准确", "close, but not exact enough"),
         (2 * X, X, "images rows columns", "倍数：2 ", "factor: 2"),
         (0 * X, X, "B S C", "所有数值都相同", "all values are the same"),
         (X.mean(1, True).expand_as(X), X, "B S C", "沿 S 轴的数值都相同", "do not change along S"),
@@ -422,6 +514,28 @@ def test_modules_are_compared_parameter_by_parameter():
     assert "nn.Module" in wrong(build, dict)[1]
     with pytest.raises(Unanswered):
         copy_parameters(reference, nn.Identity())
+
+
+def test_layers_that_nothing_tells_apart_get_equal_values():
+    class Unnamed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.b, self.a = nn.LayerNorm(4), nn.LayerNorm(4)
+
+        def forward(self, x):
+            return self.b(self.a(x).relu())
+
+    reference = nn.Sequential(nn.LayerNorm(4), nn.ReLU(), nn.LayerNorm(4))
+    for parameter in reference.parameters():
+        nn.init.normal_(parameter)
+    mine, x = Unnamed(), torch.randn(5, 4)
+    copy_parameters(reference, mine)
+    assert torch.equal(mine(x), reference(x))
+    named = nn.Sequential(nn.LayerNorm(4), nn.ReLU(), nn.LayerNorm(4))
+    nn.init.normal_(reference[0].weight)
+    copy_parameters(reference, named)
+    assert torch.equal(named[0].weight, reference[0].weight)
+    assert not torch.equal(named[0].weight, named[2].weight)
 
 
 def test_the_order_of_a_module_s_parts_does_not_matter():

@@ -281,13 +281,17 @@ def _one_number(value: Tensor, target: Tensor, tolerance: float, _: Sequence[str
     if abs(t) > 1 and not t.is_integer() and v in (math.floor(t), round(t)):
         return "取成了整数：不要用 `//` 或 `round` | rounded to a whole number: do without `//`"
     if t and abs(v - t) <= 0.02 * abs(t):
-        return (
-            f"接近，但不够准确：允许的误差是 {tolerance:g} | close, but not exact enough: the"
-            f" tolerance is {tolerance:g}"
-        )
+        return _inexact(tolerance)
     if ratio > 10 or 0 < ratio < 0.1:
         return "数量级不对 | the order of magnitude is wrong"
     return f"还不对（允许的误差 {tolerance:g}） | not yet (tolerance {tolerance:g})"
+
+
+def _inexact(tolerance: float) -> str:
+    return (
+        f"接近，但不够准确：允许的误差是 {tolerance:g} | close, but not exact enough: the"
+        f" tolerance is {tolerance:g}"
+    )
 
 
 def _many_numbers(value: Tensor, target: Tensor, tolerance: float, names: Sequence[str]) -> str:
@@ -344,6 +348,8 @@ def _factor(value: Tensor, target: Tensor, tolerance: float, names: Sequence[str
     ratio = float((value * target).sum() / target.square().sum())
     if ratio == 0 or not _same(value, ratio * target, tolerance * max(1.0, abs(ratio))):
         return ""
+    if f"{ratio:.3g}" == "1":  # a factor of 1 would say that nothing is wrong
+        return _inexact(tolerance)
     # Axes are named by letters, such as B and C_in; "numbers" or "epoch" are no sizes to divide by.
     sizes = {n: s for n, s in zip(names, target.shape, strict=True) if s > 1 and len(n) < 5}
     known = {name: float(size) for name, size in sizes.items()}
@@ -406,10 +412,27 @@ def build(cls: Any, *args: Any, **kwargs: Any) -> nn.Module:
 def copy_parameters(source: nn.Module, target: nn.Module) -> None:
     """Give the student's module the parameters of another, in whatever order it defines its parts.
 
+    Unless their names tell layers of equal shapes apart, these get equal values, in `source`, too.
+    So compute what is expected afterwards, and then call `every_parameter_learns`: it alone notices
+    one LayerNorm in the places of two.
+
     Raises:
         Wrong: the shapes differ; the message has those of the student's.
     """
     given, own = list(source.parameters()), list(target.named_parameters())
+    _same_count(given, own)
+    mine = _by_name(source, target)
+    if mine is None:
+        _make_alike(source)
+        mine = _by_parts(source, target) or [parameter for _, parameter in own]
+    if _shapes(given) != _shapes(mine):
+        raise Wrong(_other_shape(given, own))
+    with torch.no_grad():
+        for parameter, copied in zip(given, mine, strict=True):
+            copied.copy_(parameter)
+
+
+def _same_count(given: Sequence[Tensor], own: Sequence[tuple[str, Tensor]]) -> None:
     if not own:
         raise Unanswered(
             "还没有作答：模块没有参数 | not answered yet: the module has no parameters"
@@ -420,24 +443,18 @@ def copy_parameters(source: nn.Module, target: nn.Module) -> None:
             f"参数个数不对，你的是：{listed} | the number of parameter tensors is wrong; yours:"
             f" {listed}"
         )
-    mine = _by_name(source, target) or [parameter for _, parameter in own]
-    if _shapes(given) != _shapes(mine):
-        mine = _by_parts(source, target)
-    if mine is None:
-        raise Wrong(_other_shape(given, own))
-    with torch.no_grad():
-        for parameter, copied in zip(given, mine, strict=True):
-            copied.copy_(parameter)
 
 
 def _by_name(source: nn.Module, target: nn.Module) -> list[Tensor] | None:
     """Return the parameters of `target` in the order of `source`'s, if its parts are named alike.
 
-    `source` is timm's, whose names differ from the course's in the known way.
+    `source` is timm's, whose names differ from the course's in the known way. None: other names, or
+    other shapes under these names.
     """
     own = {timm_name(name): parameter for name, parameter in target.named_parameters()}
-    names = [name for name, _ in source.named_parameters()]
-    return [own[name] for name in names] if set(names) == set(own) else None
+    named = dict(source.named_parameters())
+    mine = [own[name] for name in named if name in own]
+    return mine if _shapes(mine) == _shapes(list(named.values())) else None
 
 
 def _shapes(parameters: Sequence[Tensor]) -> list[tuple[int, ...]]:
@@ -458,6 +475,17 @@ def _by_parts(source: nn.Module, target: nn.Module) -> list[Tensor] | None:
         left = [other for other in left if other is not same]
         found += same
     return found
+
+
+def _make_alike(module: nn.Module) -> None:
+    """Give the layers of a module that have equal shapes the values of the first of them."""
+    firsts: dict[tuple[tuple[int, ...], ...], list[Tensor]] = {}
+    for part in module.modules():
+        layer = list(part.parameters(recurse=False))
+        first = firsts.setdefault(tuple(_shapes(layer)), layer)
+        with torch.no_grad():
+            for parameter, copied in zip(first, layer, strict=True):
+                copied.copy_(parameter)
 
 
 def _other_shape(given: Sequence[Tensor], own: Sequence[tuple[str, Tensor]]) -> str:

@@ -102,7 +102,6 @@ def _test_numbers(answer):
     close(
         answer,
         (tokens, stem),
-        tolerance=0.5,
         axes="numbers",
         mistakes={
             "第二个数少了偏置 | the second number lacks the biases": (tokens, stem - 512),

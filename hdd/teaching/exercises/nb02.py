@@ -97,7 +97,6 @@ def _test_weights(answer):
     close(
         answer,
         (table**2, 64**2 + 128**2),
-        tolerance=0.5,
         axes="numbers",
         mistakes={
             "第一个数不对：S·C 只是输入的个数，每个输入和每个输出之间都有一个权重 | the first number"

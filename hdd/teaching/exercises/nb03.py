@@ -1,5 +1,6 @@
 """Exercises of notebook 03, build MLP-Mixer: three classes, three wirings to repair, a formula."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -212,33 +213,35 @@ def _repaired(broken: str) -> Callable[[Any], None]:
 
 # ------------------------------------------------------------------------------- formula
 def _test_count(answer):
-    p, c, layers, s, d_s, d_c, k = 3, 10, 4, 16, 7, 23, 5
-    sizes = {"image_size": 12, "patch_size": p, "dim": c, "depth": layers, "num_classes": k}
-    with torch.device("meta"):
-        net = MLPMixer(**sizes, token_dim=d_s, channel_dim=d_c)
-    right, block = count_trainable_parameter(net), count_trainable_parameter(net.blocks[0])
+    # No size equals another, or the 3 colours: else a wrong formula gives the right number.
+    for p, c, layers, s, d_s, d_c, k in ((5, 11, 2, 9, 14, 17, 8), (4, 10, 6, 25, 7, 23, 5)):
+        side = p * math.isqrt(s)
+        sizes = {"image_size": side, "patch_size": p, "dim": c, "depth": layers, "num_classes": k}
+        with torch.device("meta"):
+            net = MLPMixer(**sizes, token_dim=d_s, channel_dim=d_c)
+        right, block = count_trainable_parameter(net), count_trainable_parameter(net.blocks[0])
+        mistakes = _miscounts(right, block, p, c, layers, s, d_s, d_c, k)
+        close(call(answer, p, c, layers, s, d_s, d_c, k), right, mistakes=mistakes)
+
+
+def _miscounts(right, block, p, c, layers, s, d_s, d_c, k):
     biases = c + layers * (d_s + s + d_c + c) + k
-    close(
-        call(answer, p, c, layers, s, d_s, d_c, k),
-        right,
-        tolerance=0.5,
-        mistakes={
-            "线性层的偏置没有算 | the biases of the linear layers are missing": right - biases,
-            "每个 `Mlp` 有两个权重矩阵，只算了一个 | each `Mlp` has two weight matrices; one is missing": (
-                right - layers * (s * d_s + c * d_c)
-            ),
-            "最后的层归一化没有算 | the final LayerNorm is missing": right - 2 * c,
-            "每个 Mixer 块有两个层归一化，只算了一个 | each block has two LayerNorms; one is missing": (
-                right - layers * 2 * c
-            ),
-            "层归一化的每个通道有两个参数：缩放和平移 | a LayerNorm has two parameters a channel,"
-            " scale and shift": right - c - layers * 2 * c,
-            "只算了一个 Mixer 块 | only one block is counted": right - (layers - 1) * block,
-            "分类头没有算 | the head is missing": right - c * k - k,
-            "主干层没有算 | the stem is missing": right - 3 * p * p * c - c,
-            "彩色图像有三个颜色通道 | a colour image has three channels": right - 2 * p * p * c,
-        },
-    )
+    return {
+        "线性层的偏置没有算 | the biases of the linear layers are missing": right - biases,
+        "每个 `Mlp` 有两个权重矩阵，只算了一个 | each `Mlp` has two weight matrices; one is missing": (
+            right - layers * (s * d_s + c * d_c)
+        ),
+        "最后的层归一化没有算 | the final LayerNorm is missing": right - 2 * c,
+        "每个 Mixer 块有两个层归一化，只算了一个 | each block has two LayerNorms; one is missing": (
+            right - layers * 2 * c
+        ),
+        "层归一化的每个通道有两个参数：缩放和平移 | a LayerNorm has two parameters a channel,"
+        " scale and shift": right - c - layers * 2 * c,
+        "只算了一个 Mixer 块 | only one block is counted": right - (layers - 1) * block,
+        "分类头没有算 | the head is missing": right - c * k - k,
+        "主干层没有算 | the stem is missing": right - 3 * p * p * c - c,
+        "彩色图像有三个颜色通道 | a colour image has three channels": right - 2 * p * p * c,
+    }
 
 
 # ------------------------------------------------------------------------- code of students

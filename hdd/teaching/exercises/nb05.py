@@ -125,7 +125,6 @@ def _test_cost(answer):
     close(
         answer,
         (tokens, token + channel),
-        tolerance=0.5,
         axes="numbers",
         mistakes={
             "这是 P = 2 时的数：现在 P = 1 | these are the numbers at P = 2; here P is 1": (

@@ -145,7 +145,6 @@ def _test_weights(answer):
     close(
         answer,
         (256, 49, 4),
-        tolerance=0.5,
         axes="rungs",
         mistakes={
             "第二个数不对：网格上的位移有上下、左右两个分量 | the second number is wrong: on a grid, an"

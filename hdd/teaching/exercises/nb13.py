@@ -12,12 +12,11 @@ from hdd.teaching.exercises.exercise import Exercise
 
 
 # ------------------------------------------------------------------------------------- twin
-@torch.no_grad()
 def _test_twin(answer):
     order = torch.tensor([2, 0, 5, 1, 3, 4])
     net = MLPMixer(image_size=(8, 12), channels=1, patch_size=4, dim=8, depth=2, token_dim=5)
     for parameter in net.parameters():
-        parameter.normal_(std=0.5)
+        nn.init.normal_(parameter, std=0.5)
     net = net.eval()
     before = copy.deepcopy(net.state_dict())
     twin = call(answer, net, order)
@@ -191,6 +190,18 @@ def token_twin(net, order):
                 "    return net",
                 "原来的网络被改动了",
                 "the old network has changed",
+            ),
+            "in place": (
+                "def token_twin(net, order):\n"
+                "    twin = copy.deepcopy(net)\n"
+                "    for block in twin.blocks:\n"
+                "        first, second = block.token_mixing.fc1, block.token_mixing.fc2\n"
+                "        first.weight[:] = first.weight[:, order]\n"
+                "        second.weight[:] = second.weight[order]\n"
+                "        second.bias[:] = second.bias[order]\n"
+                "    return twin",
+                "第 5 行出错",
+                "used in an in-place operation",
             ),
             "nothing done": (
                 "def token_twin(net, order): return copy.deepcopy(net)",

@@ -11,7 +11,7 @@ from hdd.teaching.exercises.exercise import Exercise
 
 # -------------------------------------------------------------------------------- parameters
 def _test_parameters(answer):
-    for side, patch, depth in ((24, 4, 3), (28, 7, 2)):
+    for side, patch, depth in ((24, 4, 3), (28, 7, 2), (28, 4, 2)):  # 36, 16 and 49 tokens
         net = MLPMixer(image_size=side, channels=1, patch_size=patch, dim=8, depth=depth)
         counts = [p.numel() for block in net.blocks for p in block.token_mixing.parameters()]
         tokens = (side // patch) ** 2
@@ -19,7 +19,6 @@ def _test_parameters(answer):
         close(
             call(answer, side, patch, depth),
             sum(counts),
-            tolerance=0.5,
             mistakes={
                 "漏了偏置 | the biases are missing": 2 * depth * tokens * hidden,
                 "一个 MLP 有两个权重矩阵 | an MLP has two weight matrices": sum(counts)
@@ -27,6 +26,8 @@ def _test_parameters(answer):
                 "只算了一个 Mixer 块 | only one block was counted": sum(counts) // depth,
                 "词元数应当是一行的图像块数的平方 | the number of tokens is the square of the patches"
                 " in a row": depth * _mlp(side // patch),
+                "词元数是奇数时，D_S 要向下取整 | for an odd number of tokens D_S is rounded down": depth
+                * (tokens * tokens + 1.5 * tokens),
                 "D_S 是词元数的一半 | D_S is half the number of tokens": depth
                 * (2 * tokens * tokens + 2 * tokens),
             },
@@ -151,6 +152,13 @@ def size_parameters(side, patch, depth):
                 "    return 2 * s * (s // 2) + s // 2 + s",
                 "只算了一个 Mixer 块",
                 "only one block",
+            ),
+            "not rounded down": (
+                "def size_parameters(side, patch, depth):\n"
+                "    s = (side // patch) ** 2\n"
+                "    return depth * (s * s + s / 2 + s)",
+                "要向下取整",
+                "is rounded down",
             ),
             "tokens in a row": (
                 "def size_parameters(side, patch, depth):\n"

@@ -75,7 +75,6 @@ def _test_auc(answer):
     close(
         theirs,
         float(right),
-        tolerance=1e-4,
         mistakes={
             "比较的方向反了 | the comparison is the wrong way round": float(1 - right),
             "把第 i 个与第 i 个比了：要比较每一对 | entry i is compared with entry i: compare every"
@@ -85,6 +84,14 @@ def _test_auc(answer):
             ),
         },
     )
+    _look_for_ties(answer, ours)
+
+
+def _look_for_ties(answer, ours):
+    """Raise Wrong if equal numbers count as larger; half of them, as some definitions have it, may."""
+    at_least = float((ours[:, None] >= ours).double().mean())
+    if abs(number(call(answer, ours, ours)) - at_least) < 1e-4:
+        raise Wrong("两个数相等时，前者并不更大 | of two equal numbers, the first is not larger")
 
 
 # -------------------------------------------------------------------------------- peers
@@ -96,7 +103,7 @@ def _test_peers(answer):
         "一格的相关格不算自己 | a cell does not count itself among its peers": 21,
         "还有同宫的格子 | the box has further ones": 16,
     }
-    close(answer, 20, tolerance=0.5, mistakes=mistakes)
+    close(answer, 20, mistakes=mistakes)
 
 
 EXERCISES = [
@@ -219,6 +226,11 @@ def auc(ours, others):
                 "def auc(ours, others): return (ours[:, None] < others).float().mean()",
                 "比较的方向反了",
                 "the wrong way round",
+            ),
+            "equal ones, too": (
+                "def auc(ours, others): return (ours[:, None] >= others).float().mean()",
+                "两个数相等时",
+                "of two equal numbers",
             ),
             "sum": (
                 "def auc(ours, others): return (ours[:, None] > others).float().sum()",
