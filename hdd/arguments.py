@@ -223,16 +223,29 @@ def check_indices(count: int, **tensors: torch.Tensor) -> None:
             )
 
 
-def check_shape(shape: str, **tensors: torch.Tensor) -> None:
-    """Raise ValueError unless every tensor has as many axes as `shape`, such as "(N, h, 3)".
-
-    Letters stand for any length.
-    """
-    wanted = [length for length in shape.strip("()").split(",") if length.strip()]
+def check_whole(low: int, high: int, **tensors: torch.Tensor) -> None:
+    """Raise ValueError unless every tensor holds whole numbers from `low` to `high` alone."""
     for name, tensor in tensors.items():
-        lengths = zip(wanted, tensor.shape, strict=False)
-        wrong = any(want.strip().isdecimal() and int(want) != is_ for want, is_ in lengths)
-        if wrong or tensor.ndim != len(wanted):
+        fix = f"Fix: whole numbers from {low} to {high}, such as {name}.long() if they are."
+        if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
+            raise ValueError(f"{name}={tensor.dtype} {tuple(tensor.shape)} is not whole. {fix}")
+        if not tensor.numel() or tensor.device.type != "cpu":  # no wait for a GPU
+            continue
+        least, most = (int(value) for value in tensor.aminmax())
+        if least < low or most > high:
+            raise ValueError(f"{name} goes from {least} to {most}. {fix}")
+
+
+def check_shape(shape: str, **tensors: torch.Tensor) -> None:
+    """Raise ValueError unless every tensor has the axes of `shape`, such as "(N, h, 3)".
+
+    A letter stands for any length, and for the same one if it comes twice: "(S, S)" is square.
+    """
+    wanted = [length.strip() for length in shape.strip("()").split(",") if length.strip()]
+    fixed = {length: int(length) for length in wanted if length.isdecimal()}
+    for name, tensor in tensors.items():
+        lengths = dict(zip(wanted, tensor.shape, strict=False)) | fixed
+        if [lengths.get(length) for length in wanted] != list(tensor.shape):
             raise ValueError(f"{name} has the shape {tuple(tensor.shape)}. Fix: {name} of {shape}.")
 
 

@@ -10,7 +10,14 @@ import torch
 from torch import Tensor, nn
 
 import hdd
-from hdd.arguments import check_choice, check_integers, check_range, check_shape, checked
+from hdd.arguments import (
+    check_choice,
+    check_integers,
+    check_range,
+    check_shape,
+    check_whole,
+    checked,
+)
 from hdd.data_util.batch_augmentation import (
     BatchAugmentation,
     BatchAutoAugment,
@@ -28,21 +35,42 @@ from hdd.dataset.loading import load
 from hdd.device.utils import get_amp_dtype, seed_everything
 from hdd.models.baselines import build_baseline, build_network
 from hdd.models.cnn.mlp_mixer import MixerBlock, Mlp, MLPMixer
-from hdd.models.learned_weights import cosines, smoothness, stem_filters, structure
+from hdd.models.learned_weights import (
+    cosines,
+    equivariant_share,
+    morans_range,
+    padded_share,
+    smoothness,
+    stem_filters,
+    structure,
+    trivial_share,
+)
 from hdd.models.nn_utils import count_macs, count_trainable_parameter
 from hdd.models.resize_and_permute import patch_order, permuted_twin, reorder_pixels, stretched
 from hdd.models.token_mixers import Block, Pooling, SelfAttention, build_mixer
 from hdd.tasks.look_up import look_up
-from hdd.tasks.recursive_mixer import RecursiveNet, Training, solved, train
-from hdd.tasks.routing import TokenMixingOnly, routing, train_routing
-from hdd.tasks.sudoku import Puzzles, count_solutions, difficulty, eliminate, generate
+from hdd.tasks.recursive_mixer import RecursiveNet, Training, rules, solved, train
+from hdd.tasks.routing import TokenMixingOnly, routing, train_routing, train_task
+from hdd.tasks.sharing import Toeplitz
+from hdd.tasks.sudoku import (
+    Puzzles,
+    candidates,
+    count_solutions,
+    cycles,
+    difficulty,
+    disguised,
+    eliminate,
+    generate,
+    rounds_of_singles,
+    symmetries,
+)
 from hdd.tasks.token_net import TokenNet
 from hdd.teaching.conclusions import holds
-from hdd.teaching.exercises import check
+from hdd.teaching.exercises import check, hints
 from hdd.teaching.show import show_drawing, show_frames, show_table
 from hdd.timing import interleaved
 from hdd.train.classification_utils import evaluate, predict
-from hdd.train.intervals import difference, half_width, summary
+from hdd.train.intervals import difference, half_width, holm, summary
 from hdd.train.muon import Muon, MuonAdamW
 from hdd.train.processes import Shard
 from hdd.train.recipe import Recipe
@@ -63,6 +91,8 @@ LINEAR = nn.Linear(2, 2)
 MIXER = MLPMixer(image_size=8, dim=4, depth=1)
 SGD = torch.optim.SGD(LINEAR.parameters(), 0.1)
 PUZZLES = Puzzles(torch.zeros(2, 36).byte(), torch.zeros(2, 36).byte())
+NET, TOKENS = RecursiveNet(dim=8, recursions=2), TokenMixingOnly(12, 4)
+ROWS = [{"a": "x", "b": 0.5}]
 NAN, HUGE = float("nan"), 10**30
 
 # A call, the name of the argument that is wrong in it: of each kind of argument some, of each kind
@@ -219,6 +249,58 @@ WRONG = [
     (lambda: plot_task("x", torch.zeros(4, 4)), "x"),
     (lambda: averaged(torch.tensor(1.0), 0.9), "path"),
     (lambda: Muon([], 0.1, 0.1), "matrices"),
+    (lambda: train(NET, PUZZLES, Training()), "puzzles"),
+    (lambda: train(NET, PUZZLES[:0], Training()), "puzzles"),
+    (lambda: train(NET, Puzzles(*(field[0] for field in PUZZLES)), Training()), "givens"),
+    (lambda: NET(torch.zeros(1, 81).byte()), "puzzles"),
+    (lambda: NET(torch.full((1, 36), 7)), "puzzles"),
+    (lambda: NET(PUZZLES.givens, 0), "recursions"),
+    (lambda: NET(PUZZLES.givens, recursions=-1), "recursions"),
+    (lambda: solved(NET, Puzzles(*(torch.zeros(2, 81).byte() for _ in range(2)))), "puzzles"),
+    (lambda: rules(torch.eye(36)), "matrix"),
+    (lambda: holm([0.5, 1.5]), "p_values"),
+    (lambda: holm([-0.1]), "p_values"),
+    (lambda: holm([0.5, NAN]), "p_values"),
+    (lambda: trivial_share(torch.ones(2, 3)), "matrix"),
+    (lambda: trivial_share(torch.ones(1, 1)), "matrix"),
+    (lambda: trivial_share(torch.zeros(4, 4)), "matrix"),
+    (lambda: equivariant_share(torch.zeros(4, 4), (2, 2)), "matrix"),
+    (lambda: padded_share(torch.zeros(4, 4), (2, 2)), "matrix"),
+    (lambda: smoothness(torch.zeros(3, 1, 2)), "maps"),
+    (lambda: morans_range((-2, -3)), "grid"),
+    (lambda: holds("甲 | a", NAN), "condition"),
+    (lambda: holds("甲 | a", 1), "condition"),
+    (lambda: holds("甲 | a", torch.tensor(0.5)), "condition"),
+    (lambda: holds("abc", True), "name"),
+    (lambda: check("2.1", len), "number"),
+    (lambda: hints("2.1"), "number"),
+    (lambda: count_solutions(PUZZLES.givens[0].float()), "puzzle"),
+    (lambda: count_solutions(PUZZLES.givens[0], limit=-1), "limit"),
+    (lambda: symmetries(torch.tensor([99999])), "numbers"),
+    (lambda: symmetries(torch.tensor([-1])), "numbers"),
+    (lambda: symmetries(torch.tensor(1)), "numbers"),
+    (lambda: cycles(torch.full((1, 81), 9)), "some"),
+    (lambda: cycles(torch.zeros(1, 81).byte()), "some"),
+    (lambda: disguised(Puzzles(*(field[0] for field in PUZZLES)), torch.Generator()), "givens"),
+    (
+        lambda: disguised(PUZZLES._replace(solutions=PUZZLES.givens[:1]), torch.Generator()),
+        "solutions",
+    ),
+    (lambda: eliminate(torch.ones(1, 36, 6)), "possible"),
+    (lambda: candidates(torch.full((1, 36), 7)), "puzzles"),
+    (lambda: rounds_of_singles(torch.full((1, 81), 10)), "puzzles"),
+    (lambda: look_up(2, torch.tensor([1.0, 2.0]), torch.Generator()), "places"),
+    (lambda: look_up(2, torch.tensor([0]), torch.Generator()), "places"),
+    (lambda: train_task(TOKENS, 6, lambda x: x), "tokens"),
+    (lambda: train_task(nn.Identity(), 6, lambda x: x), "net"),
+    (lambda: train_task(TOKENS, 12, lambda x: x[:, :1]), "task"),
+    (lambda: Toeplitz(4)(torch.zeros(2, 5, 3)), "x"),
+    (lambda: TokenNet(2, 2, 4, [], positions=3)(torch.zeros(1, 5, 2)), "x"),
+    (lambda: show_table(ROWS, "表 | table", {"b": -1}), "digits"),
+    (lambda: show_table(ROWS, "表 | table", {"b": 1.5}), "digits"),
+    (lambda: show_table(ROWS, "表 | table", {"c": 1}), "digits"),
+    (lambda: show_table(ROWS, "表 | table", "q"), "digits"),
+    (lambda: show_drawing(__file__, __file__, "图 | picture"), "chinese"),
 ]
 
 
@@ -354,11 +436,19 @@ def test_bounds_and_shapes():
     check_range(0, 1, a=0.0, b=1)
     check_choice("ab", kind="a")
     check_shape("(D, h, w)", maps=torch.zeros(1, 2, 3))
+    check_shape("(S, S)", maps=torch.zeros(3, 3))
+    check_whole(0, 5, a=torch.tensor([[0], [5]]), b=torch.zeros(0, dtype=torch.uint8))
     for wrong in (
         lambda: check_integers(0, 5, a=6),
         lambda: check_range(0, 1, a=NAN),
         lambda: check_choice("ab", a="c"),
         lambda: check_shape("(S, S)", a=Tensor()),
+        lambda: check_shape("(S, S)", a=torch.zeros(2, 3)),
+        lambda: check_shape("(2, 2)", a=torch.zeros(3, 2)),
+        lambda: check_shape("(N, S)", a=torch.zeros(2, 3, 4)),
+        lambda: check_whole(0, 5, a=torch.tensor([0, 6])),
+        lambda: check_whole(0, 5, a=torch.tensor([-1])),
+        lambda: check_whole(0, 5, a=torch.ones(2) > 0),
     ):
         with pytest.raises(ValueError, match=r"\ba\b.*Fix: "):
             wrong()

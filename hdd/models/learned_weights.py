@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hdd.arguments import check_integers, check_shape, checked
+from hdd.arguments import check_integers, check_positive_integers, check_shape, checked
 
 
 class TokenMixing(NamedTuple):
@@ -122,9 +122,10 @@ def morans_range(grid: tuple[int, int]) -> tuple[float, float]:
     on 4 x 4 and 0 on 2 x 2, so values of different grids are not on one scale.
 
     Raises:
-        ValueError: a single token, which has no neighbours.
+        ValueError: a single token, which has no neighbours, or sides below 1.
     """
     h, w = grid
+    check_positive_integers(grid=min(grid))
     if h * w < 2:
         raise ValueError(f"A grid of {h} x {w} has no neighbours. Fix: two tokens or more.")
     lines = [torch.diag(torch.ones(n - 1, dtype=torch.float64), 1) for n in (h, w)]
@@ -145,10 +146,15 @@ def smoothness(maps: Tensor) -> Tensor:
 
     0 is what a shuffled map is expected to have, 1 the smoothest map that this grid allows; so
     grids of different sizes can be compared.
+
+    Raises:
+        ValueError: fewer than three tokens; of two, all maps have the same Moran's I.
     """
     check_shape("(D, h, w)", maps=maps)
     h, w = maps.shape[-2:]
     _, largest = morans_range((h, w))
+    if h * w == 2:
+        raise ValueError(f"maps of {h} x {w} are all as smooth. Fix: maps of three tokens or more.")
     expected = -1 / (h * w - 1)
     return (morans_i(maps) - expected) / (largest - expected)
 
@@ -176,7 +182,7 @@ def equivariant_share(matrix: Tensor, grid: tuple[int, int]) -> float:
     and constant matrix count as convolutions, see `trivial_share`.
 
     Raises:
-        ValueError: a matrix that does not fit the grid.
+        ValueError: a matrix that does not fit the grid, or is zero.
     """
     h, w = grid
     if matrix.shape != (h * w, h * w):
@@ -184,7 +190,7 @@ def equivariant_share(matrix: Tensor, grid: tuple[int, int]) -> float:
             f"matrix of shape {tuple(matrix.shape)} does not fit grid={grid}, which wants "
             f"{(h * w, h * w)}. Fix: another grid."
         )
-    matrix = matrix.detach().cpu().double()  # Apple's GPUs have no float64
+    matrix = _with_energy(matrix)
     index = torch.arange(h * w)
     down = (index[:, None] // w - index[None, :] // w) % h  # (S, S)
     right = (index[:, None] % w - index[None, :] % w) % w  # (S, S)
@@ -202,10 +208,13 @@ def padded_share(matrix: Tensor, grid: tuple[int, int]) -> float:
     As `equivariant_share`, but the grid does not wrap around: an entry [out, in] may depend on the
     offset (rows, columns) from the output to the input token. That is (2h - 1)(2w - 1) groups of
     unequal size instead of S equal ones, so a random matrix has a larger share, too.
+
+    Raises:
+        ValueError: a matrix that does not fit the grid, or is zero.
     """
     h, w = grid
     check_shape(f"({h * w}, {h * w})", matrix=matrix)
-    matrix = matrix.detach().cpu().double()
+    matrix = _with_energy(matrix)
     places = torch.cartesian_prod(torch.arange(h), torch.arange(w))  # (S, 2): row, column
     down, right = (places[None] - places[:, None] + torch.tensor([h - 1, w - 1])).unbind(-1)
     group, count = (down * (2 * w - 1) + right).flatten(), (2 * h - 1) * (2 * w - 1)
@@ -224,13 +233,26 @@ def trivial_share(matrix: Tensor) -> float:
 
     Args:
         matrix: (S, S), S at least 2.
+
+    Raises:
+        ValueError: another shape, or a matrix that is zero.
     """
     check_shape("(S, S)", matrix=matrix)
-    matrix = matrix.detach().cpu().double()
     size = len(matrix)
+    if size < 2:
+        raise ValueError(f"matrix has {size} token, no other to hear. Fix: two tokens or more.")
+    matrix = _with_energy(matrix)
     total, trace = matrix.sum(), matrix.trace()
     off = (total - trace).square() / (size * (size - 1))  # the mean of all others, everywhere
     return float((trace.square() / size + off) / matrix.square().sum())
+
+
+def _with_energy(matrix: Tensor) -> Tensor:
+    """Return the matrix as float64 on the CPU (Apple's GPUs have none); refuse one of zeros."""
+    matrix = matrix.detach().cpu().double()
+    if not matrix.any():
+        raise ValueError("matrix is 0, of which there are no shares. Fix: a matrix that mixes.")
+    return matrix
 
 
 # |z| beyond which we speak of more than chance. A normal deviate exceeds it with p = 6e-5: among

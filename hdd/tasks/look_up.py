@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hdd.arguments import check_positive_integers, check_shape, checked, shown
+from hdd.arguments import check_positive_integers, check_shape, check_whole, checked, shown
 from hdd.tasks.token_net import Examples
 
 KEYS, VALUES = 15, 4
@@ -25,6 +25,9 @@ def look_up(
         places: where the token that is asked for may stand, from 1 to 15.
         generator: of all that is random.
         keys: a row of KEYS numbers for each key, 15 keys or more; KEYS one-hot keys by default.
+
+    Raises:
+        ValueError: places that no token has, or keys of another number or length.
     """
     check_positive_integers(n=n)
     _check_places(places)
@@ -45,10 +48,11 @@ def _checked_keys(keys: Tensor) -> Tensor:
 
 
 def _check_places(places: Tensor) -> None:
-    if places.ndim != 1 or not len(places) or not set(places.tolist()) <= {*range(1, KEYS + 1)}:
+    if places.ndim != 1 or not len(places):
         raise ValueError(
             f"places={shown(places)} must be from 1 to {KEYS}. Fix: torch.arange(1, {KEYS + 1})."
         )
+    check_whole(1, KEYS, places=places)
 
 
 @checked

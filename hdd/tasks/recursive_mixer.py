@@ -19,14 +19,16 @@ from hdd.arguments import (
     check_integers,
     check_positive_integers,
     check_range,
+    check_shape,
     check_types,
+    check_whole,
     checked,
 )
 from hdd.models.cnn.mlp_mixer import MixerBlock
 from hdd.models.nn_utils import count_trainable_parameter
 from hdd.models.token_mixers import Attention, Block, channel_width
 from hdd.progress import progress
-from hdd.tasks.sudoku import BOXES, SIDE, Puzzles, disguised, peers, side_of
+from hdd.tasks.sudoku import BOXES, SIDE, Puzzles, check_puzzles, disguised, peers, side_of
 from hdd.train.muon import MuonAdamW
 
 KINDS = (
@@ -80,7 +82,8 @@ class RecursiveNet(nn.Module):
         side: of the puzzles, 6 or 9.
 
     Raises:
-        ValueError: an unknown kind or side.
+        ValueError: an unknown kind or side; puzzles of another side, a digit that the side does not
+            have, or fewer than one recursion.
     """
 
     @checked
@@ -110,12 +113,17 @@ class RecursiveNet(nn.Module):
         self.blocks = nn.Sequential(*blocks)
         self.norm, self.head = nn.LayerNorm(dim), nn.Linear(dim, side)
 
+    @checked
     def forward(self, puzzles: Tensor, recursions: int | None = None) -> Tensor:
+        side, many = self.grid[0], self.recursions if recursions is None else recursions
+        check_shape(f"(B, {side * side})", puzzles=puzzles)
+        check_whole(0, side, puzzles=puzzles)
+        check_positive_integers(recursions=many)
         x = self.embedding(puzzles.long())  # (B, S, C)
         if self.position is not None:
             x = x + self.position
         z, answers = torch.zeros_like(x), []
-        for _ in range(recursions or self.recursions):
+        for _ in range(many):
             z = self.norm(self.blocks(z + x))  # (B, S, C)
             answers.append(self.head(z))  # (B, S, side)
         return torch.stack(answers)
@@ -189,9 +197,10 @@ def train(
         on_step: called with the number of each finished step.
 
     Raises:
-        ValueError: a value of `how` that cannot be.
+        ValueError: a value of `how` that cannot be; puzzles none of which has an empty cell.
     """
     _check_training(how)
+    _check_empty_cells(puzzles)
     generator = torch.Generator().manual_seed(seed)
     optimizer = _optimizer(net, how)
     tops = [group["lr"] for group in optimizer.param_groups]
@@ -226,6 +235,15 @@ def _check_training(how: Training) -> None:
     check_range(0, math.inf, **rates)
 
 
+def _check_empty_cells(puzzles: Puzzles) -> None:
+    check_puzzles(puzzles)
+    if not puzzles.empty.any():
+        raise ValueError(
+            f"puzzles={len(puzzles.givens)} puzzles have no empty cell to learn from. "
+            "Fix: puzzles=generate(100, 'training')."
+        )
+
+
 def _optimizer(net: RecursiveNet, how: Training) -> torch.optim.Optimizer:
     if how.optimizer == "muon":
         return MuonAdamW(net, how.lr, how.weight_decay, how.adamw_lr)
@@ -242,12 +260,15 @@ def _revealed(puzzles: Puzzles, bound: float, generator: torch.Generator) -> Ten
 
 
 def _losses(net: RecursiveNet, puzzles: Puzzles) -> Tensor:
-    """Return the mean cross-entropy of empty cells after each recursion: (recursions,)."""
+    """Return the mean cross-entropy of empty cells after each recursion: (recursions,).
+
+    A batch may have none, all of them revealed: its loss is 0 rather than NaN.
+    """
     logits, empty = net(puzzles.givens), puzzles.empty
     answers = logits[:, empty]  # (recursions, cells, side)
     right = puzzles.solutions[empty].long().expand(len(logits), -1)  # (recursions, cells)
     losses = functional.cross_entropy(answers.transpose(1, 2), right, reduction="none")
-    return losses.mean(dim=1)
+    return losses.mean(dim=1) if losses.numel() else losses.sum(dim=1)
 
 
 @checked
@@ -291,7 +312,7 @@ def rules(matrix: Tensor, draws: int = 1000) -> Rules:
     places together, so its diagonal and its spectrum stay.
 
     Raises:
-        ValueError: another shape.
+        ValueError: another shape, or nothing but zeros between different cells.
     """
     if matrix.shape not in ((36, 36), (81, 81)):
         raise ValueError(
@@ -301,6 +322,10 @@ def rules(matrix: Tensor, draws: int = 1000) -> Rules:
     cells = len(matrix)
     connected, different = peers(side_of(cells)), ~torch.eye(cells, dtype=torch.bool)
     check_integers(1, 10**6, draws=draws)
+    if not matrix[different].any():
+        raise ValueError(
+            "matrix is 0 off its diagonal: no unit for means. Fix: a matrix that mixes cells."
+        )
     generator = torch.Generator().manual_seed(0)
     orders = [torch.arange(cells)]  # the true places first
     orders += [torch.randperm(cells, generator=generator) for _ in range(draws)]

@@ -111,10 +111,15 @@ def train_task(
 
     Returns:
         each step's loss.
+
+    Raises:
+        ValueError: an unknown optimizer, numbers that cannot be, a network without weights or one
+            that does not take so many tokens, or targets that are not shaped like its outputs.
     """
     check_choice(("adam", "muon"), optimizer=optimizer)
     check_positive_integers(tokens=tokens, steps=steps, images=images)
     check_range(0, math.inf, lr=lr)
+    _check_net(net, tokens)
     generator, losses = torch.Generator().manual_seed(seed), []
 
     def draw() -> tuple[Tensor, Tensor]:
@@ -123,6 +128,11 @@ def train_task(
         return x, task(x)
 
     def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        if outputs.shape != targets.shape:
+            raise ValueError(
+                f"task gives the shape {tuple(targets.shape)}, net {tuple(outputs.shape)}. "
+                "Fix: a task that gives (B, S, C) for tokens (B, S, C), and such a net."
+            )
         value = functional.mse_loss(outputs, targets)
         losses.append(value.item())
         return value
@@ -131,6 +141,24 @@ def train_task(
     rate = one_cycle(update, steps)
     train_one_epoch(net, loss, FreshBatches(draw, steps), "cpu", update, on_step=rate.step)
     return losses
+
+
+def _check_net(net: nn.Module, tokens: int) -> None:
+    """Raise ValueError unless the network has weights to train and takes so many tokens."""
+    kind = type(net).__name__
+    if not any(parameter.requires_grad for parameter in net.parameters()):
+        raise ValueError(f"net={kind} has no weights to train. Fix: TokenMixingOnly({tokens}, 8).")
+    was_training = net.training
+    try:  # without a trace: no dropout is drawn, and no statistics of a batch are kept
+        with torch.no_grad():
+            net.eval()(torch.zeros(1, tokens, CHANNELS))
+    except RuntimeError as error:
+        raise ValueError(
+            f"net={kind} does not take tokens={tokens} of {CHANNELS} channels "
+            f"({' '.join(str(error).split())[:200]}). Fix: a net for so many tokens."
+        ) from error
+    finally:
+        net.train(was_training)
 
 
 def _optimizer(net: nn.Module, name: str, lr: float) -> torch.optim.Optimizer:

@@ -9,39 +9,44 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hdd.arguments import check_choice, check_positive_integers, checked
+from hdd.arguments import check_choice, check_positive_integers, check_shape, checked
 from hdd.models.token_mixers import Block, SelfAttention, TokenMlp, channel_width
 from hdd.tasks.look_up import KEYS, VALUES
 from hdd.tasks.token_net import TokenNet
 
 PLACES, DIM, DEPTH = KEYS + 1, 32, 3
 BLOCK_PARAMETERS = 9_400  # about those of a Mixer block at this size
+MAPS, HIDDEN = 4, 8  # units at each place: of Toeplitz, of SharedMlp
 
 
 class Toeplitz(nn.Module):
     """A token MLP whose weights depend on the displacement between two tokens alone.
 
-    At each place stand `maps` hidden units; what they read and write is the same at all places,
+    At each place stand MAPS hidden units; what they read and write is the same at all places,
     and for all channels, counted from where they stand.
+
+    Raises:
+        ValueError: fewer than one token; an input with another number of them.
     """
 
     @checked
-    def __init__(self, tokens: int, maps: int = 4) -> None:
+    def __init__(self, tokens: int) -> None:
         super().__init__()
-        check_positive_integers(tokens=tokens, maps=maps)
+        check_positive_integers(tokens=tokens)
         reach = 2 * tokens - 1  # from the first token to the last, both ways
-        self.read = nn.Parameter(torch.randn(maps, reach) / tokens**0.5)
-        self.write = nn.Parameter(torch.randn(maps, reach) / (maps * tokens) ** 0.5)
-        self.read_bias = nn.Parameter(torch.zeros(maps, 1))
+        self.read = nn.Parameter(torch.randn(MAPS, reach) / tokens**0.5)
+        self.write = nn.Parameter(torch.randn(MAPS, reach) / (MAPS * tokens) ** 0.5)
+        self.read_bias = nn.Parameter(torch.zeros(MAPS, 1))
         places = torch.arange(tokens)
         displacement = places[:, None] - places[None, :] + tokens - 1  # (S, S)
         self.register_buffer("displacement", displacement, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        first = self.read[:, self.displacement].flatten(0, 1)  # (maps S, S)
-        bias = self.read_bias.expand(-1, x.shape[1]).flatten()  # (maps S,)
+        check_shape(f"(B, {len(self.displacement)}, C)", x=x)
+        first = self.read[:, self.displacement].flatten(0, 1)  # (MAPS S, S)
+        bias = self.read_bias.expand(-1, x.shape[1]).flatten()  # (MAPS S,)
         hidden = functional.gelu(functional.linear(x.transpose(1, 2), first, bias))
-        second = self.write[:, self.displacement].transpose(0, 1).flatten(1)  # (S, maps S)
+        second = self.write[:, self.displacement].transpose(0, 1).flatten(1)  # (S, MAPS S)
         return functional.linear(hidden, second).transpose(1, 2)  # (B, S, C)
 
 
@@ -54,11 +59,10 @@ class SharedMlp(nn.Module):
     """
 
     @checked
-    def __init__(self, hidden: int = 8, *, question: bool = True) -> None:
+    def __init__(self, *, question: bool = True) -> None:
         super().__init__()
-        check_positive_integers(hidden=hidden)
         self.question = question
-        self.fc1, self.fc2 = nn.Linear(2 + question, hidden), nn.Linear(hidden, 2)
+        self.fc1, self.fc2 = nn.Linear(2 + question, HIDDEN), nn.Linear(HIDDEN, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         seen = [x, x.mean(1, keepdim=True).expand_as(x)]  # (B, S, C) each

@@ -23,7 +23,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from hdd.arguments import check_choice, check_positive_integers, check_shape, checked, shown
+from hdd.arguments import (
+    check_choice,
+    check_positive_integers,
+    check_shape,
+    check_whole,
+    checked,
+    shown,
+)
 
 BOXES = {6: (2, 3), 9: (3, 3)}  # rows and columns of a box, by the side of the puzzle
 SIDE = 6
@@ -61,6 +68,16 @@ def side_of(cells: int) -> int:
     if side not in BOXES or side * side != cells:
         raise ValueError(f"puzzles of {cells} cells are unknown here. Fix: 36 cells, or 81.")
     return side
+
+
+@checked
+def check_puzzles(puzzles: Puzzles) -> None:
+    """Raise ValueError unless both fields are (N, S), of whole numbers up to the empty cell's."""
+    check_shape("(N, S)", givens=puzzles.givens)
+    count, cells = puzzles.givens.shape
+    side = side_of(cells)
+    check_shape(f"({count}, {cells})", solutions=puzzles.solutions)
+    check_whole(0, side, givens=puzzles.givens, solutions=puzzles.solutions)
 
 
 @cache
@@ -112,9 +129,14 @@ def symmetries(numbers: Tensor, side: int = SIDE) -> Tensor:
 
     There are 3,456, or 1,679,616 for side 9; `grid[symmetry]` is a valid grid again. 9 x 9 grids
     can be transposed, too; that isn't among them.
+
+    Raises:
+        ValueError: another side, or numbers that no symmetry has.
     """
     check_choice(tuple(BOXES), side=side)
     rows, columns = (_line_orders(width, side) for width in BOXES[side])
+    check_shape("(N,)", numbers=numbers)
+    check_whole(0, len(rows) * len(columns) - 1, numbers=numbers)
     row, column = rows[numbers // len(columns)], columns[numbers % len(columns)]  # (N, side)
     return (row[:, :, None] * side + column[:, None]).flatten(1)
 
@@ -208,12 +230,17 @@ def cycles(some: Tensor) -> Tensor:
     Two rows make a permutation of digits: the digit above becomes the one below. Counted are its
     cycles, summed over all pairs of rows and all pairs of columns. Renaming digits or swapping
     columns keeps a permutation's cycles, and swapping rows only changes the order of the sum.
+
+    Raises:
+        ValueError: another shape, or a line that is no permutation of the digits.
     """
     check_shape("(N, 81)", some=some)
     image = some.long().unflatten(1, (9, 9))
     first, second = torch.combinations(torch.arange(9)).T  # (36,) each
     total = torch.zeros(len(some), dtype=torch.long)
     for lines in (image, image.mT):
+        if not torch.equal(lines.sort(dim=2)[0], torch.arange(9).expand_as(lines)):
+            raise ValueError("some has a line without all of 0 ... 8. Fix: some=solved grids.")
         step = lines[:, second].gather(2, lines[:, first].argsort(dim=2))  # (N, 36, 9)
         smallest = torch.arange(9).expand_as(step)  # of the digits on the way, which doubles
         for _ in range(4):
@@ -319,7 +346,11 @@ def disguised(puzzles: Puzzles, generator: torch.Generator) -> Puzzles:
 
     A symmetry keeps the number of solutions, so this makes 2,488,320 puzzles of one, of its class
     (of a 9 x 9 puzzle, 609,499,054,080).
+
+    Raises:
+        ValueError: fields that are not (N, S), or digits that the side does not have.
     """
+    check_puzzles(puzzles)
     count, cells = puzzles.givens.shape
     side = side_of(cells)
     number = math.prod(len(_line_orders(width, side)) for width in BOXES[side])
@@ -344,9 +375,14 @@ def _dig(grid: Tensor, wanted: Tensor, generator: torch.Generator) -> Tensor:
 
 @checked
 def candidates(puzzles: Tensor) -> Tensor:
-    """Return which digits each cell may hold, seen alone: (N, S) -> (N, S, side) bool."""
+    """Return which digits each cell may hold, seen alone: (N, S) -> (N, S, side) bool.
+
+    Raises:
+        ValueError: another shape, or numbers above the one of the empty cell.
+    """
     check_shape("(N, S)", puzzles=puzzles)
     side = side_of(puzzles.shape[1])
+    check_whole(0, side, puzzles=puzzles)
     one_hot = puzzles[..., None] == torch.arange(side, dtype=torch.uint8)
     return one_hot | (puzzles == side)[..., None]
 
@@ -357,10 +393,17 @@ def eliminate(possible: Tensor, hidden: bool = True) -> Tensor:
 
     Naked: what a cell holds for certain, its peers do not. Hidden: a digit with one place left
     in a row, column or box stands there.
+
+    Raises:
+        ValueError: another shape, or anything but True and False.
     """
     check_shape("(N, S, side)", possible=possible)
     side = side_of(possible.shape[1])
     check_shape(f"(N, {side * side}, {side})", possible=possible)
+    if possible.dtype != torch.bool:
+        raise ValueError(
+            f"possible={possible.dtype} must be True or False. Fix: possible=candidates(puzzles)."
+        )
     certain = possible & (possible.sum(dim=2, keepdim=True) == 1)
     possible = possible & ~(peers(side).float() @ certain.float() > 0)
     if not hidden:
@@ -405,14 +448,16 @@ def count_solutions(puzzle: Tensor, limit: int = 2) -> int:
     or judges puzzles is used, so that it can judge their work.
 
     Raises:
-        ValueError: not 36 numbers of 0 ... 6, or 81 of 0 ... 9.
+        ValueError: not 36 whole numbers of 0 ... 6, or 81 of 0 ... 9; a limit below 1.
     """
+    check_positive_integers(limit=limit)
     cells = puzzle.flatten().tolist()
     side = 9 if len(cells) == 81 else SIDE
-    if puzzle.shape != (side * side,) or not all(0 <= digit <= side for digit in cells):
+    digits = all(type(digit) is int and 0 <= digit <= side for digit in cells)
+    if puzzle.shape != (side * side,) or not digits:
         raise ValueError(
-            f"puzzle={shown(puzzle)} must be {side * side} numbers of 0 ... {side}. "
-            f"Fix: row by row, {side} for an empty cell."
+            f"puzzle={shown(puzzle)}, {puzzle.dtype}, must be {side * side} whole numbers of "
+            f"0 ... {side}. Fix: row by row, {side} for an empty cell."
         )
     used, empty = _used(cells, side)
     given = side * side - len(empty)

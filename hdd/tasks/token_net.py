@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from hdd.arguments import check_integers, check_positive_integers, checked
+from hdd.arguments import check_integers, check_positive_integers, check_shape, checked
 from hdd.train.short_runs import FreshBatches, fit
 
 Examples = tuple[Tensor, Tensor]  # tokens (B, S, features) and their answers
@@ -20,6 +20,9 @@ class TokenNet(nn.Module):
         dim: C, channels between.
         blocks: (B, S, C) -> (B, S, C) each.
         positions: S, if each place gets a learned vector added; by default it gets none.
+
+    Raises:
+        ValueError: sizes below 1; with positions, tokens of another number.
     """
 
     @checked
@@ -34,6 +37,8 @@ class TokenNet(nn.Module):
         self.norm, self.head = nn.LayerNorm(dim), nn.Linear(dim, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.position is not None:
+            check_shape(f"(B, {len(self.position)}, inputs)", x=x)
         x = self.embed(x)  # (B, S, C)
         if self.position is not None:
             x = x + self.position

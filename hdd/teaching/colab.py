@@ -35,6 +35,13 @@ if importlib.util.find_spec("hdd") is None:
 """
 # What notebooks import beside `hdd` and what it needs; the rest of the extra `dev` is Jupyter.
 PACKAGES = ("einops", "timm")
+# A line of the section, as TOML may write it; Python 3.10 has no tomllib to read it with.
+ADDRESS = re.compile(
+    r"""^\[[ ]*project\.urls[ ]*\].*\n  # the section, up to the next one
+    (?:(?!\[).*\n)*?
+    [ \t]*(["']?)Repository\1[ \t]*=[ \t]*(["'])(?P<address>[^"'\s]+?)/?\2""",
+    re.MULTILINE | re.VERBOSE,
+)
 
 
 def repository(project: Path = ROOT) -> str:
@@ -44,13 +51,13 @@ def repository(project: Path = ROOT) -> str:
         ValueError: pyproject.toml does not say.
     """
     text = (project / "pyproject.toml").read_text(encoding="utf-8")
-    found = re.search(r'^\[project\.urls\]\n(?:.+\n)*?Repository = "(\S+?)/?"', text, re.MULTILINE)
+    found = ADDRESS.search(text)
     if not found:
         raise ValueError(
             "pyproject.toml does not say where the repository is. Fix: write "
             '[project.urls] and Repository = "https://..." into it.'
         )
-    return found[1]
+    return found["address"]
 
 
 def self_installing(notebook: nbformat.NotebookNode, address: str) -> nbformat.NotebookNode:
@@ -67,7 +74,7 @@ def self_installing(notebook: nbformat.NotebookNode, address: str) -> nbformat.N
 
 def link(address: str, name: str) -> str:
     """Return the address at which Colab opens a copy that lies in the repository."""
-    place = re.sub(r"^https://github\.com/", "", address)
+    place = re.sub(r"^https://github\.com/", "", address).removesuffix(".git")
     return f"https://colab.research.google.com/github/{place}/blob/main/{TARGET.name}/{name}"
 
 

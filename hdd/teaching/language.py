@@ -155,6 +155,18 @@ def split(text: str) -> tuple[str, str]:
     return (text, text) if len(parts) == 1 else (parts[0].strip(), parts[1].strip())
 
 
+def both(text: str, name: str) -> tuple[str, str]:
+    """Return the two parts of an argument `name` that must have both.
+
+    Raises:
+        ValueError: it is in one language, or has several separators.
+    """
+    chinese, english = split(text)
+    if chinese == english or not (chinese and english):
+        raise ValueError(f"{name}={text!r} is in one language. Fix: write '中文 | English'.")
+    return chinese, english
+
+
 def by_language(chinese: str, english: str, tag: str = "div") -> str:
     """Return HTML of which the switch shows one half; both arguments are HTML."""
     halves = zip(LANGUAGES, (chinese, english), strict=True)

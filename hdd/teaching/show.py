@@ -17,10 +17,10 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, UnidentifiedImageError
 
-from hdd.arguments import check_integers, checked
-from hdd.teaching.language import LANGUAGES, by_language, display_html, split, to_html
+from hdd.arguments import check_choice, check_integers, checked, shown
+from hdd.teaching.language import LANGUAGES, both, by_language, display_html, split, to_html
 
 DPI = 110
 COLORS, UNSEEN = 256, 12  # of a palette; levels of 255 by which its colours may be off
@@ -40,7 +40,7 @@ def show(figure: Figure, alt: str) -> None:
     Raises:
         ValueError: `alt` in one language only; text smaller than 10 pt on a page 1280 px wide.
     """
-    smallest, alts = _check_size(figure), _both(alt, "alt")
+    smallest, alts = _check_size(figure), both(alt, "alt")
     images = [_image(page, text, smallest) for page, text in zip(_pages(figure), alts, strict=True)]
     plt.close(figure)
     display_html(by_language(*images), "\n".join(alts))
@@ -56,13 +56,12 @@ def show_drawing(chinese: str | Path, english: str | Path, alt: str) -> None:
         alt: what the drawing shows, as "中文 | English".
 
     Raises:
-        ValueError: `alt` in one language only.
+        ValueError: `alt` in one language only, or a file that is no picture.
         FileNotFoundError: there is no such file.
     """
-    alts = _both(alt, "alt")
-    for name, file in (("chinese", chinese), ("english", english)):
-        if not Path(file).is_file():
-            raise FileNotFoundError(f"{name}={str(file)!r} is no file. Fix: a PNG's path.")
+    alts = both(alt, "alt")
+    _check_picture("chinese", chinese)
+    _check_picture("english", english)
     pages = [Path(file).read_bytes() for file in (chinese, english)]
     images = [_image(page, text) for page, text in zip(pages, alts, strict=True)]
     display_html(by_language(*images), "\n".join(alts))
@@ -79,7 +78,7 @@ def show_frames(figures: Sequence[Figure], labels: Sequence[object], alt: str) -
         labels: what each frame stands for, such as "第 3 轮 | epoch 3", or a number.
         alt: what the slider changes and what to see, as "中文 | English".
     """
-    alts, names = _both(alt, "alt"), [split(str(label)) for label in labels]
+    alts, names = both(alt, "alt"), [split(str(label)) for label in labels]
     if not 0 < len(figures) == len(names):
         many = f"{len(figures)} figures and {len(names)} labels"
         raise ValueError(f"There are {many}. Fix: at least one figure, and a label for each.")
@@ -113,13 +112,16 @@ def show_table(
             A default index is left out; the first column then names the rows.
         caption: as "中文 | English".
         digits: decimals of floats, or a format such as ".1%"; or a mapping from header to either.
+
+    Raises:
+        ValueError: no rows, a caption in one language only; decimals below 0, a format that does
+            not suit its cells, or a header that the table does not have.
     """
-    if isinstance(digits, int):
-        check_integers(0, 20, digits=digits)
     frame = pd.DataFrame(rows)
     if not len(frame.columns):
         raise ValueError("rows=[] makes no table. Fix: one row or more.")
-    captions = _both(caption, "caption")
+    _check_digits(digits, [*frame.columns, frame.index.name])
+    captions = both(caption, "caption")
     if isinstance(frame.index, pd.RangeIndex):
         frame = frame.set_index(frame.columns[0])
     tables, texts = [], []
@@ -136,11 +138,12 @@ def show_table(
     display_html(by_language(*tables), "\n\n".join(texts))
 
 
-def _both(text: str, name: str) -> tuple[str, str]:
-    chinese, english = split(text)
-    if chinese == english:
-        raise ValueError(f"{name}={text!r} is in one language. Fix: write '中文 | English'.")
-    return chinese, english
+def _check_digits(digits: int | str | Mapping[str, int | str], headers: Sequence[object]) -> None:
+    for header in digits if isinstance(digits, Mapping) else ():
+        check_choice(headers, digits=header)
+    for one in digits.values() if isinstance(digits, Mapping) else (digits,):
+        if not isinstance(one, str):
+            check_integers(0, 20, digits=one)
 
 
 # ---------------------------------------------------------------------------------- figures
@@ -178,6 +181,15 @@ def _small(picture: Image.Image) -> bytes:
     small = io.BytesIO()
     (few if max(high for _, high in off) <= UNSEEN else picture).save(small, "png", optimize=True)
     return small.getvalue()
+
+
+def _check_picture(name: str, file: str | Path) -> None:
+    if not Path(file).is_file():
+        raise FileNotFoundError(f"{name}={str(file)!r} is no file. Fix: a PNG's path.")
+    try:
+        Image.open(file).close()
+    except UnidentifiedImageError as error:
+        raise ValueError(f"{name}={str(file)!r} is no picture. Fix: a PNG's path.") from error
 
 
 @contextmanager
@@ -253,7 +265,11 @@ def _format(cell: Any, column: str | None, digits: int | str | Mapping[str, int 
     if isinstance(digits, Mapping):
         digits = digits.get(column, 2)
     if isinstance(digits, str) and column is not None:
-        return format(cell, digits)
+        try:
+            return format(cell, digits)
+        except (TypeError, ValueError) as error:
+            said = f"digits={digits!r} does not format {shown(cell)} in {column!r}"
+            raise ValueError(f"{said} ({error}). Fix: digits='.1%', say.") from error
     return format(cell, f",.{digits}f") if isinstance(cell, float) else format(cell, ",")
 
 

@@ -175,6 +175,29 @@ def test_identity_and_constant_are_convolutions_that_know_no_grid():
     assert tm.trivial_share(noisy[order][:, order]) == pytest.approx(tm.trivial_share(noisy))
 
 
+def test_of_nothing_there_is_no_share():
+    """0 / 0, said rather than passed on as NaN."""
+    zero = torch.zeros(4, 4)
+    for share in (
+        lambda: tm.equivariant_share(zero, (2, 2)),
+        lambda: tm.padded_share(zero, (2, 2)),
+        lambda: tm.trivial_share(zero),
+    ):
+        with pytest.raises(ValueError, match=r"matrix is 0.*Fix: "):
+            share()
+    with pytest.raises(ValueError, match="two tokens or more"):
+        tm.trivial_share(torch.ones(1, 1))
+    with pytest.raises(ValueError, match=r"matrix has the shape \(2, 3\)\. Fix: .*\(S, S\)"):
+        tm.trivial_share(torch.ones(2, 3))
+
+
+@pytest.mark.parametrize("grid", [(1, 2), (2, 1)])
+def test_maps_of_two_tokens_have_no_smoothness(grid):
+    with pytest.raises(ValueError, match="three tokens"):
+        tm.smoothness(torch.randn(3, *grid))
+    assert tm.smoothness(torch.randn(3, 1, 3)).isfinite().all()
+
+
 def test_a_convolution_is_beyond_chance():
     neighbours = torch.eye(16)
     for i in range(16):

@@ -40,6 +40,11 @@ def test_keys_that_do_not_fit_are_refused(keys, words):
         look_up(4, torch.arange(1, 16), torch.Generator(), keys)
 
 
+def test_places_are_whole_numbers():
+    with pytest.raises(ValueError, match=r"places=torch\.float32 \(2,\) is not whole\. Fix: "):
+        look_up(2, torch.tensor([1.0, 2.0]), torch.Generator())
+
+
 def test_look_up_asks_the_first_token_only():
     class Oracle(nn.Module):
         """Right at token 0, the next value at all others."""

@@ -137,6 +137,28 @@ def test_revealing_fills_in_the_solution_only(puzzles):
     assert counts.max() > 30
 
 
+def test_a_batch_without_empty_cells_teaches_nothing_and_does_no_harm(puzzles):
+    """With one puzzle a step, all its cells may be revealed."""
+    torch.manual_seed(0)
+    net = RecursiveNet(dim=8, recursions=2)
+    full = Puzzles(puzzles.solutions, puzzles.solutions)
+    losses = recursive_mixer._losses(net, full)
+    assert losses.tolist() == [0, 0]
+    losses.sum().backward()
+    mixed = Puzzles(*(torch.cat([a[:1], b]) for a, b in zip(puzzles, full, strict=True)))
+    found = recursive_mixer.train(net, mixed, Training(steps=20, batch=1))
+    assert 0 in found
+    assert all(parameter.isfinite().all() for parameter in net.parameters())
+
+
+def test_no_recursions_are_not_the_default_number(puzzles):
+    net = RecursiveNet(dim=8, recursions=2)
+    with pytest.raises(ValueError, match="recursions=0 must be a positive integer"):
+        net(puzzles.givens, 0)
+    with pytest.raises(ValueError, match=r"puzzles has the shape \(1, 81\)\. Fix: .*\(B, 36\)"):
+        net(torch.zeros(1, 81, dtype=torch.uint8))
+
+
 class Oracle(nn.Module):
     """Knows the solution of one puzzle, but for one cell before the second recursion."""
 

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from reading_weights import routing_matrix, routing_score
+from torch import nn
 
 from hdd.tasks.routing import (
     ROUTINGS,
@@ -68,6 +69,24 @@ def test_half_the_width_carries_half_the_tokens(width, loss):
     net = TokenMixingOnly(16, int(16 * width))
     last = train_routing(net, routing("shift", (4, 4)), images=16, steps=500)[-1]
     assert last == pytest.approx(loss, abs=0.05)
+
+
+def test_what_train_task_cannot_train_is_said():
+    net = TokenMixingOnly(12, 4)
+    with pytest.raises(ValueError, match="TokenMixingOnly does not take tokens=6 of 16 channels"):
+        train_task(net, 6, lambda x: x)
+    assert net.training  # as before
+    with pytest.raises(ValueError, match=r"\(32, 1, 16\), net \(32, 12, 16\)\. Fix: a task"):
+        train_task(net, 12, lambda x: x.mean(1, keepdim=True))
+
+
+def test_looking_at_a_network_first_draws_no_random_numbers():
+    torch.manual_seed(0)
+    net = nn.Sequential(TokenMixingOnly(4, 4), nn.Dropout(0.5))
+    before = torch.get_rng_state()
+    with pytest.raises(ZeroDivisionError):  # in the first step: the net has been looked at
+        train_task(net, 4, lambda x: x / (1 // 0))
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_unknown_names():

@@ -36,6 +36,17 @@ def test_who_notices_that_tokens_change_places(kind):
         assert not torch.allclose(embedded(drawn)[:, 0], embedded(drawn[:, order])[:, 0], atol=1e-3)
 
 
+def test_a_seed_draws_the_weights_that_records_mean():
+    torch.manual_seed(0)
+    mixing, shared = Toeplitz(PLACES), SharedMlp()
+    torch.manual_seed(0)
+    read, write = torch.randn(4, 31) / 4, torch.randn(4, 31) / 8
+    assert torch.equal(mixing.read, read)
+    assert torch.equal(mixing.write, write)
+    assert torch.equal(shared.fc1.weight, torch.nn.Linear(3, 8).weight)
+    assert torch.equal(shared.fc2.weight, torch.nn.Linear(8, 2).weight)
+
+
 def test_toeplitz_weights_depend_on_the_displacement_alone():
     mixing = Toeplitz(PLACES)
     for weights in (mixing.read[:, mixing.displacement], mixing.write[:, mixing.displacement]):

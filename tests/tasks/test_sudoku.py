@@ -281,7 +281,7 @@ def test_the_solver_sees_contradictions_and_bad_input(puzzles):
         sudoku.count_solutions(torch.zeros(80))
     with pytest.raises(ValueError, match=r"puzzles of 80 cells .*\. Fix: 36"):
         sudoku.difficulty(torch.zeros(2, 80, dtype=torch.uint8))
-    with pytest.raises(ValueError, match=r"81 numbers of 0 \.\.\. 9"):
+    with pytest.raises(ValueError, match=r"81 whole numbers of 0 \.\.\. 9"):
         sudoku.count_solutions(torch.full((81,), 10))
     with pytest.raises(ValueError, match=r"0 \.\.\. 6"):
         sudoku.count_solutions(torch.full((CELLS,), 7))

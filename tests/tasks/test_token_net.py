@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from hdd.models.cnn.mlp_mixer import MixerBlock
@@ -15,3 +16,10 @@ def test_a_token_net_learns_and_positions_matter():
     assert diagonal_accuracy(net)[4] > untrained[4] + 0.3
     assert net.position.shape == (36, 16)
     assert TokenNet(2, 5, 16, blocks).position is None
+
+
+def test_tokens_without_a_position_are_refused():
+    net = TokenNet(2, 5, 16, [], positions=3)
+    assert net(torch.zeros(1, 3, 2)).shape == (1, 3, 5)
+    with pytest.raises(ValueError, match=r"x has the shape \(1, 5, 2\)\. Fix: .*\(B, 3, inputs\)"):
+        net(torch.zeros(1, 5, 2))

@@ -18,8 +18,30 @@ def test_the_address_stands_in_pyproject(tmp_path):
     assert colab.repository(tmp_path) == "https://github.com/a/b"
 
 
-def test_a_link_leads_to_the_copy():
-    link = colab.link("https://github.com/a/b", "00_x.ipynb")
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[project.urls]\nRepository="https://x/y"\n',
+        "[project.urls]\nRepository = 'https://x/y'\n",
+        '[project.urls] # where it is\n\n# Repository = "z"\nRepository = "https://x/y" # here\n',
+        '[ project.urls ]\nHomepage = "z"\n  "Repository" = "https://x/y"',
+    ],
+)
+def test_the_address_may_be_written_as_toml_allows(tmp_path, text):
+    (tmp_path / "pyproject.toml").write_text(f"[project]\nname = 'x'\n{text}")
+    assert colab.repository(tmp_path) == "https://x/y"
+
+
+def test_an_address_of_another_section_is_not_the_project_s(tmp_path):
+    text = '[project.urls]\nHomepage = "x"\n\n[tool.x]\nRepository = "https://x/y"\n'
+    (tmp_path / "pyproject.toml").write_text(text)
+    with pytest.raises(ValueError, match=r"Fix: write \[project\.urls\]"):
+        colab.repository(tmp_path)
+
+
+@pytest.mark.parametrize("end", ["", ".git"])
+def test_a_link_leads_to_the_copy(end):
+    link = colab.link(f"https://github.com/a/b{end}", "00_x.ipynb")
     assert link == "https://colab.research.google.com/github/a/b/blob/main/colab/00_x.ipynb"
 
 

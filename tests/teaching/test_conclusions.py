@@ -1,6 +1,7 @@
 """Conclusions that check themselves, and the command that runs notebooks with other seeds."""
 
 import nbformat
+import numpy as np
 import pytest
 import torch
 from nbformat.v4 import new_code_cell, new_notebook
@@ -29,6 +30,24 @@ def test_what_is_printed_can_be_read_back(capsys):
 def test_a_conclusion_is_one_line(name):
     with pytest.raises(ValueError, match="one line"):
         holds(name, True)
+
+
+def test_a_conclusion_is_in_two_languages():
+    with pytest.raises(ValueError, match=r"name='abc' is in one language\. Fix: "):
+        holds("abc", True)
+
+
+@pytest.mark.parametrize("verdict", [True, np.bool_(True), np.ones((1, 1)) > 0, torch.ones(1) > 0])
+def test_a_verdict_is_true_or_false(verdict, capsys):
+    holds("甲 | a", verdict)
+    assert "✓ holds: a" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", [float("nan"), 0, None, "yes", torch.tensor(1), np.ones(2) > 0])
+def test_what_is_neither_true_nor_false_is_no_verdict(number, capsys):
+    with pytest.raises(ValueError, match=r"condition=.* must be True or False.*Fix: a comparison"):
+        holds("甲 | a", number)
+    assert not capsys.readouterr().out
 
 
 # Displays what `holds` displays, without a kernel that loads PyTorch for it.

@@ -445,6 +445,20 @@ def test_an_error_shows_the_student_s_own_line():
         assert "RuntimeError" in text
 
 
+@pytest.mark.parametrize("text", ["costs $5", "a | b", "a  |  | b", "$x$ | $", "| "])
+def test_no_student_s_text_is_taken_for_a_separator_or_a_formula(text):
+    def student(x):
+        raise ValueError(f"costs $ {text}")  # $5 | 6
+
+    zh, en = wrong(call, student, 1)
+    for half, words in ((zh, "出错"), (en, "raises an error")):
+        assert words in half
+        assert "$" not in half  # JupyterLab would set it as a formula
+        assert "ValueError: costs ＄" in half
+        assert "# ＄5|6`" in half
+    assert "出错" not in en
+
+
 def sorts(values):
     values.sort()
     return values[0]
@@ -636,7 +650,13 @@ def test_hints_open_one_inside_the_other_and_the_solution_can_be_withheld(monkey
     assert shown == [full, withheld]
 
 
+@pytest.mark.parametrize(("number", "meant"), [("2.1", "02.1."), ("2.99", "02.1, 02.2")])
+def test_a_number_without_its_zero_is_understood(number, meant):
+    with pytest.raises(ValueError, match=f"number='{number}' is no exercise. Fix: one of {meant}"):
+        find(number)
+
+
 @pytest.mark.parametrize("number", ["02.99", "55.1"])
 def test_an_unknown_exercise_is_an_error_that_names_the_known(number):
-    with pytest.raises(ValueError, match=r"number=.*Fix: one of (02\.1, |none)"):
+    with pytest.raises(ValueError, match=r"number=.*Fix: (one of 02\.1, |.* such as '02\.1')"):
         find(number)

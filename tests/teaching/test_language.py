@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from hdd.teaching.language import by_language, language_switch, split, to_html
+from hdd.teaching.language import both, by_language, language_switch, split, to_html
 
 
 def test_language_switch_draws_its_buttons_by_script_alone():
@@ -47,6 +47,13 @@ def test_a_text_splits_into_its_languages(text, parts):
 def test_two_separators_are_refused():
     with pytest.raises(ValueError, match=r"'甲 \| a \| b' has 2 separators.*Fix:"):
         split("甲 | a | b")
+
+
+def test_what_needs_both_languages_says_so():
+    assert both("甲 | a", "name") == ("甲", "a")
+    for text in ("abc", "", "甲 | 甲", " | a"):
+        with pytest.raises(ValueError, match=r"name=.* is in one language\. Fix: write"):
+            both(text, "name")
 
 
 def test_html_by_language():

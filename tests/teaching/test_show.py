@@ -199,6 +199,16 @@ def test_a_drawing_has_a_file_for_each_language(shown, tmp_path):
     assert sizes[1] == (300, 20)
 
 
+def test_what_is_no_picture_is_named(shown, tmp_path):
+    text, picture = tmp_path / "README.md", tmp_path / "en.png"
+    text.write_text("# title")
+    Image.new("RGB", (30, 20)).save(picture)
+    with pytest.raises(ValueError, match=r"chinese='.*README\.md' is no picture\. Fix: a PNG"):
+        show_drawing(text, picture, alt="图 | drawing")
+    with pytest.raises(ValueError, match="english="):
+        show_drawing(picture, text, alt="图 | drawing")
+
+
 def test_frames_have_a_slider_a_language_and_alt_texts(shown):
     figures = [small_figure() for _ in range(3)]
     show_frames(figures, ["第 0 轮 | epoch 0", "第 1 轮 | epoch 1", 2], alt="变化 | change")
@@ -253,6 +263,26 @@ def test_a_data_frame_keeps_an_index_with_names(shown):
     assert plain == (
         "表\n行\tn\tx\n甲\t1\t0.500\n乙\t2\t–\n\ntable\nrow\tn\tx\nfirst\t1\t0.500\nsecond\t2\t–"
     )
+
+
+@pytest.mark.parametrize(
+    ("digits", "message"),
+    [
+        ({"准确率 | accuracy": -1}, "digits=-1 must be a whole number"),
+        ({"准确率": 1}, r"digits='准确率' is unknown\. Fix: one of .*'准确率 \| accuracy'"),
+        ("q", "digits='q' does not format 1099146 in '参数 | parameters'"),
+    ],
+)
+def test_digits_that_do_not_fit_the_table_are_refused(shown, digits, message):
+    with pytest.raises(ValueError, match=message):
+        show_table(TABLE, "比较 | Comparison", digits)
+    assert not shown
+
+
+def test_digits_may_name_the_index_too(shown):
+    frame = pd.DataFrame({"x": [0.5]}, index=pd.Index([1], name="n"))
+    show_table(frame, "表 | table", digits={"n": 0, "x": 1})
+    assert "1\t0.5" in shown[0]["text/plain"]
 
 
 def test_a_table_needs_its_caption_in_both_languages(shown):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hdd.train.intervals import difference, half_width, holm, summary
+from hdd.train.intervals import _tails, _two_sided, difference, half_width, holm, summary
 
 
 def test_a_worked_example():
@@ -24,6 +24,31 @@ def test_one_value_has_no_interval():
     with pytest.raises(ValueError, match="two seeds"):
         half_width([81.2])
     assert summary([81.2]) == {"n": 1, "mean": 81.2, "interval": None, "values": [81.2]}
+
+
+# From 20 digits of the integral of t's density.
+QUANTILES = {
+    1: 12.706205,
+    5: 2.5705818,
+    30: 2.0422725,
+    1000: 1.9623391,
+    10**4: 1.9602012,
+    10**5: 1.9599877,
+}
+
+
+@pytest.mark.parametrize(("freedom", "t"), QUANTILES.items())
+def test_quantiles_are_right_with_few_values_and_with_many(freedom, t):
+    assert _two_sided(0.05, freedom) == pytest.approx(t, rel=1e-6)
+    assert _tails(t, freedom) == pytest.approx(0.05, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("t", "freedom", "p"),
+    [(0, 7, 1), (30, 20, 4.19522532e-18), (30, 1000, 1.53746874e-141), (1e4, 1, 6.36619770e-5)],
+)
+def test_tails_are_right_however_thin(t, freedom, p):
+    assert _tails(t, freedom) == pytest.approx(p, rel=1e-6)
 
 
 def test_a_difference_is_paired():

@@ -7,6 +7,7 @@ A test calls helpers one after the other; the first that finds something raises 
 import linecache
 import math
 import os
+import re
 import sysconfig
 import traceback
 from collections.abc import Mapping, Sequence
@@ -117,14 +118,19 @@ def _own_line(error: BaseException) -> tuple[str, int]:
 
 
 def _failure(error: BaseException, line: str, number: int) -> str:
-    kind, text = type(error).__name__, str(error).replace(" | ", " / ").strip().split("\n")[0]
+    kind, text = type(error).__name__, _quoted(str(error).strip().split("\n")[0])
     if not number:
         return f"调用时出错：{kind}: {text} | calling it fails: {kind}: {text}"
-    line = line.replace(" | ", "|")
+    line = _quoted(line)
     return (
         f"第 {number} 行出错：`{line}` → {kind}: {text}"
         f" | line {number} raises an error: `{line}` → {kind}: {text}"
     )
+
+
+def _quoted(text: str) -> str:
+    """Return a student's text without what `split` would take for ours: bars and formulas."""
+    return re.sub(r" *\| *", "|", text).replace("$", "＄")
 
 
 # ----------------------------------------------------------------------------------- values

@@ -39,17 +39,23 @@ def find(number: str) -> Exercise:
     """Return the exercise with this number.
 
     Raises:
-        ValueError: no such exercise; the message lists those of the notebook.
+        ValueError: no such exercise; the message says which there are.
     """
-    notebook = number.split(".")[0]
-    try:
-        known = {one.id: one for one in exercises(notebook)}
-    except ModuleNotFoundError:
-        known = {}
+    known = _beside(number)
     if number not in known:
-        listed = ", ".join(known) or "none for this notebook"
-        raise ValueError(f"number={number!r} is no exercise. Fix: one of {listed}.")
+        known = known or _beside(f"0{number}")  # "2.1" means "02.1"
+        meant = [f"0{number}"] if f"0{number}" in known else list(known)
+        fix = f"one of {', '.join(meant)}" if meant else "notebook and number, such as '02.1'"
+        raise ValueError(f"number={number!r} is no exercise. Fix: {fix}.")
     return known[number]
+
+
+def _beside(number: str) -> dict[str, Exercise]:
+    """Return the exercises of the notebook in which this one would be, by their numbers."""
+    try:
+        return {one.id: one for one in exercises(number.split(".")[0])}
+    except ModuleNotFoundError:
+        return {}
 
 
 def exercises(notebook: str) -> list[Exercise]:
