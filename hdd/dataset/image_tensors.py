@@ -46,11 +46,19 @@ class ImageTensors:
 
     def __post_init__(self) -> None:
         check_types(type(self), vars(self))
+        for name in ("class_names", "mean", "std"):  # a list will do, and is not shared
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         images, labels = self.images, self.labels
-        if images.dtype != torch.uint8 or images.ndim != 4 or labels.shape != images.shape[:1]:
+        kinds = images.dtype, labels.dtype
+        if (
+            kinds != (torch.uint8, torch.int64)
+            or images.ndim != 4
+            or labels.shape != images.shape[:1]
+        ):
             raise ValueError(
-                f"images are {images.dtype} {tuple(images.shape)}, labels {tuple(labels.shape)}. "
-                "Fix: uint8 images (N, C, H, W) with values from 0 to 255, and labels (N,)."
+                f"images are {images.dtype} {tuple(images.shape)}, labels {labels.dtype} "
+                f"{tuple(labels.shape)}. Fix: uint8 images (N, C, H, W) with values from 0 to 255, "
+                "and int64 labels (N,)."
             )
         channels = images.shape[1]
         if {len(self.mean), len(self.std)} != {channels} or min(self.std, default=1) <= 0:
@@ -83,6 +91,7 @@ class ImageTensors:
         Raises:
             ValueError: no whole numbers (N,), or one that is no image's.
         """
+        check_shape("(N,)", indices=indices)
         if indices.dtype == torch.bool and len(indices) == len(self):
             indices = indices.nonzero().flatten()
         check_indices(len(self), indices=indices)

@@ -90,7 +90,7 @@ def equal_baseline(
     Arguments and errors are those of `build_baseline`; the width is searched for.
     """
     sizes = (kind, input_shape, patch_size, num_classes)
-    widths = range(HEADS, 1025, HEADS) if kind == "vit" else range(1, 1025)
+    step = HEADS if kind == "vit" else 1
     wanted = count_trainable_parameter(net)
 
     def distance(width: int) -> int:
@@ -98,11 +98,13 @@ def equal_baseline(
             candidate = build_baseline(*sizes, width=width, depth=depth, strides=strides)
         return count_trainable_parameter(candidate) - wanted
 
-    low, high = 0, len(widths) - 1
+    low, high = 1, 2  # in steps
+    while distance(high * step) < 0:
+        low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if distance(widths[middle]) < 0 else (low, middle)
-    best = min((widths[low], widths[high]), key=lambda width: abs(distance(width)))
+        low, high = (middle, high) if distance(middle * step) < 0 else (low, middle)
+    best = min((low * step, high * step), key=lambda width: abs(distance(width)))
     return build_baseline(*sizes, width=best, depth=depth, strides=strides)
 
 

@@ -15,7 +15,12 @@ from hdd.models.token_mixers import MIXER_KINDS, build_mixer
 def describe(net: nn.Module) -> dict[str, str]:
     """Return the metadata of saved weights: the network's `arguments` as JSON, if it has any."""
     arguments = getattr(net, "arguments", None)
-    return {} if arguments is None else {"arguments": json.dumps(arguments, default=int)}
+    return {} if arguments is None else {"arguments": json.dumps(arguments, default=_plain)}
+
+
+def _plain(number: Any) -> int | float:
+    """Return a number of NumPy's or torch's as one that JSON can hold."""
+    return number.item()
 
 
 @checked

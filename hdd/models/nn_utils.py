@@ -27,7 +27,7 @@ def count_macs(net: nn.Module, input_shape: Sequence[int]) -> int:
     network on the meta device, so that even Mixer-H/14 costs no memory.
 
     Args:
-        net: any network on any device, "meta" included; its mode is left as it was.
+        net: any network on any device, "meta" included; modes are left as they were.
         input_shape: (C, H, W) of one image.
 
     Raises:
@@ -40,7 +40,7 @@ def count_macs(net: nn.Module, input_shape: Sequence[int]) -> int:
             "and sizes from 1 are needed. Fix: net=MLPMixer(), input_shape=(3, 32, 32)."
         )
     image = torch.zeros(1, *input_shape, device=parameter.device, dtype=parameter.dtype)
-    was_training = net.training
+    modes = {module: module.training for module in net.modules()}
     net.eval()
     try:
         # The counter does not see inside the CPU's fused attention, so it is taken apart.
@@ -52,5 +52,6 @@ def count_macs(net: nn.Module, input_shape: Sequence[int]) -> int:
             f"({' '.join(str(error).split())[:200]}). Fix: (C, H, W) of its images."
         ) from error
     finally:
-        net.train(was_training)
+        for module, mode in modes.items():  # each its own: some may be frozen
+            module.training = mode
     return counter.get_total_flops() // 2  # one MAC is two FLOPs

@@ -61,7 +61,7 @@ class TokenMlp(OnGrid):
     @checked
     def __init__(self, grid: Grid, dim: int, hidden: int | None = None) -> None:
         super().__init__(grid, dim)
-        self.mlp = Mlp(self.tokens, hidden or max(1, self.tokens // 2))
+        self.mlp = Mlp(self.tokens, max(1, self.tokens // 2) if hidden is None else hidden)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.mlp(x.transpose(1, 2)).transpose(1, 2)

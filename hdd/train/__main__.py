@@ -177,9 +177,17 @@ def _check_resumable(out: Path) -> None:
 
 
 def _state_to_resume(out: Path, recipe: Recipe) -> dict[str, Any]:
-    for left in out.rglob("*.tmp"):  # by a process that was killed while it wrote
-        left.unlink()
+    if rank() == 0:
+        _remove_unfinished(out)
     return read_checkpoint(out / CHECKPOINT, recipe)
+
+
+def _remove_unfinished(out: Path) -> None:
+    """Delete what a process left that was killed while it wrote; nothing that is not a run's."""
+    for name in (CHECKPOINT, WEIGHTS, HISTORY, "snapshots/epoch_*.safetensors"):
+        for left in out.glob(f"{name}.*.tmp"):
+            if left.is_file():
+                left.unlink(missing_ok=True)
 
 
 def _restore(run: Run, state: dict[str, Any], checkpoint: Path) -> None:

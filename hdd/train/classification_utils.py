@@ -3,7 +3,7 @@
 import math
 import operator
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -274,6 +274,11 @@ def evaluate(
     """
     logits, labels = predict(net, loader, device, amp_dtype)
     _check_labels(logits, labels, functional.cross_entropy)
+    if labels.ndim != 1:
+        raise ValueError(
+            f"loader yields labels {tuple(labels.shape)}, as CutMix makes them; one class an image "
+            "is needed to count right answers. Fix: a loader that does not mix images."
+        )
     accuracy = (logits.argmax(1) == labels).double().mean().item()
     return functional.cross_entropy(logits, labels).item(), accuracy
 
@@ -382,8 +387,18 @@ def _check_loaders(**loaders: Batches) -> None:
 
 def _first_images(loader: Batches) -> Tensor:
     """Return a batch of images, without a trace in the random numbers that training draws."""
+    if isinstance(loader, Iterator):
+        raise ValueError(
+            f"val_loader is a {type(loader).__name__}, from which the proof of the fast step would "
+            "take a batch. Fix: a DataLoader, a list of batches, or fast_step=False."
+        )
+    generator = getattr(loader, "generator", None)  # its own, if it shuffles
+    state = generator.get_state() if generator is not None else None
     with torch.random.fork_rng(devices=[]):
-        return next(iter(loader))[0]
+        images = next(iter(loader))[0]
+    if state is not None:
+        generator.set_state(state)
+    return images
 
 
 def _step(scheduler, val_loss: float) -> None:

@@ -30,7 +30,7 @@ class Run:
     @checked
     def __init__(self, recipe: Recipe, device: torch.device, data_root: str | Path) -> None:
         self.recipe, self.device = recipe, device
-        self.epoch, self.history = 0, {}
+        self.epoch, self.history, self.begun = 0, {}, False
         with first_alone():
             train, self.test = (part.to(device) for part in load(recipe.dataset, data_root))
         self.train_data, self.val_data = _split(train, recipe)
@@ -67,7 +67,16 @@ class Run:
 
         Losses are means per image, accuracies shares; `learning_rate` is that of the first step,
         `train_time` in seconds without the evaluation, `step` "plain" or "fused".
+
+        Raises:
+            RuntimeError: the epoch was interrupted before, and some of its steps are done.
         """
+        if self.begun:
+            raise RuntimeError(
+                f"Epoch {self.epoch + 1} was interrupted; the steps that it made cannot be taken "
+                "back. Fix: a new Run, or load_state_dict with the state of an epoch's end."
+            )
+        self.begun = True
         # Seeded anew for each epoch: a resumed run draws what an uninterrupted one would have.
         torch.manual_seed(_epoch_seed(self.recipe.seed, self.epoch, AUGMENTATION))
         criterion = nn.CrossEntropyLoss(label_smoothing=self.recipe.label_smoothing)
@@ -92,7 +101,7 @@ class Run:
             _check_finite("validation loss", metrics["val_loss"], self.epoch + 1)
         for name, value in metrics.items():
             self.history.setdefault(name, []).append(value)
-        self.epoch += 1
+        self.epoch, self.begun = self.epoch + 1, False
         return metrics
 
     def finish(self) -> "Run":
@@ -148,7 +157,7 @@ class Run:
             self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
-        self.epoch, self.history = state["epoch"], state["history"]
+        self.epoch, self.history, self.begun = state["epoch"], state["history"], False
 
 
 def _split(train: ImageTensors, recipe: Recipe) -> tuple[ImageTensors, ImageTensors | None]:

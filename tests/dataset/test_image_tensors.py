@@ -160,3 +160,19 @@ def test_batches_come_from_where_the_images_are(one_device):
         batches = list(loader)
     assert [targets.shape for _, targets in batches] == [(16, 2), (16, 2), (8, 2)]
     assert {tensor.device.type for batch in batches for tensor in batch} == {"meta"}
+
+
+@pytest.mark.parametrize("mask", [torch.ones(20, 1, dtype=torch.bool), torch.tensor(True)])
+def test_a_mask_has_one_entry_an_image(mask):
+    with pytest.raises(ValueError, match=r"indices has the shape .*Fix: "):
+        make_data().subset(mask)
+
+
+def test_lists_will_do_and_labels_are_whole():
+    data = make_data()
+    listed = replace(data, class_names=list(data.class_names), mean=[0.0], std=[1 / 255])
+    assert listed.class_names == data.class_names
+    assert torch.equal(listed.normalize(listed.images), data.normalize(data.images))
+    for kind in (torch.float32, torch.bool):
+        with pytest.raises(ValueError, match=r"labels torch\..*Fix: .*int64 labels"):
+            replace(data, labels=data.labels.to(kind))

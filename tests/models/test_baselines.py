@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from hdd.models.baselines import NETWORKS, build_baseline, build_network
+from hdd.models.baselines import NETWORKS, build_baseline, build_network, equal_baseline
 from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.models.nn_utils import count_macs, count_trainable_parameter
 
@@ -92,3 +92,13 @@ def test_bad_strides_and_names():
         build_network("ResNet", **SIZES, strides=(2, 1))
     with pytest.raises(ValueError, match=r"'RNN'.*'Mixer'"):
         build_network("RNN", **SIZES)
+
+
+@pytest.mark.parametrize("kind", ["cnn", "vit", "flat"])
+def test_a_large_mixer_has_equally_large_baselines(kind):
+    with torch.device("meta"):
+        mixer = MLPMixer(image_size=(28, 28), channels=1, patch_size=7, dim=1024, depth=8)
+        net = equal_baseline(kind, mixer, (1, 28, 28), 7, depth=8)
+    assert count_trainable_parameter(net) == pytest.approx(
+        count_trainable_parameter(mixer), rel=0.01
+    )

@@ -1,5 +1,6 @@
 """Saved weights say which network they are of, and it can be built again."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -31,3 +32,9 @@ def test_a_network_comes_back(name):
 def test_weights_that_do_not_say():
     with pytest.raises(ValueError, match=r"do not say which network.*Fix: "):
         build_again(None)
+
+
+def test_numbers_of_numpy_come_back_as_they_are():
+    net = MLPMixer(**SIZES, dropout=np.float32(0.25), expansion_factor_token=np.float64(0.75))
+    again = build_again(describe(net)).arguments
+    assert (again["dropout"], again["expansion_factor_token"]) == (0.25, 0.75)

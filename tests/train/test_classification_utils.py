@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, ReduceLROnPlat
 from torch.utils.data import DataLoader, TensorDataset
 from tqdm import tqdm
 
+from hdd.data_util.batch_augmentation import CutMix
 from hdd.dataset.image_tensors import BatchLoader, ImageTensors
 from hdd.models.cnn.fused_mixer import FusedMixer
 from hdd.models.cnn.mlp_mixer import MixerBlock, MLPMixer
@@ -462,3 +463,42 @@ def test_predict_returns_all_rows_in_order_without_dropout():
     net.eval()
     torch.testing.assert_close(logits, net(data.normalize(data.images)).detach())
     assert not logits.requires_grad
+
+
+def test_mixed_targets_are_not_counted():
+    mixed = BatchLoader(make_data(4), 4, mix=CutMix(1.0, 4))
+    with pytest.raises(ValueError, match=r"labels \(4, 4\), as CutMix makes them.*Fix: "):
+        evaluate(make_net(), mixed, "cpu")
+
+
+def test_the_proof_takes_nothing_from_a_shuffling_loader():
+    plain, fast = (
+        run(make_net(), BatchLoader(make_data(), 8, shuffle=True, seed=3), epochs=2, fast_step=f)
+        for f in (False, True)
+    )
+    assert fast["train_loss"] == pytest.approx(plain["train_loss"], abs=1e-6)
+
+
+def test_the_proof_takes_no_batch_of_a_generator():
+    loader = BatchLoader(make_data(), 8)
+    with pytest.raises(ValueError, match=r"val_loader is a generator.*Fix: .*fast_step=False"):
+        run(make_net(), loader, (batch for batch in loader), fast_step=True)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        torch.zeros(4, 1, 8, 8, dtype=torch.uint8),
+        torch.zeros(4, 1, 8, 8).double(),
+        torch.zeros(4, 1, 12, 12),
+        torch.zeros(4, 3, 8, 8),
+    ],
+)
+def test_the_fast_step_refuses_what_the_network_refuses(images):
+    batches, loader = [(images, torch.arange(4))], BatchLoader(make_data(), 8)
+    said = []
+    for fast in (False, True):
+        with pytest.raises(ValueError, match="Fix: ") as refused:
+            run(make_net(), batches, loader, fast_step=fast)
+        said.append(str(refused.value))
+    assert said[0] == said[1]

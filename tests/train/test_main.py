@@ -105,9 +105,11 @@ def test_killed_and_resumed_equals_uninterrupted(finished, tmp_path):
         process.join()
         assert not (out / "history.json").exists()
         (out / "checkpoint.pt.1234.tmp").write_bytes(b"half")  # as a process killed while writing
+        (out / "notes").mkdir(exist_ok=True)
+        (out / "notes" / "thesis.tmp").write_text("not a run's")
         more = ["--resume"]
     assert main(arguments(out, *more, epochs=4)) == 0
-    assert not list(out.rglob("*.tmp"))
+    assert [path.name for path in out.rglob("*.tmp")] == ["thesis.tmp"]
     assert history(out)["command"] == history(finished[0])["command"].replace(
         str(finished[0]), str(out)
     )

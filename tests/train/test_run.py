@@ -257,3 +257,21 @@ def test_batch_norm_is_refused_in_several_processes(monkeypatch):
     recipe = Recipe(dataset="fashion_mnist_mini", model="cnn", optimizer="adam", epochs=1)
     with pytest.raises(ValueError, match="Fix: one process, or model='mixer'"):
         Run(recipe, torch.device("cpu"), "dataset")
+
+
+def test_an_interrupted_epoch_is_not_begun_again(monkeypatch):
+    recipe = Recipe(dataset="fashion_mnist_mini", patch_size=14, dim=16, depth=1, epochs=2)
+    run = Run(recipe, torch.device("cpu"), "dataset")
+    before = copy.deepcopy(run.state_dict())
+    with monkeypatch.context() as patch:
+        patch.setattr(run.scheduler, "step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run.train_epoch()
+    with pytest.raises(RuntimeError, match=r"Epoch 1 was interrupted.*Fix: a new Run"):
+        run.train_epoch()
+    run.load_state_dict(before)
+    run.train_epoch()
+
+
+def interrupted():
+    raise KeyboardInterrupt

@@ -127,6 +127,7 @@ class FusedMixer(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return float32 logits (B, K) of images (B, channels, H, W)."""
         net = self.net
+        net.check_input(images)
         with torch.autocast("cpu", enabled=False):
             x = self._embed(images.to(self.dtype))  # (S, B, C)
             token = _by_block(_folded_token(net.blocks), self.dtype)

@@ -145,7 +145,7 @@ class MLPMixer(nn.Module):
         `out`, if a dict is given, receives every intermediate (B, S, C) by name: "stem",
         "blocks.0.token_mixing", "blocks.0.channel_mixing", ..., "norm".
         """
-        self._check(images)
+        self.check_input(images)
         x = self.patch_embedding(images).flatten(2).transpose(1, 2)  # (B, S, C)
         keep(out, "stem", x)
         for i, block in enumerate(self.blocks):
@@ -154,7 +154,8 @@ class MLPMixer(nn.Module):
         keep(out, "norm", x)
         return self.head(x.mean(dim=1))  # (B, num_classes)
 
-    def _check(self, images: Tensor) -> None:
+    def check_input(self, images: Tensor) -> None:
+        """Raise ValueError unless `images` fit the network and its weights."""
         if not isinstance(images, Tensor):
             raise ValueError(
                 f"images={shown(images)} must be a tensor. Fix: images=data.normalize(data.images)."
