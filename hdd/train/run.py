@@ -71,12 +71,7 @@ class Run:
         Raises:
             RuntimeError: the epoch was interrupted before, and some of its steps are done.
         """
-        if self.begun:
-            raise RuntimeError(
-                f"Epoch {self.epoch + 1} was interrupted; the steps that it made cannot be taken "
-                "back. Fix: a new Run, or load_state_dict with the state of an epoch's end."
-            )
-        self.begun = True
+        self._begin()
         # Seeded anew for each epoch: a resumed run draws what an uninterrupted one would have.
         torch.manual_seed(_epoch_seed(self.recipe.seed, self.epoch, AUGMENTATION))
         criterion = nn.CrossEntropyLoss(label_smoothing=self.recipe.label_smoothing)
@@ -103,6 +98,14 @@ class Run:
             self.history.setdefault(name, []).append(value)
         self.epoch, self.begun = self.epoch + 1, False
         return metrics
+
+    def _begin(self) -> None:
+        if self.begun:
+            raise RuntimeError(
+                f"Epoch {self.epoch + 1} was interrupted; the steps that it made cannot be taken "
+                "back. Fix: a new Run, or load_state_dict with the state of an epoch's end."
+            )
+        self.begun = True
 
     def finish(self) -> "Run":
         """Train the epochs that are left; return the run itself."""
