@@ -23,7 +23,7 @@ WORDS = {
     int: ("a whole number", "1"),
     float: ("a finite number", "0.5"),
     str: ("a text", "'...'"),
-    Path: ("a path", "'.'"),
+    Path: ("a path", "Path('.')"),
     Callable: ("a function", "its name, without brackets"),
     Iterable: ("something to iterate over", "a list or a loader"),
     Mapping: ("a dict", "{...}"),
@@ -247,6 +247,13 @@ def check_shape(shape: str, **tensors: torch.Tensor) -> None:
         lengths = dict(zip(wanted, tensor.shape, strict=False)) | fixed
         if [lengths.get(length) for length in wanted] != list(tensor.shape):
             raise ValueError(f"{name} has the shape {tuple(tensor.shape)}. Fix: {name} of {shape}.")
+
+
+def check_pixels(shape: str, images: torch.Tensor) -> None:
+    """Raise ValueError unless `images` are uint8, with as many axes as `shape`."""
+    check_shape(shape, images=images)
+    if images.dtype != torch.uint8:
+        raise ValueError(f"images are {images.dtype}. Fix: images of torch.uint8, 0 ... 255.")
 
 
 def check_dropout(dropout: float) -> None:

@@ -7,6 +7,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
+def expanded(path: str | Path, name: str = "path") -> Path:
+    """Return the argument `name`, a path, with the home folder for `~`.
+
+    Raises:
+        ValueError: `~name` of nobody here.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ValueError(
+            f"{name}={str(path)!r} begins with the home folder of somebody who is not known here. "
+            "Fix: the whole path; './~...' for a folder of that name."
+        ) from error
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write beside `path`, then rename; folders are made as needed.
 

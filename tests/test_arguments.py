@@ -24,7 +24,9 @@ from hdd.data_util.batch_augmentation import (
     CutMix,
     equalize,
     random_crop_and_flip,
+    sharpen,
 )
+from hdd.dataset.image_folder import load_image_folder
 from hdd.dataset.image_tensors import (
     BatchLoader,
     ImageTensors,
@@ -34,7 +36,9 @@ from hdd.dataset.image_tensors import (
 from hdd.dataset.loading import load
 from hdd.device.utils import get_amp_dtype, seed_everything
 from hdd.models.baselines import build_baseline, build_network
+from hdd.models.cnn.fused_mixer import FusedMixer
 from hdd.models.cnn.mlp_mixer import MixerBlock, Mlp, MLPMixer
+from hdd.models.cnn.timm_twin import timm_twin
 from hdd.models.learned_weights import (
     cosines,
     equivariant_share,
@@ -46,8 +50,14 @@ from hdd.models.learned_weights import (
     trivial_share,
 )
 from hdd.models.nn_utils import count_macs, count_trainable_parameter
-from hdd.models.resize_and_permute import patch_order, permuted_twin, reorder_pixels, stretched
-from hdd.models.token_mixers import Block, Pooling, SelfAttention, build_mixer
+from hdd.models.resize_and_permute import (
+    block_diagonal,
+    patch_order,
+    permuted_twin,
+    reorder_pixels,
+    stretched,
+)
+from hdd.models.token_mixers import Block, Pooling, SelfAttention, TokenMlp, build_mixer
 from hdd.tasks.look_up import look_up
 from hdd.tasks.recursive_mixer import RecursiveNet, Training, rules, solved, train
 from hdd.tasks.routing import TokenMixingOnly, routing, train_routing, train_task
@@ -69,14 +79,15 @@ from hdd.teaching.conclusions import holds
 from hdd.teaching.exercises import check, hints
 from hdd.teaching.show import show_drawing, show_frames, show_table
 from hdd.timing import interleaved
+from hdd.train.checkpoint import save_weights
 from hdd.train.classification_utils import evaluate, predict
 from hdd.train.intervals import difference, half_width, holm, summary
 from hdd.train.muon import Muon, MuonAdamW
 from hdd.train.processes import Shard
 from hdd.train.recipe import Recipe
-from hdd.train.records import load_net, load_run, load_runs
+from hdd.train.records import load_net, load_run, load_runs, save_run, values_at
 from hdd.train.run import average_of
-from hdd.train.schedule import warmup_cosine
+from hdd.train.schedule import cosine_by_epoch, warmup_cosine
 from hdd.train.short_runs import fit, random_batches
 from hdd.train.warmup_scheduler import GradualWarmupScheduler
 from hdd.visualization.look_up_drawings import plot_task
@@ -89,6 +100,7 @@ IMAGES = torch.zeros(6, 3, 8, 8, dtype=torch.uint8)
 DATA = ImageTensors(IMAGES, torch.arange(6) % 2, ("a", "b"), (0.5,) * 3, (0.2,) * 3)
 LINEAR = nn.Linear(2, 2)
 MIXER = MLPMixer(image_size=8, dim=4, depth=1)
+POOLING = build_mixer("pooling", image_size=8, dim=4, depth=1)
 SGD = torch.optim.SGD(LINEAR.parameters(), 0.1)
 PUZZLES = Puzzles(torch.zeros(2, 36).byte(), torch.zeros(2, 36).byte())
 NET, TOKENS = RecursiveNet(dim=8, recursions=2), TokenMixingOnly(12, 4)
@@ -301,6 +313,34 @@ WRONG = [
     (lambda: show_table(ROWS, "表 | table", {"c": 1}), "digits"),
     (lambda: show_table(ROWS, "表 | table", "q"), "digits"),
     (lambda: show_drawing(__file__, __file__, "图 | picture"), "chinese"),
+    (lambda: timm_twin(POOLING), "net"),
+    (lambda: FusedMixer(POOLING, torch.float32), "net"),
+    (lambda: block_diagonal(POOLING, 2), "net"),
+    (lambda: stretched(POOLING, 2), "net"),
+    (lambda: permuted_twin(POOLING, torch.arange(4), torch.arange(16)), "net"),
+    (lambda: permuted_twin(MIXER, torch.arange(4.0), torch.arange(16)), "tokens"),
+    (lambda: patch_order((2, 2), 2, torch.arange(4), torch.arange(4) > 0), "pixels"),
+    (lambda: patch_order((-2, -2), 2, torch.arange(4), torch.arange(4)), "grid"),
+    (lambda: TokenMlp((2, 2), 8, 0), "hidden"),
+    (lambda: DATA.subset(torch.ones(6, 1) > 0), "indices"),
+    (lambda: DATA.to("meta"), "device"),
+    (lambda: ImageTensors(IMAGES, DATA.labels > 0, ["a", "b"], DATA.mean, DATA.std), "labels"),
+    (lambda: list(BatchLoader(DATA, 8, mix=lambda images, _: images)), "mix"),
+    (lambda: sharpen(torch.rand(1, 1, 4, 4), 1.0), "images"),
+    (lambda: evaluate(MIXER, BatchLoader(DATA, 6, mix=CutMix(0, 10)), "cpu"), "labels"),
+    (lambda: fit(MIXER, BatchLoader(DATA, 6), 0.1, criteria=nn.CrossEntropyLoss), "criteria"),
+    (lambda: predict(MIXER, BatchLoader(DATA, 6), "cpu", torch.int8), "amp_dtype"),
+    (lambda: warmup_cosine(-5, 10, 2), "step"),
+    (lambda: cosine_by_epoch(6, 0), "epochs"),
+    (lambda: load_image_folder(".", (0, 0), fit=True), "image_size"),
+    (lambda: load_image_folder("~nosuchuser"), "folder"),
+    (lambda: load_runs("/etc"), "prefix"),
+    (lambda: load_runs("a**"), "prefix"),
+    (lambda: values_at({"a": 1}, ["b"]), "path"),
+    (lambda: save_run("../q", {}, "cpu"), "name"),
+    (lambda: save_run("q", {"a": NAN}, "cpu"), "content"),
+    (lambda: save_run("q", {}, "gpu"), "device"),
+    (lambda: save_weights("x", MIXER, ["y"]), "names"),
 ]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hdd import benchmark
-from hdd.files import check_writable, held, write_atomically
+from hdd.files import check_writable, expanded, held, write_atomically
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, MemoryError])
@@ -130,3 +130,10 @@ def test_a_refusal_of_a_moment_is_ridden_out(tmp_path, monkeypatch):
     with pytest.raises(OSError, match=r"Access is denied.*Fix: "):
         write_atomically(tmp_path / "x", b"newer")
     assert (tmp_path / "x").read_bytes() == b"new"
+
+
+def test_a_home_folder_that_nobody_has_is_named():
+    assert expanded("~") == Path.home()
+    assert expanded(Path("a/b")) == Path("a/b")
+    with pytest.raises(ValueError, match=r"root='~nosuchuser/x' begins with .*Fix: the whole path"):
+        expanded("~nosuchuser/x", "root")

@@ -2,7 +2,8 @@
 
 Every image draws its own crop, flip and sub-policy, as in the per-image pipeline; images that drew
 the same operation are then transformed together, which is what makes it fast. Batches may be on any
-device; chance comes from the CPU's generator, so that one seed draws the same everywhere.
+device; chance comes from the CPU's generator, so that the same call draws the same on each of them.
+(A `BatchLoader` does not make the same calls: on a GPU it augments more images at once.)
 """
 
 import torch
@@ -12,6 +13,7 @@ from torchvision.transforms.autoaugment import _apply_op
 
 from hdd.arguments import (
     check_integers,
+    check_pixels,
     check_positive_integers,
     check_range,
     check_shape,
@@ -49,9 +51,7 @@ def equalize(images: Tensor) -> Tensor:
 
     The same result as torchvision's `equalize`, whose histograms are made one at a time.
     """
-    check_shape("(B, C, H, W)", images=images)
-    if images.dtype != torch.uint8:
-        raise ValueError(f"images are {images.dtype}. Fix: images of torch.uint8, 0 ... 255.")
+    check_pixels("(B, C, H, W)", images)
     b, c, h, w = images.shape
     rows = images.reshape(b * c, h * w).long()
     counts = torch.zeros(b * c, 256, dtype=torch.long, device=images.device)
@@ -66,12 +66,12 @@ def equalize(images: Tensor) -> Tensor:
 
 @checked
 def sharpen(images: Tensor, factor: float) -> Tensor:
-    """Blend (B, C, H, W) with its blurred self: factor 1 keeps it, 0 blurs, 2 sharpens.
+    """Blend uint8 (B, C, H, W) with its blurred self: factor 1 keeps it, 0 blurs, 2 sharpens.
 
     The same result as torchvision's `adjust_sharpness`, whose blur is a slow convolution; here the
     3x3 mean with a fivefold centre is a sum of shifted copies.
     """
-    check_shape("(B, C, H, W)", images=images)
+    check_pixels("(B, C, H, W)", images)
     pixels = images.float()
     rows = pixels[..., :-2, :] + pixels[..., 1:-1, :] + pixels[..., 2:, :]  # (B, C, H - 2, W)
     box = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]  # (B, C, H - 2, W - 2)

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from hdd.arguments import checked
+from hdd.arguments import check_integers, checked
 from hdd.dataset.image_tensors import ImageTensors, channel_statistics
+from hdd.files import expanded
 from hdd.progress import progress
 
 # What systems and network drives leave, beside hidden files.
@@ -20,6 +21,9 @@ OTHER_PICTURES = {
     *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2"),
 }
 PARTS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+# What Pillow raises for a broken file, and for one that it has no decoder for.
+BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+BROKEN += (NotImplementedError, TypeError)  # by DDS and TIFF with headers of nonsense
 OPAQUE, WITH_ALPHA = ("1", "L", "P", "RGB"), ("LA", "PA", "RGBA")  # Pillow's modes
 
 
@@ -48,9 +52,11 @@ def load_image_folder(
         FileNotFoundError: no such folder, no class folder in it, or an empty class.
         ValueError: an unreadable image, one of another size or of no class, other classes than
             `like`, a folder of parts (train, test) instead of classes, a link that leads back or
-            nowhere; the message names the file.
+            nowhere; the message names the file. Or an `image_size` below 1.
     """
-    folder = Path(folder).expanduser()
+    folder = expanded(folder, "folder")
+    for side in image_size or ():
+        check_integers(1, 32_768, image_size=side)
     classes = _list_classes(folder)
     if like is not None:
         check_classes(folder, tuple(classes), like.class_names)
@@ -108,20 +114,7 @@ def _list_classes(folder: Path) -> dict[str, list[str]]:
     """Return the image files of each class, all in alphabetical order."""
     if not folder.is_dir():
         raise FileNotFoundError(f"No image folder {folder}. Fix: put <class>/*.png files there.")
-    Image.init()
-    known = {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
-    formats = known | OTHER_PICTURES
-    classes: dict[str, list[str]] = {}
-    lost = []
-    for path in sorted(folder.iterdir(), key=lambda path: path.name):
-        if path.name.startswith(".") or path.name in CLUTTER:
-            continue
-        _check_link(path)
-        if path.is_dir():
-            files = [entry.path for entry in files_below(str(path), (os.path.realpath(folder),))]
-            classes[path.name] = [f for f in files if os.path.splitext(f)[1].lower() in formats]
-        elif path.suffix.lower() in formats:
-            lost.append(path)
+    classes, lost = _sorted_out(folder)
     empty = [name for name, files in classes.items() if not files]
     if empty or not classes:
         raise FileNotFoundError(
@@ -138,14 +131,32 @@ def _list_classes(folder: Path) -> dict[str, list[str]]:
     return classes
 
 
+def _sorted_out(folder: Path) -> tuple[dict[str, list[str]], list[Path]]:
+    """Return the image files of each class, and those that lie beside the classes."""
+    Image.init()
+    known = {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    formats = known | OTHER_PICTURES
+    classes: dict[str, list[str]] = {}
+    lost = []
+    for path in sorted(folder.iterdir(), key=lambda path: path.name):
+        if path.name.startswith(".") or path.name in CLUTTER:
+            continue
+        _check_link(path)
+        if path.is_dir():
+            files = [entry.path for entry in files_below(str(path), (os.path.realpath(folder),))]
+            classes[path.name] = [f for f in files if os.path.splitext(f)[1].lower() in formats]
+        elif path.suffix.lower() in formats:
+            lost.append(path)
+    return classes, lost
+
+
 def _read_image(path: str, image_size: tuple[int, int] | None, fit: bool) -> np.ndarray:
     """Return one image file as uint8 (H, W, 3)."""
     try:
         with Image.open(path) as file:
             changed = _what_rgb_would_lose(file)
             upright = ImageOps.exif_transpose(file).convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        # That is what Pillow raises for a broken file, and for one that it has no decoder for.
+    except BROKEN as error:
         foreign = os.path.splitext(path)[1].lower() in OTHER_PICTURES
         huge = isinstance(error, Image.DecompressionBombError)
         fix = "save it as JPEG or PNG" if foreign else "unpack or download this file again"

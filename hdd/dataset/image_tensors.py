@@ -10,8 +10,8 @@ from torch import Tensor
 from hdd.arguments import (
     MOST,
     check_indices,
+    check_pixels,
     check_positive_integers,
-    check_shape,
     check_types,
     checked,
     shown,
@@ -46,19 +46,21 @@ class ImageTensors:
 
     def __post_init__(self) -> None:
         check_types(type(self), vars(self))
-        for name in ("class_names", "mean", "std"):  # a list will do, and is not shared
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        # Lists and arrays fit, too; but what is kept is compared and looked up by its value.
+        for name, kind in {"class_names": str, "mean": float, "std": float}.items():
+            object.__setattr__(self, name, tuple(map(kind, getattr(self, name))))
+        self._check_tensors()
+        self._check_classes()
+
+    def _check_tensors(self) -> None:
+        """Raise ValueError unless images, labels and statistics are of one set."""
         images, labels = self.images, self.labels
-        kinds = images.dtype, labels.dtype
-        if (
-            kinds != (torch.uint8, torch.int64)
-            or images.ndim != 4
-            or labels.shape != images.shape[:1]
-        ):
+        kinds = (images.dtype, images.ndim, labels.dtype, labels.shape)
+        if kinds != (torch.uint8, 4, torch.int64, images.shape[:1]):
             raise ValueError(
                 f"images are {images.dtype} {tuple(images.shape)}, labels {labels.dtype} "
                 f"{tuple(labels.shape)}. Fix: uint8 images (N, C, H, W) with values from 0 to 255, "
-                "and int64 labels (N,)."
+                "and int64 labels (N,): labels.long(), for example."
             )
         channels = images.shape[1]
         if {len(self.mean), len(self.std)} != {channels} or min(self.std, default=1) <= 0:
@@ -66,7 +68,11 @@ class ImageTensors:
                 f"mean={shown(self.mean)}, std={shown(self.std)} do not fit images of {channels} "
                 "channels. Fix: mean, std = channel_statistics(images)."
             )
-        if not len(labels) or labels.device.type != "cpu":  # no wait for a GPU
+
+    def _check_classes(self) -> None:
+        """Raise ValueError for a label without a name, where no GPU has to be waited for."""
+        labels = self.labels
+        if not len(labels) or labels.device.type != "cpu":
             return
         low, high = (int(value) for value in labels.aminmax())
         if low < 0 or high >= len(self.class_names):
@@ -86,13 +92,12 @@ class ImageTensors:
 
     @checked
     def subset(self, indices: Tensor) -> "ImageTensors":
-        """Return the images at `indices` (or of a mask), with the same classes and statistics.
+        """Return the images at `indices` (or of a mask (N,)), with the same classes and statistics.
 
         Raises:
             ValueError: no whole numbers (N,), or one that is no image's.
         """
-        check_shape("(N,)", indices=indices)
-        if indices.dtype == torch.bool and len(indices) == len(self):
+        if indices.dtype == torch.bool and indices.shape == self.labels.shape:
             indices = indices.nonzero().flatten()
         check_indices(len(self), indices=indices)
         indices = indices.to(self.images.device)
@@ -126,10 +131,10 @@ def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, 
     Pixels are scaled to [0, 1]. A channel of one value gets deviation 1, not 0, so that one can
     divide by it.
     """
-    check_shape("(N, C, H, W)", images=images)
-    if images.dtype != torch.uint8:
-        raise ValueError(f"images are {images.dtype}. Fix: images of torch.uint8, 0 ... 255.")
-    # Counting the 256 grey levels is exact and far faster than a float copy of the images.
+    check_pixels("(N, C, H, W)", images)
+    # Counting the 256 grey levels is far faster than a float copy of the images. Their shares are
+    # float32, off by 1e-8: in double, the means of some sets would have another last bit, and
+    # recorded runs would not come out again.
     levels = torch.arange(256, dtype=torch.float64) / 255
     mean, std = [], []
     for channel in images.unbind(1):
@@ -157,7 +162,8 @@ class BatchLoader:
         seed: of the orders and draws.
 
     Raises:
-        ValueError: batch_size or draws below 1, or draws from no images.
+        ValueError: batch_size or draws below 1, or draws from no images; while iterating, what
+            augment or mix must not return.
     """
 
     data: ImageTensors
@@ -220,7 +226,14 @@ class BatchLoader:
 
     def _batch(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         if self.mix is not None:
-            images, labels = self.mix(images, labels)
+            mixed = self.mix(images, labels)
+            pair = isinstance(mixed, tuple | list) and len(mixed) == 2
+            if not pair or not all(isinstance(part, Tensor) for part in mixed):
+                raise ValueError(
+                    f"mix returned {shown(mixed)}, and not a pair. "
+                    "Fix: a function (images, labels) -> (images, targets)."
+                )
+            images, labels = mixed
         return self.data.normalize(images), labels
 
 

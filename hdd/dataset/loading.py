@@ -21,7 +21,7 @@ from torchvision import datasets
 from hdd.arguments import check_choice, checked
 from hdd.dataset.image_folder import check_classes, files_below, load_image_folder
 from hdd.dataset.image_tensors import ImageTensors, channel_statistics
-from hdd.files import write_atomically
+from hdd.files import expanded, write_atomically
 
 MINI_FILE = Path(__file__).parents[2] / "resources" / "data" / "fashion_mnist_mini.npz"
 FASHION_CLASSES = (
@@ -53,7 +53,7 @@ def load(name: str, root: str | Path = "dataset") -> tuple[ImageTensors, ImageTe
     check_choice(NAMES, name=name)
     if name == "fashion_mnist_mini":
         return _with_statistics(*_read_mini(), FASHION_CLASSES)
-    root = Path(root).expanduser()
+    root = expanded(root, "root")
     source, cache = _source(name, root), root / f"{name}.cache.pt"
     key = _fingerprint(source)
     splits = _read_cache(cache, key)

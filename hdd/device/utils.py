@@ -74,11 +74,10 @@ def get_device(preferred: str | torch.device | Sequence = ("cuda", "mps", "cpu")
 def as_device(device: str | torch.device) -> torch.device:
     """Return a device to compute on; ValueError if there is no such, or this machine lacks it."""
     found = _by_name(device)
-    if found.type in ("cuda", "mps"):
-        there = str(found) in _devices()
-    else:
-        there = found.type == "meta" or not _refusal(str(found))
-    if not there:
+    if found.type == "meta":  # and a network that is moved there loses its weights
+        raise ValueError("device='meta' computes nothing. Fix: device='cpu'.")
+    known = found.type in ("cuda", "mps")
+    if str(found) not in _devices() if known else _refusal(str(found)):
         raise ValueError(
             f"device={str(found)!r} is not there; this machine has {list(_devices())}. "
             "Fix: device=get_device(['cuda', 'mps', 'cpu']) takes the first that is."

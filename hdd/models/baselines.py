@@ -1,5 +1,7 @@
 """A small CNN and a small ViT from timm, and a flat MLP, to compare a Mixer of equal size with."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -90,7 +92,6 @@ def equal_baseline(
     Arguments and errors are those of `build_baseline`; the width is searched for.
     """
     sizes = (kind, input_shape, patch_size, num_classes)
-    step = HEADS if kind == "vit" else 1
     wanted = count_trainable_parameter(net)
 
     def distance(width: int) -> int:
@@ -98,14 +99,19 @@ def equal_baseline(
             candidate = build_baseline(*sizes, width=width, depth=depth, strides=strides)
         return count_trainable_parameter(candidate) - wanted
 
-    low, high = 1, 2  # in steps
+    best = _nearest_width(distance, HEADS if kind == "vit" else 1)
+    return build_baseline(*sizes, width=best, depth=depth, strides=strides)
+
+
+def _nearest_width(distance: Callable[[int], int], step: int) -> int:
+    """Return the multiple of `step` at which `distance`, which grows with it, is nearest to 0."""
+    low, high = 1, 1024 // step
     while distance(high * step) < 0:
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if distance(middle * step) < 0 else (low, middle)
-    best = min((low * step, high * step), key=lambda width: abs(distance(width)))
-    return build_baseline(*sizes, width=best, depth=depth, strides=strides)
+    return min((low * step, high * step), key=lambda width: abs(distance(width)))
 
 
 def _resnet(

@@ -1,6 +1,7 @@
 """A network again from what it was built with, which is kept in it and beside its saved weights."""
 
 import json
+from numbers import Integral
 from typing import Any
 
 from torch import nn
@@ -19,8 +20,8 @@ def describe(net: nn.Module) -> dict[str, str]:
 
 
 def _plain(number: Any) -> int | float:
-    """Return a number of NumPy's or torch's as one that JSON can hold."""
-    return number.item()
+    """Return Python's number for another, such as NumPy's."""
+    return int(number) if isinstance(number, Integral) else float(number)
 
 
 @checked

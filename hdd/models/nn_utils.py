@@ -18,6 +18,24 @@ def count_trainable_parameter(net: nn.Module) -> int:
 
 
 @checked
+def has_token_mlps(net: nn.Module) -> bool:
+    """Return whether every block of a network has a Mixer's token-mixing MLP, by its name."""
+    blocks = getattr(net, "blocks", None) or [None]
+    return all(hasattr(block, "token_mixing") for block in blocks)
+
+
+@checked
+def check_token_mlps(net: nn.Module) -> None:
+    """Raise ValueError for a Mixer with another token mixer, as `build_mixer` makes them."""
+    if not has_token_mlps(net):
+        kind = getattr(net, "arguments", {}).get("kind")
+        raise ValueError(
+            f"net={type(net).__name__}{f' of kind {kind!r}' if kind else ''} has no token-mixing "
+            "MLPs, whose weights are needed here. Fix: net=MLPMixer(...)."
+        )
+
+
+@checked
 @torch.no_grad()
 def count_macs(net: nn.Module, input_shape: Sequence[int]) -> int:
     """Return the multiply-accumulate operations of one forward pass for one image.
@@ -27,7 +45,7 @@ def count_macs(net: nn.Module, input_shape: Sequence[int]) -> int:
     network on the meta device, so that even Mixer-H/14 costs no memory.
 
     Args:
-        net: any network on any device, "meta" included; modes are left as they were.
+        net: any network on any device, "meta" included; its mode is left as it was.
         input_shape: (C, H, W) of one image.
 
     Raises:
@@ -40,7 +58,7 @@ def count_macs(net: nn.Module, input_shape: Sequence[int]) -> int:
             "and sizes from 1 are needed. Fix: net=MLPMixer(), input_shape=(3, 32, 32)."
         )
     image = torch.zeros(1, *input_shape, device=parameter.device, dtype=parameter.dtype)
-    modes = {module: module.training for module in net.modules()}
+    modes = [(part, part.training) for part in net.modules()]  # a part may have its own
     net.eval()
     try:
         # The counter does not see inside the CPU's fused attention, so it is taken apart.
@@ -52,6 +70,6 @@ def count_macs(net: nn.Module, input_shape: Sequence[int]) -> int:
             f"({' '.join(str(error).split())[:200]}). Fix: (C, H, W) of its images."
         ) from error
     finally:
-        for module, mode in modes.items():  # each its own: some may be frozen
-            module.training = mode
+        for part, training in modes:
+            part.training = training
     return counter.get_total_flops() // 2  # one MAC is two FLOPs

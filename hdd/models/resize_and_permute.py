@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from hdd.arguments import check_positive_integers, check_shape, checked
 from hdd.models.cnn.mlp_mixer import MLPMixer
+from hdd.models.nn_utils import check_token_mlps
 
 
 @checked
@@ -24,8 +25,11 @@ def patch_order(grid: tuple[int, int], patch_size: int, tokens: Tensor, pixels: 
         patch_size: P.
         tokens: a permutation of the h * w patches.
         pixels: a permutation of the P * P pixels of a patch.
+
+    Raises:
+        ValueError: an empty grid, or what is no permutation.
     """
-    check_positive_integers(patch_size=patch_size)
+    check_positive_integers(patch_size=patch_size, grid=min(grid))
     (h, w), p = grid, patch_size
     _check_permutation("tokens", tokens, h * w)
     _check_permutation("pixels", pixels, p * p)
@@ -51,10 +55,10 @@ def permuted_twin(net: MLPMixer, tokens: Tensor, pixels: Tensor) -> MLPMixer:
     `tokens` and `pixels` are as for `patch_order`.
 
     Raises:
-        ValueError: what is no permutation of all tokens, or of a patch's pixels; a network of
-            `build_mixer`.
+        ValueError: what is no permutation of all tokens, or of a patch's pixels, or a network
+            without token-mixing MLPs.
     """
-    _check_token_mlp(net)
+    check_token_mlps(net)
     _check_permutation("tokens", tokens, net.grid[0] * net.grid[1])
     _check_permutation("pixels", pixels, net.arguments["patch_size"] ** 2)
     twin = MLPMixer(**net.arguments).train(net.training)
@@ -78,9 +82,9 @@ def block_diagonal(net: MLPMixer, factor: int) -> MLPMixer:
     matrices are block-diagonal (arXiv 2105.01601, appendix C).
 
     Raises:
-        ValueError: a factor below 1, or a network of `build_mixer`.
+        ValueError: a factor below 1, or a network without token-mixing MLPs.
     """
-    _check_token_mlp(net)
+    check_token_mlps(net)
     (h, w), hidden = net.grid, net.blocks[0].token_mixing.fc1.out_features
     large = _enlarged(net, factor, hidden * factor**2)
     places = torch.arange(h * w * factor**2).view(factor, h, factor, w).transpose(1, 2)
@@ -108,9 +112,9 @@ def stretched(net: MLPMixer, factor: int) -> MLPMixer:
     that; the number of units stays.
 
     Raises:
-        ValueError: a factor below 1, or a network of `build_mixer`.
+        ValueError: a factor below 1, or a network without token-mixing MLPs.
     """
-    _check_token_mlp(net)
+    check_token_mlps(net)
     large = _enlarged(net, factor, net.blocks[0].token_mixing.fc1.out_features)
 
     def stretch(maps: Tensor) -> Tensor:  # (D, S) -> (D, S * factor**2)
@@ -126,18 +130,11 @@ def stretched(net: MLPMixer, factor: int) -> MLPMixer:
     return large
 
 
-def _check_token_mlp(net: MLPMixer) -> None:
-    if "kind" in net.arguments:  # build_mixer's, whose blocks are others
-        raise ValueError(
-            f"net mixes tokens by {net.arguments['kind']!r}; only a token MLP's weights are moved "
-            "here. Fix: net=MLPMixer(...)."
-        )
-
-
 def _check_permutation(name: str, order: Tensor, size: int) -> None:
-    if order.ndim != 1 or order.is_floating_point() or sorted(order.tolist()) != list(range(size)):
+    whole = order.ndim == 1 and order.dtype in (torch.int64, torch.int32)
+    if not whole or sorted(order.tolist()) != list(range(size)):
         raise ValueError(
-            f"{name} of shape {tuple(order.shape)} is no permutation of 0 to {size - 1}. "
+            f"{name}={order.dtype} {tuple(order.shape)} is no permutation of 0 to {size - 1}. "
             f"Fix: torch.randperm({size}), for example."
         )
 

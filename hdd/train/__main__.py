@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import dataclasses
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch import distributed
 
 from hdd.command import OneLineParser, fail
 from hdd.device.utils import get_device
-from hdd.files import held, write_atomically
+from hdd.files import expanded, held, write_atomically
 from hdd.models.nn_utils import count_macs, count_trainable_parameter
 from hdd.train.checkpoint import (
     CHECKPOINT,
@@ -35,6 +36,11 @@ from hdd.train.run import Run
 
 HEADER = "epoch   lr        train loss  acc     val loss  acc     seconds"
 SNAPSHOTS = "0,1,2,4,8,16,32"
+# What `write_atomically` writes into beside the run's files: killed then, it leaves them behind.
+UNFINISHED = re.compile(
+    rf"({'|'.join(map(re.escape, (CHECKPOINT, WEIGHTS, HISTORY)))}|"
+    r"snapshots/epoch_\d+\.safetensors)\.\d+\.tmp"
+)
 
 
 def build_parser() -> OneLineParser:
@@ -86,7 +92,10 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
 def _folder(text: str) -> Path:
     if not text.strip():
         raise argparse.ArgumentTypeError("the empty text names no folder")
-    return Path(text).expanduser()
+    try:
+        return expanded(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is in nobody's home folder") from error
 
 
 def _epochs(text: str) -> set[int]:
@@ -135,13 +144,13 @@ def _join_processes(preferred: str) -> torch.device:
 def _train(recipe: Recipe, device: torch.device, options: argparse.Namespace, command: str) -> None:
     out = options.out
     origin = provenance(device)  # now: an edit while the run goes on is not what ran
-    state = _state_to_resume(out, recipe) if options.resume else _check_free(out)
+    state = read_checkpoint(out / CHECKPOINT, recipe) if options.resume else _check_free(out)
     if state and state.get("epoch") == recipe.epochs and (out / HISTORY).exists():
         return _print(f"The run in {out} is finished; nothing was changed.")
     run = Run(recipe, device, options.data_root)
     snapshots = _snapshots(run, options)
     if state:
-        _restore(run, state, out / CHECKPOINT)
+        _restore(run, state, out)
     elif rank() == 0:
         _check_free(out)  # another run may have begun while the data was read
     _save(run, out, snapshots)
@@ -176,21 +185,8 @@ def _check_resumable(out: Path) -> None:
         )
 
 
-def _state_to_resume(out: Path, recipe: Recipe) -> dict[str, Any]:
-    if rank() == 0:
-        _remove_unfinished(out)
-    return read_checkpoint(out / CHECKPOINT, recipe)
-
-
-def _remove_unfinished(out: Path) -> None:
-    """Delete what a process left that was killed while it wrote; nothing that is not a run's."""
-    for name in (CHECKPOINT, WEIGHTS, HISTORY, "snapshots/epoch_*.safetensors"):
-        for left in out.glob(f"{name}.*.tmp"):
-            if left.is_file():
-                left.unlink(missing_ok=True)
-
-
-def _restore(run: Run, state: dict[str, Any], checkpoint: Path) -> None:
+def _restore(run: Run, state: dict[str, Any], out: Path) -> None:
+    """Go on from `state`, and tidy up after the process that was killed."""
     here = str(run.amp_dtype)
     began = state.get("precision", here)  # older checkpoints do not say
     if began != here:
@@ -201,7 +197,12 @@ def _restore(run: Run, state: dict[str, Any], checkpoint: Path) -> None:
     try:
         run.load_state_dict(state)
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise damaged(checkpoint, error) from error  # an intact file, but of other content
+        # An intact file, but of other content.
+        raise damaged(out / CHECKPOINT, error) from error
+    if rank() == 0:  # it holds the folder
+        for path in (*out.iterdir(), *(out / "snapshots").glob("*")):
+            if UNFINISHED.fullmatch(path.relative_to(out).as_posix()) and path.is_file():
+                path.unlink(missing_ok=True)
 
 
 def _snapshot_names(run: Run) -> list[str]:

@@ -8,8 +8,8 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from hdd.arguments import checked
-from hdd.files import write_atomically
+from hdd.arguments import checked, shown
+from hdd.files import expanded, write_atomically
 from hdd.models.networks import describe
 from hdd.train.recipe import Recipe
 
@@ -17,15 +17,26 @@ CHECKPOINT, WEIGHTS, HISTORY = "checkpoint.pt", "weights.safetensors", "history.
 
 
 @checked
-def save_weights(path: Path, net: nn.Module, names: list[str] | None = None) -> None:
+def save_weights(path: str | Path, net: nn.Module, names: list[str] | None = None) -> None:
     """Write the network's weights, or those called `names`, as safetensors.
 
     What the network was built with goes along, for `hdd.models.networks.build_again`.
+
+    Raises:
+        ValueError: no names, or some that the network's weights do not have.
+        OSError: the file cannot be written; what was there before is untouched.
     """
     # Copies: safetensors refuses what several names share.
     state = {k: v.cpu().contiguous().clone() for k, v in net.state_dict().items()}
-    chosen = {k: state[k] for k in names or state}
-    write_atomically(path, safetensors.torch.save(chosen, describe(net)))
+    wanted = list(state) if names is None else names
+    if not wanted or not set(wanted) <= set(state):
+        unknown = [name for name in wanted if name not in state]
+        raise ValueError(
+            f"names={shown(unknown)} are no weights of {type(net).__name__}. "
+            "Fix: names of net.state_dict()."
+        )
+    chosen = {name: state[name] for name in wanted}
+    write_atomically(expanded(path), safetensors.torch.save(chosen, describe(net)))
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:

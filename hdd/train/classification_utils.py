@@ -1,5 +1,6 @@
 """Training and evaluating a classifier: one epoch, one evaluation, the whole run."""
 
+import itertools
 import math
 import operator
 import time
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from hdd.arguments import check_positive_integers, checked, shown
+from hdd.arguments import check_choice, check_positive_integers, checked, shown
 from hdd.device.utils import as_device, keep_freed_memory
 from hdd.models.cnn.fast_step import FastStep
 from hdd.progress import progress
@@ -22,6 +23,7 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 
 # Steps between two looks at what a GPU has computed: each look waits until it is done.
 LOOK_EVERY = 20
+PRECISIONS = (None, torch.float32, torch.bfloat16, torch.float16)  # autocast knows no others
 UNSEEN = "Fix: a smaller `lr`, a longer warm-up, or look for bad images."
 
 
@@ -59,10 +61,12 @@ def train_one_epoch(
         FloatingPointError: a loss that is not finite. On a CPU the weights are those before that
             step; on a GPU the message says up to which step they went on.
         ValueError: an empty loader or one of other things than pairs, an optimizer of another
-            network, nothing to train, or labels that the network has no output for; labels that
-            are on a GPU already are looked at in the first step only.
+            network, nothing to train, outputs that are no tensor with a row an image, or labels
+            that the network has no output for; labels that are on a GPU already are looked at in
+            the first step only. A loss that is a class, and another `amp_dtype` than PRECISIONS.
     """
     device = as_device(device)
+    _check_options(criteria, amp_dtype)
     _check_optimizer(net, optimizer)
     if device.type == "cpu":
         keep_freed_memory()
@@ -113,6 +117,21 @@ def _check_optimizer(net: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         raise ValueError(
             f"The optimizer drives none of the parameters of net={type(net).__name__}. Fix: make "
             "the optimizer (and its scheduler) again after the network."
+        )
+
+
+def _check_options(criteria: Callable, amp_dtype: torch.dtype | None) -> None:
+    check_choice(PRECISIONS, amp_dtype=amp_dtype)
+    if isinstance(criteria, type):
+        name = criteria.__name__
+        raise ValueError(f"criteria={name} is a class. Fix: criteria={name}(), with brackets.")
+
+
+def _check_outputs(logits: Any) -> None:
+    if not isinstance(logits, Tensor) or not logits.ndim:
+        raise ValueError(
+            f"net returned {shown(logits)}, and not a tensor with a row for each image. "
+            "Fix: a network (B, C, H, W) -> (B, K)."
         )
 
 
@@ -190,6 +209,7 @@ def _ignored(criteria: Callable) -> int:
 
 def _check_labels(logits: Tensor, labels: Tensor, criteria: Callable) -> None:
     """Raise ValueError if logits (B, K) have no column for a label; else PyTorch's is a riddle."""
+    _check_outputs(logits)
     outputs = logits.shape[-1]
     if logits.ndim != 2:
         return
@@ -247,13 +267,21 @@ def predict(
     device: str | torch.device,
     amp_dtype: torch.dtype | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Return (logits (N, K), labels (N,)) of a whole loader, in evaluation mode, on the CPU."""
+    """Return (logits (N, K), labels (N,)) of a whole loader, in evaluation mode, on the CPU.
+
+    Raises:
+        ValueError: an empty loader or one of other things than pairs, outputs that are no tensor
+            with a row an image, or another `amp_dtype` than PRECISIONS.
+    """
     device = as_device(device)
+    check_choice(PRECISIONS, amp_dtype=amp_dtype)
     net.eval()
     logits, labels = [], []
     for images, targets in map(_pair, loader):
         with _autocast(device, amp_dtype):
-            logits.append(net(_moved(images, device)).float())
+            outputs = net(_moved(images, device))
+        _check_outputs(outputs)
+        logits.append(outputs.float())
         labels.append(targets)
     if not labels:
         raise ValueError("The loader is empty. Fix: give it at least one image.")
@@ -271,13 +299,17 @@ def evaluate(
 
     The loss is the plain cross-entropy, without label smoothing, whatever the training used: only
     so can runs with different losses be compared.
+
+    Raises:
+        ValueError: what `predict` refuses, labels that the network has no output for, and targets
+            (N, K) of mixed images: of those no answer is right or wrong.
     """
     logits, labels = predict(net, loader, device, amp_dtype)
     _check_labels(logits, labels, functional.cross_entropy)
-    if labels.ndim != 1:
+    if logits.ndim < 2 or labels.shape != logits.shape[:1] + logits.shape[2:]:
         raise ValueError(
-            f"loader yields labels {tuple(labels.shape)}, as CutMix makes them; one class an image "
-            "is needed to count right answers. Fix: a loader that does not mix images."
+            f"Outputs {tuple(logits.shape)} and labels {tuple(labels.shape)} must be (N, K) and "
+            "(N,), a class an image. Fix: a loader without `mix`; CutMix is for the training."
         )
     accuracy = (logits.argmax(1) == labels).double().mean().item()
     return functional.cross_entropy(logits, labels).item(), accuracy
@@ -329,18 +361,18 @@ def naive_train_classification_model(
         FloatingPointError: the loss is not finite; names epoch, step and learning rate.
     """
     check_positive_integers(max_epochs=max_epochs, log_every=log_every)
+    _check_options(criteria, amp_dtype)
     _check_loaders(train_loader=train_loader, val_loader=val_loader)
     net.to(as_device(device))
-    dtype = amp_dtype or torch.float32
-    chooser = FastStep(net, _first_images(val_loader), dtype) if fast_step else None
+    steps = _Steps(net, train_loader, amp_dtype, fast_step)
     _check_scheduler(scheduler, optimizer)
     history: History = {}
     _say_if_it_goes_on(scheduler)
     for epoch in range(1, max_epochs + 1):
         rate, start = float(optimizer.param_groups[0]["lr"]), time.perf_counter()
-        step, step_dtype = chooser.choose() if chooser else (net, amp_dtype)
+        step, step_dtype, batches = steps.choose()
         train_loss, train_accuracy = train_one_epoch(
-            step, criteria, train_loader, device, optimizer, step_dtype, epoch
+            step, criteria, batches, device, optimizer, step_dtype, epoch
         )
         train_time = time.perf_counter() - start
         val_loss, val_accuracy = evaluate(net, val_loader, device, amp_dtype)
@@ -385,20 +417,45 @@ def _check_loaders(**loaders: Batches) -> None:
             )
 
 
-def _first_images(loader: Batches) -> Tensor:
-    """Return a batch of images, without a trace in the random numbers that training draws."""
-    if isinstance(loader, Iterator):
-        raise ValueError(
-            f"val_loader is a {type(loader).__name__}, from which the proof of the fast step would "
-            "take a batch. Fix: a DataLoader, a list of batches, or fast_step=False."
-        )
-    generator = getattr(loader, "generator", None)  # its own, if it shuffles
-    state = generator.get_state() if generator is not None else None
-    with torch.random.fork_rng(devices=[]):
-        images = next(iter(loader))[0]
-    if state is not None:
-        generator.set_state(state)
-    return images
+class _Steps:
+    """Says before each epoch what computes its logits, in which precision, on which batches."""
+
+    def __init__(
+        self, net: nn.Module, loader: Batches, amp_dtype: torch.dtype | None, fast: bool
+    ) -> None:
+        self.net, self.loader, self.amp_dtype = net, loader, amp_dtype
+        self.fast, self.chooser = fast, None
+
+    def choose(self) -> tuple[nn.Module, torch.dtype | None, Batches]:
+        """Return the network or its fused step, the dtype of autocast, and the loader."""
+        batches = self.loader
+        if self.fast and self.chooser is None:
+            batches = _Begun(batches)
+            if batches.first:  # else `train_one_epoch` says that there is nothing
+                images, _ = _pair(batches.first[0])
+                self.chooser = FastStep(self.net, images, self.amp_dtype or torch.float32)
+        chosen = self.chooser.choose() if self.chooser else (self.net, self.amp_dtype)
+        return *chosen, batches
+
+
+class _Begun:
+    """A loader's next pass, whose first batch has been drawn, and is still to come.
+
+    So the fused step's proof sees images of the training, and takes none away: not from a
+    generator, and not from the random numbers of a loader.
+    """
+
+    def __init__(self, loader: Batches) -> None:
+        self.loader, self.rest = loader, iter(loader)
+        self.first = list(itertools.islice(self.rest, 1))
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        while self.first:
+            yield self.first.pop()
+        yield from self.rest
 
 
 def _step(scheduler, val_loss: float) -> None:

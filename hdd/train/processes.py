@@ -138,7 +138,7 @@ class Shard:
         self.loader, self.rank, self.processes = loader, rank, processes
 
     def __len__(self) -> int:
-        rest = len(self.loader.data) % self.loader.batch_size
+        rest = (self.loader.draws or len(self.loader.data)) % self.loader.batch_size
         return len(self.loader) - (0 < rest < self.processes)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:

@@ -27,7 +27,8 @@ from hdd.arguments import check_integers, checked, shown
 from hdd.command import OneLineParser, fail
 from hdd.dataset.image_tensors import BatchLoader
 from hdd.dataset.loading import load
-from hdd.files import write_atomically
+from hdd.device.utils import as_device
+from hdd.files import expanded, write_atomically
 from hdd.models.cnn.mlp_mixer import MLPMixer
 from hdd.models.cnn.timm_twin import timm_twin
 from hdd.models.networks import build_again
@@ -41,7 +42,7 @@ CHECKPOINTS = RUNS.parent / "checkpoints"
 @checked
 def provenance(device: str | torch.device) -> dict[str, Any]:
     """Return where, when and by which code a figure was made."""
-    kind = torch.device(device).type
+    kind = as_device(device).type
     name = f"{kind}, {platform.machine()}"
     if kind == "cpu":
         name += f", {torch.backends.cpu.get_cpu_capability()}"
@@ -99,10 +100,29 @@ def save_run(name: str, content: dict[str, Any], device: str | torch.device) -> 
     """Write `resources/runs/<name>.json`: `content` plus its `provenance`.
 
     An existing record is replaced only once the new one is complete.
+
+    Raises:
+        ValueError: `name` is no plain name, or NaN or infinity in `content`.
+        TypeError: something in `content` that JSON does not hold.
     """
+    _check_plain_name(name)
+    for key, value in content.items():
+        try:
+            to_json({key: value})
+        except (TypeError, ValueError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(
+                f"content[{key!r}]={shown(value)} cannot be recorded ({error}). Fix: finite "
+                "numbers, texts, lists and dicts; tensor.tolist(); None for what is not known."
+            ) from error
     path = RUNS / f"{name}.json"
     write_atomically(path, to_json({**content, **provenance(device)}))
     return path
+
+
+def _check_plain_name(name: str) -> None:
+    if not re.fullmatch(r"\w[\w.-]*", name):  # not "" or "..", which are the folders themselves
+        raise ValueError(f"name={name!r} must be a plain file name. Fix: for example my_run.")
 
 
 def to_json(record: dict[str, Any]) -> bytes:
@@ -137,15 +157,25 @@ def _run_in(text: bytes) -> dict[str, Any]:
 
 @checked
 def values_at(record: Mapping[str, Any], path: Sequence[str | int]) -> list:
-    """Return the value of each seed that `path` leads to in a record; "*" is all of a list."""
+    """Return the value of each seed that `path` leads to in a record; "*" is all of a list.
+
+    Raises:
+        ValueError: a key of `path` that is not there.
+    """
     return _values(record, path)
 
 
 def _values(node: Any, path: Sequence[str | int]) -> list:
     for i, key in enumerate(path):
-        if key == "*":
+        if key == "*" and isinstance(node, list | tuple):
             return [value for item in node for value in _values(item, path[i + 1 :])]
-        node = node["values" if key == "mean" else key]  # the seeds of a mean stand beside it
+        try:
+            node = node["values" if key == "mean" else key]  # the seeds of a mean stand beside it
+        except (IndexError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"path={list(path)} leads nowhere at {key!r}: what is there is {shown(node)}. "
+                "Fix: a key of that, or for a list '*'."
+            ) from error
     return node if isinstance(node, list) else [node]
 
 
@@ -156,12 +186,13 @@ def load_runs(prefix: str) -> list[dict[str, Any]]:
     Raises:
         FileNotFoundError: there is none; the message lists the records that exist.
     """
-    names = [path.stem for path in RUNS.glob(f"{prefix}*.json")]
-    numbers = sorted(int(n[len(prefix) :]) for n in names if n[len(prefix) :].isdigit())
-    if not numbers:
-        known = _nearest(prefix, {path.stem.rstrip("0123456789") for path in RUNS.glob("*.json")})
-        raise FileNotFoundError(f"prefix={prefix!r} begins no numbered run. Fix: one of {known}.")
-    return [load_run(f"{prefix}{number}") for number in numbers]
+    names = {path.stem for path in RUNS.glob("*.json")}  # no glob of a prefix, which may hold "*"
+    runs = [name for name in names if re.fullmatch(re.escape(prefix) + "[0-9]+", name)]
+    if not runs:
+        known = _nearest(prefix, {name.rstrip("0123456789") for name in names})
+        message = f"prefix={shown(prefix)} begins no numbered run. Fix: one of {known}."
+        raise FileNotFoundError(message)
+    return [load_run(name) for name in sorted(runs, key=lambda name: int(name[len(prefix) :]))]
 
 
 @checked
@@ -242,7 +273,7 @@ def _existing(folder: Path, name: str, suffix: str) -> Path:
 
 @checked
 def keep_run(
-    folder: Path,
+    folder: str | Path,
     name: str,
     *,
     weights: bool,
@@ -251,18 +282,19 @@ def keep_run(
 ) -> None:
     """Copy a finished run's record to `RUNS` and, if wanted, weights to `CHECKPOINTS`.
 
-    `snapshots` are the epochs to keep of those that it has; without, all go with the weights.
+    `snapshots` are the epochs to keep; without, all go with the weights.
     Weights and snapshots are kept as float16, half the size; `reevaluate` says what that changes.
     Everything is read before anything is written, and the record is written last; `replace`
     leaves nothing of an earlier run of that name.
 
     Raises:
-        FileNotFoundError: no finished run in `folder`.
+        FileNotFoundError: no finished run in `folder`, or none with weights, if those are wanted.
         FileExistsError: `name` is taken, and `replace` is not set.
-        ValueError: `name` is no plain name, or a file is damaged.
+        ValueError: `name` is no plain name, a file is damaged, or the run has no snapshot of one of
+            the epochs.
     """
-    if not re.fullmatch(r"\w[\w.-]*", name):  # not "" or "..", which are the folders themselves
-        raise ValueError(f"name={name!r} must be a plain file name. Fix: for example my_run.")
+    _check_plain_name(name)
+    folder = expanded(folder, "folder")
     record, kept = RUNS / f"{name}.json", CHECKPOINTS / name
     earlier = {*kept.glob("*.safetensors"), CHECKPOINTS / f"{name}.safetensors", record}
     earlier = {path for path in earlier if path.exists()}
@@ -284,14 +316,22 @@ def _float16_files(
     folder: Path, kept: Path, weights: bool, snapshots: set[int] | None
 ) -> dict[Path, bytes]:
     """Return what to write where: the chosen weights as float16."""
-    sources = {kept.with_name(f"{kept.name}.safetensors"): folder / "weights.safetensors"}
-    sources = sources if weights else {}
+    sources, last = {}, folder / "weights.safetensors"
+    if weights and not last.exists():
+        raise FileNotFoundError(f"There is no {last}. Fix: keep this run without `weights`.")
+    if weights:
+        sources[kept.with_name(f"{kept.name}.safetensors")] = last
+    found = {}
     for path in sorted((folder / "snapshots").glob("*.safetensors")):
         if not (number := re.fullmatch(r"epoch_(\d+)", path.stem)):  # such as "epoch_0001 (1)"
             raise ValueError(f"{path} is no snapshot of an epoch. Fix: move it elsewhere.")
-        epoch = int(number[1])
-        if epoch in snapshots if snapshots is not None else weights:
-            sources[kept / path.name] = path
+        found[int(number[1])] = path
+    if missing := sorted(set(snapshots or ()) - set(found)):
+        raise ValueError(
+            f"snapshots={missing[0]} is not in {folder}. Fix: of the epochs {sorted(found)}."
+        )
+    wanted = (found if weights else ()) if snapshots is None else snapshots
+    sources |= {kept / path.name: path for epoch, path in found.items() if epoch in wanted}
     return {target: _converted(source, _as_float16) for target, source in sources.items()}
 
 

@@ -30,7 +30,8 @@ class Run:
     @checked
     def __init__(self, recipe: Recipe, device: torch.device, data_root: str | Path) -> None:
         self.recipe, self.device = recipe, device
-        self.epoch, self.history, self.begun = 0, {}, False
+        self.epoch, self.history = 0, {}
+        self.begun = False  # an epoch, and not ended
         with first_alone():
             train, self.test = (part.to(device) for part in load(recipe.dataset, data_root))
         self.train_data, self.val_data = _split(train, recipe)
@@ -69,9 +70,22 @@ class Run:
         `train_time` in seconds without the evaluation, `step` "plain" or "fused".
 
         Raises:
-            RuntimeError: the epoch was interrupted before, and some of its steps are done.
+            ValueError: an epoch before this one was interrupted.
+            FloatingPointError: a loss that is not finite.
         """
-        self._begin()
+        self._check_whole()
+        self.begun = True
+        metrics = self._one_pass()
+        if self.val_data is not None:
+            metrics["val_loss"], metrics["val_accuracy"] = self.evaluate(self.val_data)
+            _check_finite("validation loss", metrics["val_loss"], self.epoch + 1)
+        for name, value in metrics.items():
+            self.history.setdefault(name, []).append(value)
+        self.epoch, self.begun = self.epoch + 1, False
+        return metrics
+
+    def _one_pass(self) -> dict[str, float | str]:
+        """Train on every image once; return the metrics of that."""
         # Seeded anew for each epoch: a resumed run draws what an uninterrupted one would have.
         torch.manual_seed(_epoch_seed(self.recipe.seed, self.epoch, AUGMENTATION))
         criterion = nn.CrossEntropyLoss(label_smoothing=self.recipe.label_smoothing)
@@ -90,22 +104,16 @@ class Run:
         loss, accuracy = mean_over_processes(loss, accuracy)
         metrics = {"train_loss": loss, "train_accuracy": accuracy, "learning_rate": float(rate)}
         metrics["train_time"] = time.perf_counter() - start
-        metrics["step"] = "plain" if step is self.net else "fused"
-        if self.val_data is not None:
-            metrics["val_loss"], metrics["val_accuracy"] = self.evaluate(self.val_data)
-            _check_finite("validation loss", metrics["val_loss"], self.epoch + 1)
-        for name, value in metrics.items():
-            self.history.setdefault(name, []).append(value)
-        self.epoch, self.begun = self.epoch + 1, False
-        return metrics
+        return metrics | {"step": "plain" if step is self.net else "fused"}
 
-    def _begin(self) -> None:
+    def _check_whole(self) -> None:
+        """Raise ValueError if weights and schedule are those of a part of an epoch."""
         if self.begun:
-            raise RuntimeError(
-                f"Epoch {self.epoch + 1} was interrupted; the steps that it made cannot be taken "
-                "back. Fix: a new Run, or load_state_dict with the state of an epoch's end."
+            raise ValueError(
+                f"Epoch {self.epoch + 1} was interrupted: weights and schedule are somewhere "
+                "within it, where no run can go on. Fix: a new Run, or load_state_dict() of a "
+                "checkpoint that was saved before."
             )
-        self.begun = True
 
     def finish(self) -> "Run":
         """Train the epochs that are left; return the run itself."""
@@ -141,7 +149,8 @@ class Run:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that the next epoch depends on."""
+        """Return everything that the next epoch depends on; ValueError within an epoch."""
+        self._check_whole()
         return {
             "recipe": dataclasses.asdict(self.recipe),
             "epoch": self.epoch,
@@ -160,7 +169,8 @@ class Run:
             self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
-        self.epoch, self.history, self.begun = state["epoch"], state["history"], False
+        self.epoch, self.history = state["epoch"], state["history"]
+        self.begun = False
 
 
 def _split(train: ImageTensors, recipe: Recipe) -> tuple[ImageTensors, ImageTensors | None]:

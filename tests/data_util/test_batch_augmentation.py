@@ -136,6 +136,12 @@ def test_own_operations_equal_torchvisions(channels):
         assert torch.equal(sharpen(images, factor), functional.adjust_sharpness(images, factor))
 
 
+@pytest.mark.parametrize("change", [equalize, lambda images: sharpen(images, 1.0)])
+def test_single_operations_take_pixels_only(change):
+    with pytest.raises(ValueError, match=r"images are torch\.float32\. Fix: .*torch\.uint8"):
+        change(torch.rand(1, 1, 4, 4))
+
+
 class TestCutMix:
     def mix(self, probability=1.0, n=4000):
         """Mix n images, image i all grey level of its class i % 10."""

@@ -198,6 +198,30 @@ def test_a_broken_image_is_named(folder, content):
         load_image_folder(folder)
 
 
+@pytest.mark.parametrize("raised", [TypeError, NotImplementedError])
+def test_whatever_pillow_raises_for_a_broken_image_names_it(folder, monkeypatch, raised):
+    """Its readers of TIFF and DDS raise these for some headers of nonsense."""
+
+    def nonsense(path):
+        raise raised("Missing dimensions")
+
+    monkeypatch.setattr(Image, "open", nonsense)
+    with pytest.raises(ValueError, match=r"image .*0\.png: Missing dimensions\. Fix: unpack or"):
+        load_image_folder(folder)
+
+
+@pytest.mark.parametrize("size", [(0, 0), (-4, 4), (4, 10**9)])
+@pytest.mark.parametrize("fit", [True, False])
+def test_a_size_is_at_least_a_pixel(folder, size, fit):
+    with pytest.raises(ValueError, match=r"image_size=.* must be .*Fix: image_size=1 or more"):
+        load_image_folder(folder, size, fit=fit)
+
+
+def test_a_home_folder_of_nobody_is_named():
+    with pytest.raises(ValueError, match=r"folder='~nosuchuser/x' begins with .*Fix: "):
+        load_image_folder("~nosuchuser/x")
+
+
 def test_parts_are_not_taken_for_classes(folder, tmp_path):
     for part in ("train", "Test"):
         shutil.copytree(folder, tmp_path / "parts" / part)

@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -117,6 +118,11 @@ class TestBatchLoader:
         loader = BatchLoader(make_data(10), 6, mix=one_hot)
         assert [targets.shape for _, targets in loader] == [(6, 6), (4, 4)]
 
+    @pytest.mark.parametrize("mix", [lambda a, b: a, lambda a, b: (a, b, 1), lambda a, b: (a, [0])])
+    def test_mix_returns_a_pair(self, mix):
+        with pytest.raises(ValueError, match=r"mix returned .*not a pair.*Fix: a function"):
+            list(BatchLoader(make_data(10), 6, mix=mix))
+
     @pytest.mark.parametrize("size", [0, -1])
     def test_bad_batch_size(self, size):
         with pytest.raises(ValueError, match=f"batch_size={size}"):
@@ -141,6 +147,29 @@ class TestImageTensors:
         with pytest.raises(ValueError, match=r"labels go from .* class_names has 2 names.*Fix:"):
             replace(make_data(20), labels=labels)
 
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bool, torch.uint8, torch.int32])
+    def test_labels_are_int64(self, dtype):
+        with pytest.raises(ValueError, match=r"labels torch\..*Fix: .*labels\.long\(\)"):
+            replace(make_data(20), labels=(torch.arange(20) % 2).to(dtype))
+
+    @pytest.mark.parametrize("kind", [list, np.array, torch.tensor])
+    def test_statistics_and_names_may_come_as_lists_and_arrays(self, kind):
+        data = make_data(20)
+        names = list if kind is torch.tensor else kind
+        lists = {"mean": kind([0.0]), "std": kind([1 / 256]), "class_names": names(["a", "b"])}
+        other = replace(data, **lists)
+        assert (other.mean, other.std, other.class_names) == ((0.0,), (1 / 256,), ("a", "b"))
+        same = replace(data, std=(1 / 256,))
+        assert torch.equal(other.normalize(data.images), same.normalize(data.images))
+
+    def test_a_mask_has_one_axis(self):
+        data = make_data(20)
+        chosen = data.labels == 1
+        assert data.subset(chosen).images[:, 0, 0, 0].tolist() == list(range(1, 20, 2))
+        for mask in (chosen[:, None], torch.tensor(True), chosen[:-1], chosen[None]):
+            with pytest.raises(ValueError, match=r"indices=torch\.bool .*Fix: indices="):
+                data.subset(mask)
+
     def test_a_constant_channel_can_be_normalised(self):
         images = torch.full((4, 2, 3, 3), 51, dtype=torch.uint8)
         images[:, 1, 0] = 0
@@ -153,26 +182,11 @@ class TestImageTensors:
 
 def test_batches_come_from_where_the_images_are(one_device):
     """The whole pipeline on a device of its own, where mixing with the CPU's is an error."""
-    data = make_data(40).to("meta")
+    data = make_data(40)
+    data = replace(data, images=data.images.to("meta"), labels=data.labels.to("meta"))
     mix = CutMix(1.0, 2)
     loader = BatchLoader(data, 16, shuffle=True, augment=random_crop_and_flip, mix=mix)
     with one_device:
         batches = list(loader)
     assert [targets.shape for _, targets in batches] == [(16, 2), (16, 2), (8, 2)]
     assert {tensor.device.type for batch in batches for tensor in batch} == {"meta"}
-
-
-@pytest.mark.parametrize("mask", [torch.ones(20, 1, dtype=torch.bool), torch.tensor(True)])
-def test_a_mask_has_one_entry_an_image(mask):
-    with pytest.raises(ValueError, match=r"indices has the shape .*Fix: "):
-        make_data().subset(mask)
-
-
-def test_lists_will_do_and_labels_are_whole():
-    data = make_data()
-    listed = replace(data, class_names=list(data.class_names), mean=[0.0], std=[1 / 255])
-    assert listed.class_names == data.class_names
-    assert torch.equal(listed.normalize(listed.images), data.normalize(data.images))
-    for kind in (torch.float32, torch.bool):
-        with pytest.raises(ValueError, match=r"labels torch\..*Fix: .*int64 labels"):
-            replace(data, labels=data.labels.to(kind))

@@ -28,6 +28,24 @@ def gradients(forward, net, images, labels):
 
 
 class TestFusedMixer:
+    @pytest.mark.parametrize("dtype", [torch.float32, BF16])
+    def test_refuses_what_the_network_refuses(self, dtype):
+        net = MLPMixer(image_size=8, dim=8, depth=1)
+        images = torch.randn(2, 3, 8, 8)
+        for bad in (images.byte(), images.double(), images[:, :1], images[..., :4], images[0]):
+            messages = []
+            for step in (net, FusedMixer(net, dtype)):
+                low = dtype == BF16 and step is net
+                with (
+                    torch.autocast("cpu", BF16, enabled=low),
+                    pytest.raises(ValueError, match="Fix: ") as error,
+                ):
+                    step(bad)
+                messages.append(str(error.value))
+            assert messages[0] == messages[1]
+        if dtype == BF16:  # which autocast casts, and so does this step
+            assert FusedMixer(net, dtype)(images.half()).shape == (2, 10)
+
     @pytest.mark.parametrize(
         ("size", "patch", "channels", "batch"),
         [(32, 4, 3, 16), (32, 16, 3, 7), ((8, 12), 4, 1, 5), (28, 7, 1, 1)],

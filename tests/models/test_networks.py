@@ -1,5 +1,7 @@
 """Saved weights say which network they are of, and it can be built again."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
@@ -29,12 +31,15 @@ def test_a_network_comes_back(name):
     assert torch.equal(twin(images), net(images))
 
 
+@pytest.mark.parametrize("number", [np.float32(0.3), np.float64(0.3), Fraction(3, 10)])
+def test_other_numbers_than_python_s_come_back(number):
+    net = MLPMixer(**SIZES | {"dim": np.int64(24)}, dropout=number, expansion_factor_token=number)
+    arguments = build_again(describe(net)).arguments
+    assert arguments["dim"] == 24
+    for name in ("dropout", "expansion_factor_token"):
+        assert arguments[name] == pytest.approx(0.3)
+
+
 def test_weights_that_do_not_say():
     with pytest.raises(ValueError, match=r"do not say which network.*Fix: "):
         build_again(None)
-
-
-def test_numbers_of_numpy_come_back_as_they_are():
-    net = MLPMixer(**SIZES, dropout=np.float32(0.25), expansion_factor_token=np.float64(0.75))
-    again = build_again(describe(net)).arguments
-    assert (again["dropout"], again["expansion_factor_token"]) == (0.25, 0.75)

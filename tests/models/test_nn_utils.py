@@ -15,14 +15,14 @@ def test_counting_leaves_the_mode_even_if_the_network_fails(training):
     assert {module.training for module in net.modules()} == {training}
 
 
+def test_each_part_keeps_its_own_mode():
+    net = nn.Sequential(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2), nn.Dropout())
+    net[1].eval()
+    count_macs(net, (3, 4, 4))
+    assert [part.training for part in net.modules()] == [True, True, False, True]
+
+
 def test_nothing_is_computed_for_a_large_network():
     with torch.device("meta"):
         net = MLPMixer(image_size=224, patch_size=16, dim=768, depth=12, num_classes=1000)
     assert count_macs(net, (3, 224, 224)) > 10e9
-
-
-def test_counting_leaves_frozen_parts_frozen():
-    net = nn.Sequential(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2)).train()
-    net[1].eval()
-    count_macs(net, (3, 4, 4))
-    assert [module.training for module in net] == [True, False]

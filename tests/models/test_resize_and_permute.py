@@ -12,7 +12,6 @@ from hdd.models.resize_and_permute import (
     reorder_pixels,
     stretched,
 )
-from hdd.models.token_mixers import build_mixer
 
 
 @pytest.fixture(params=[((8, 12), 4, 3), ((14, 14), 7, 1), ((6, 4), 1, 2)], ids=str)
@@ -117,10 +116,3 @@ def test_the_old_network_stays_as_it_is(net, rewire):
 def test_a_factor_below_one(net, rewire):
     with pytest.raises(ValueError, match=r"factor=0 .*Fix: factor=2"):
         rewire(net, 0)
-
-
-@pytest.mark.parametrize("rewire", [permuted_twin, block_diagonal, stretched])
-def test_other_token_mixers_are_refused(rewire):
-    net = build_mixer("pooling", image_size=8, channels=1, patch_size=4, dim=8, depth=1)
-    with pytest.raises(ValueError, match=r"'pooling'.*Fix: net=MLPMixer"):
-        rewire(net, *((torch.arange(4), torch.arange(16)) if rewire is permuted_twin else (2,)))

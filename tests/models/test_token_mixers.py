@@ -133,8 +133,3 @@ def test_how_far_each_hears(kind, x):
 def test_unknown_kind():
     with pytest.raises(ValueError, match=r"'fourier'.*'hybrid'"):
         mixers.build_mixer("fourier")
-
-
-def test_no_hidden_unit_is_not_the_default():
-    with pytest.raises(ValueError, match=r"hidden=0"):
-        mixers.TokenMlp(GRID, DIM, 0)

@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from safetensors.torch import load_file
+from torch import nn
 
 from hdd.train.__main__ import main
-from hdd.train.checkpoint import CHECKPOINT
+from hdd.train.checkpoint import CHECKPOINT, save_weights
 from hdd.train.recipe import Recipe
 from hdd.train.run import Run
 
@@ -61,3 +63,15 @@ def test_a_folder_in_the_checkpoints_place_is_not_damaged(tmp_path, capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert "Is a directory" in line
     assert "damaged" not in line
+
+
+def test_weights_are_saved_by_name(tmp_path):
+    net, path = nn.Linear(2, 2), tmp_path / "x.safetensors"
+    for names, wanted in ((None, {"weight", "bias"}), (["bias"], {"bias"})):
+        save_weights(str(path), net, names)
+        assert set(load_file(path)) == wanted
+    for names, shown in ((["weight", "gain"], "'gain'"), ([], "")):
+        match = rf"names=\[{shown}\] are no weights of Linear\. Fix: "
+        with pytest.raises(ValueError, match=match):
+            save_weights(path, net, names)
+    assert set(load_file(path)) == {"bias"}

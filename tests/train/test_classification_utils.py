@@ -11,12 +11,13 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, ReduceLROnPlat
 from torch.utils.data import DataLoader, TensorDataset
 from tqdm import tqdm
 
-from hdd.data_util.batch_augmentation import CutMix
+from hdd.data_util.batch_augmentation import CutMix, random_crop_and_flip
 from hdd.dataset.image_tensors import BatchLoader, ImageTensors
 from hdd.models.cnn.fused_mixer import FusedMixer
 from hdd.models.cnn.mlp_mixer import MixerBlock, MLPMixer
 from hdd.train import classification_utils
 from hdd.train.classification_utils import evaluate, naive_train_classification_model, predict
+from hdd.train.short_runs import fit
 from hdd.train.warmup_scheduler import GradualWarmupScheduler
 
 LINE = re.compile(
@@ -227,6 +228,64 @@ def test_the_fast_step_trains_the_same(capsys, monkeypatch, edited):
     assert capsys.readouterr().out.count("not the fused one") == edited
 
 
+def shuffled(data, **options):
+    return BatchLoader(data, 8, shuffle=True, **options)
+
+
+@pytest.mark.parametrize("proven", [True, False])
+def test_the_proof_takes_nothing_from_a_loader(monkeypatch, proven):
+    """Whether it ends well or not, and if one loader serves for both, and draws at random."""
+    plain = "hdd.models.cnn.fast_step.choose_step", lambda net, images, dtype: (net, "not asked")
+    histories = []
+    for fast in (False, True):
+        torch.manual_seed(0)
+        loader = shuffled(make_data(), augment=random_crop_and_flip)
+        with monkeypatch.context() as patch:
+            if not proven:
+                patch.setattr(*plain)
+            histories.append(run(make_net(), loader, epochs=3, fast_step=fast, verbose=False))
+    for name in KEYS - {"train_time"}:
+        close = pytest.approx(histories[0][name], abs=1e-5 if proven else 0)
+        assert histories[1][name] == close, name
+
+
+def test_the_proof_takes_no_batch_of_a_generator():
+    data, counts = make_data(), []
+
+    def counted(role):
+        for batch in BatchLoader(data, 8):
+            counts.append(role)
+            yield batch
+
+    fast = run(make_net(), counted("train"), counted("val"), fast_step=True)
+    assert (counts.count("train"), counts.count("val")) == (3, 3)
+    plain = run(make_net(), BatchLoader(data, 8))
+    assert fast["train_loss"] == pytest.approx(plain["train_loss"], abs=1e-5)
+    assert fast["val_loss"] == pytest.approx(plain["val_loss"], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda images: (255 * images.abs()).byte(),
+        lambda images: images.double(),
+        lambda images: images.repeat(1, 1, 2, 1),
+        lambda images: images.repeat(1, 3, 1, 1),
+    ],
+    ids=["uint8", "float64", "size", "channels"],
+)
+def test_the_fast_step_refuses_the_images_that_the_network_refuses(change):
+    good = list(BatchLoader(make_data(), 8))
+    bad = [(change(images), labels) for images, labels in good]
+    messages = []
+    for batches, fast in ((bad, False), (bad, True), ([good[0], *bad], True)):
+        with pytest.raises(ValueError, match="Fix: ") as error:
+            run(make_net(), batches, good, fast_step=fast)
+        messages.append(str(error.value))
+    assert messages[0] == messages[2]
+    assert re.match(r"images=|Input of shape", messages[1])
+
+
 def test_bfloat16_autocast_stays_close_to_float32():
     loader = BatchLoader(make_data(), 8)
     full = run(make_net(), loader, epochs=3)
@@ -340,6 +399,62 @@ def test_a_network_that_cannot_be_trained_is_named():
 def test_a_loss_that_is_no_number_is_named(criteria):
     with pytest.raises(ValueError, match=r"criteria returned .*Fix: .*reduction='mean'"):
         run(make_net(), BatchLoader(make_data(), 8), criteria=criteria)
+
+
+@pytest.mark.parametrize("n", [4, 8])
+def test_mixed_targets_are_not_evaluated(n):
+    loader = BatchLoader(make_data(n), 4, mix=CutMix(1.0, 4))
+    match = rf"labels \({n}, 4\) must be .*Fix: a loader without `mix`"
+    with pytest.raises(ValueError, match=match):
+        evaluate(make_net(), loader, "cpu")
+
+
+def test_a_class_of_losses_is_no_loss():
+    with pytest.raises(ValueError, match=r"criteria=CrossEntropyLoss is a class\. Fix: "):
+        run(make_net(), BatchLoader(make_data(), 8), criteria=nn.CrossEntropyLoss)
+
+
+class Wrapped(MLPMixer):
+    """A network whose outputs a test changes."""
+
+    def forward(self, images):
+        return self.change(super().forward(images))
+
+
+@pytest.mark.parametrize("change", [lambda x: (x, 1), lambda x: x.sum()], ids=["tuple", "scalar"])
+def test_other_outputs_than_rows_are_named(change):
+    net = Wrapped(image_size=8, channels=1, patch_size=4, dim=8, depth=1, num_classes=4)
+    net.change, loader = change, BatchLoader(make_data(), 8)
+    for call in (run, lambda net, loader: evaluate(net, loader, "cpu")):
+        with pytest.raises(ValueError, match=r"net returned .*a row for each image.*Fix: a net"):
+            call(net, loader)
+    net.change = lambda x: x[:, 0]
+    with pytest.raises(ValueError, match=r"Outputs \(20,\) and labels \(20,\) must be .*Fix: "):
+        evaluate(net, loader, "cpu")
+
+
+def test_a_dtype_that_autocast_does_not_know_is_named():
+    loader = BatchLoader(make_data(), 8)
+    for call in (run, lambda net, loader, **o: evaluate(net, loader, "cpu", **o)):
+        with pytest.raises(ValueError, match=r"amp_dtype=torch\.int8 is unknown\. Fix: "):
+            call(make_net(), loader, amp_dtype=torch.int8)
+
+
+def test_no_weights_are_lost_on_the_meta_device():
+    net, loader = make_net(), BatchLoader(make_data(), 8)
+    optimizer = torch.optim.Adam(net.parameters())
+    scheduler = LambdaLR(optimizer, lambda epoch: 1.0)
+    loss = nn.CrossEntropyLoss()
+    for call in (
+        lambda: fit(net, loader, 0.1, device="meta"),
+        lambda: evaluate(net, loader, "meta"),
+        lambda: naive_train_classification_model(
+            net, loss, 1, loader, loader, "meta", optimizer, scheduler
+        ),
+    ):
+        with pytest.raises(ValueError, match=r"device='meta' computes nothing\. Fix: device='cpu'"):
+            call()
+    assert {parameter.device.type for parameter in net.parameters()} == {"cpu"}
 
 
 def test_targets_of_other_classes_are_named():
@@ -463,42 +578,3 @@ def test_predict_returns_all_rows_in_order_without_dropout():
     net.eval()
     torch.testing.assert_close(logits, net(data.normalize(data.images)).detach())
     assert not logits.requires_grad
-
-
-def test_mixed_targets_are_not_counted():
-    mixed = BatchLoader(make_data(4), 4, mix=CutMix(1.0, 4))
-    with pytest.raises(ValueError, match=r"labels \(4, 4\), as CutMix makes them.*Fix: "):
-        evaluate(make_net(), mixed, "cpu")
-
-
-def test_the_proof_takes_nothing_from_a_shuffling_loader():
-    plain, fast = (
-        run(make_net(), BatchLoader(make_data(), 8, shuffle=True, seed=3), epochs=2, fast_step=f)
-        for f in (False, True)
-    )
-    assert fast["train_loss"] == pytest.approx(plain["train_loss"], abs=1e-6)
-
-
-def test_the_proof_takes_no_batch_of_a_generator():
-    loader = BatchLoader(make_data(), 8)
-    with pytest.raises(ValueError, match=r"val_loader is a generator.*Fix: .*fast_step=False"):
-        run(make_net(), loader, (batch for batch in loader), fast_step=True)
-
-
-@pytest.mark.parametrize(
-    "images",
-    [
-        torch.zeros(4, 1, 8, 8, dtype=torch.uint8),
-        torch.zeros(4, 1, 8, 8).double(),
-        torch.zeros(4, 1, 12, 12),
-        torch.zeros(4, 3, 8, 8),
-    ],
-)
-def test_the_fast_step_refuses_what_the_network_refuses(images):
-    batches, loader = [(images, torch.arange(4))], BatchLoader(make_data(), 8)
-    said = []
-    for fast in (False, True):
-        with pytest.raises(ValueError, match="Fix: ") as refused:
-            run(make_net(), batches, loader, fast_step=fast)
-        said.append(str(refused.value))
-    assert said[0] == said[1]

@@ -105,11 +105,9 @@ def test_killed_and_resumed_equals_uninterrupted(finished, tmp_path):
         process.join()
         assert not (out / "history.json").exists()
         (out / "checkpoint.pt.1234.tmp").write_bytes(b"half")  # as a process killed while writing
-        (out / "notes").mkdir(exist_ok=True)
-        (out / "notes" / "thesis.tmp").write_text("not a run's")
         more = ["--resume"]
     assert main(arguments(out, *more, epochs=4)) == 0
-    assert [path.name for path in out.rglob("*.tmp")] == ["thesis.tmp"]
+    assert not list(out.rglob("*.tmp"))
     assert history(out)["command"] == history(finished[0])["command"].replace(
         str(finished[0]), str(out)
     )
@@ -317,10 +315,38 @@ def test_a_folder_that_a_run_is_writing_into_is_left_alone(capsys, tmp_path, fin
 
 def test_a_finished_run_stays_as_it_is(capsys, tmp_path, finished):
     out = copy_of(finished[0], tmp_path)
+    (out / "thesis.tmp").write_bytes(b"precious")
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     assert main([str(a) for a in arguments(out, "--resume", epochs=4)]) == 0
     assert "is finished" in capsys.readouterr().out
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+LEFT = ("checkpoint.pt.12.tmp", "history.json.3.tmp", "snapshots/epoch_0001.safetensors.9.tmp")
+KEPT = ("notes/thesis.tmp", "mine.tmp", "checkpoint.pt.tmp", "snapshots/checkpoint.pt.12.tmp")
+
+
+@pytest.mark.parametrize(("number", "tidied"), [(0, True), (1, False)])
+def test_resuming_removes_what_a_killed_process_left_and_nothing_else(
+    tmp_path, finished, monkeypatch, number, tidied
+):
+    out = copy_of(finished[0], tmp_path)
+    (out / "history.json").unlink()
+    folders = [out / "notes", out / "d.tmp", out / "weights.safetensors.7.tmp"]
+    for path in folders:
+        path.mkdir()
+    for name in (*LEFT, *KEPT):
+        (out / name).write_bytes(b"half")
+    monkeypatch.setattr("hdd.train.__main__.rank", lambda: number)
+    assert main(arguments(out, "--resume", epochs=4)) == 0
+    assert all((out / name).exists() for name in KEPT)
+    assert all(path.is_dir() for path in folders)
+    assert {(out / name).exists() for name in LEFT} == {not tidied}
+
+
+def test_a_home_folder_of_nobody_is_named(capsys):
+    line = error_of(capsys, *TINY, "--out", "~nosuchuser/out")
+    assert "argument --out: '~nosuchuser/out' is in nobody's home folder" in line
 
 
 def test_another_precision_is_not_resumed(capsys, tmp_path, finished):

@@ -121,6 +121,18 @@ def test_a_damaged_file_is_named(kept, run, capsys, damaged, content):
     assert files(kept) == before
 
 
+def test_what_a_run_does_not_have_is_not_kept(kept, run):
+    before = files(kept)
+    with pytest.raises(ValueError, match=r"snapshots=77 is not in .*Fix: of the epochs \[0, 1\]"):
+        records.keep_run(run, "x", weights=False, snapshots={1, 77})
+    (run / "weights.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match=r"There is no .*weights\.safetensors\. Fix: "):
+        records.keep_run(run, "x", weights=True)
+    assert files(kept) == before
+    records.keep_run(str(run), "x", weights=False, snapshots={1})
+    assert "checkpoints/x/epoch_0001.safetensors" in files(kept)
+
+
 def test_kept_weights_are_half_as_large(kept, run):
     records.keep_run(run, "x", weights=True)
     assert load_file(kept / "checkpoints" / "x.safetensors")["w"].dtype == torch.float16
@@ -140,7 +152,7 @@ def parameters(recipe):
     images = torch.empty(0, *shape, dtype=torch.uint8)
     data = ImageTensors(
         images,
-        torch.empty(0),
+        torch.empty(0, dtype=torch.long),
         tuple("abcdefghij"),
         (0.5,) * images.shape[1],
         (0.5,) * images.shape[1],
@@ -308,6 +320,36 @@ def test_a_record_is_replaced_only_when_complete(kept):
     assert [path.name for path in (kept / "runs").iterdir()] == ["small.json"]
 
 
+@pytest.mark.parametrize(
+    ("value", "kind"), [(float("nan"), ValueError), (torch.tensor(1), TypeError)]
+)
+def test_what_json_does_not_hold_is_named(kept, value, kind):
+    with pytest.raises(kind, match=r"content\['b'\]=.* cannot be recorded .*Fix: finite numbers"):
+        records.save_run("small", {"a": 1, "b": value}, "cpu")
+    assert not files(kept / "runs")
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/b", ""])
+def test_a_record_stays_in_its_folder(kept, name):
+    before = files(kept.parent)
+    with pytest.raises(ValueError, match="must be a plain file name"):
+        records.save_run(name, {"a": 1}, "cpu")
+    assert files(kept.parent) == before
+
+
+@pytest.mark.parametrize("prefix", ["/etc", "a**", "[", "../runs/a", "x" * 5000])
+def test_a_prefix_is_no_pattern(kept, prefix):
+    records.save_run("a1", {}, "cpu")
+    with pytest.raises(FileNotFoundError, match=r"prefix=.* begins no numbered run\. Fix: one of"):
+        records.load_runs(prefix)
+
+
+def test_runs_come_in_the_order_of_their_numbers(kept):
+    for name in ("a10", "a2", "a01", "a", "a3b", "a²", "ba1"):
+        records.save_run(name, {"name": name}, "cpu")
+    assert [record["name"] for record in records.load_runs("a")] == ["a01", "a2", "a10"]
+
+
 def test_a_missing_record_names_those_that_exist(kept):
     records.save_run("one", {}, "cpu")
     records.save_run("two", {}, "cpu")
@@ -359,3 +401,9 @@ def test_values_at_gives_the_seeds_of_a_mean_and_those_of_a_list():
     assert records.values_at(record, ["runs", "*", 1]) == [2, 4]
     assert records.values_at(record, ["found", "mean"]) == [1.5, 2.5]
     assert records.values_at(record, ["found", "values"]) == [1.5, 2.5]
+
+
+@pytest.mark.parametrize("path", [["x"], ["runs", 9], ["runs", "a"], ["n", "*"], ["n", "mean"]])
+def test_a_path_that_leads_nowhere_is_named(path):
+    with pytest.raises(ValueError, match=r"path=\[.*leads nowhere at .*Fix: a key of that"):
+        records.values_at({"runs": [[1, 2]], "n": 3}, path)

@@ -153,6 +153,31 @@ class TestRun:
         seen = {image.numpy().tobytes() for image in pixels.round().to(torch.uint8)}
         assert (seen <= there) == (padding == 0)
 
+    def test_an_interrupted_epoch_is_not_gone_on_with(self, run, monkeypatch):
+        one, whole = run(), run().finish()
+        one.train_epoch()
+        before = copy.deepcopy(one.state_dict())
+        after_step, steps = one._after_step, []
+
+        def interrupt():
+            after_step()
+            steps.append(1)
+            if len(steps) == 2:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(one, "_after_step", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                one.finish()
+        for call in (one.finish, one.train_epoch, one.state_dict):
+            with pytest.raises(ValueError, match=r"Epoch 2 was interrupted.*Fix: a new Run, or"):
+                call()
+        one.load_state_dict(before)
+        one.finish()
+        for name, value in whole.result.state_dict().items():
+            assert torch.equal(one.result.state_dict()[name], value), name
+        assert one.history["train_loss"] == whole.history["train_loss"]
+
     def test_averaged_weights_are_evaluated(self, run):
         one = run(weight_average=0.9, validation=0.5)
         before = one.train_epoch()["val_loss"]
@@ -191,10 +216,18 @@ def test_shards_are_the_whole_batches():
     assert [a + b for a, b in zip(*parts, strict=True)] == whole
 
 
+@pytest.mark.parametrize("draws", [7, 9, 16, 17])
+def test_a_shard_counts_the_batches_of_draws(draws):
+    images = torch.zeros(40, 1, 4, 4, dtype=torch.uint8)
+    data = ImageTensors(images, torch.zeros(40).long(), ("a",), (0.5,), (0.3,))
+    shard = Shard(BatchLoader(data, 8, draws=draws), 0, 2)
+    assert len(shard) == len(list(shard))
+
+
 class OneBatch:
     """A loader of one last batch of `rest` images."""
 
-    batch_size = 6
+    batch_size, draws = 6, None
 
     def __init__(self, rest):
         self.data = range(rest)
@@ -257,21 +290,3 @@ def test_batch_norm_is_refused_in_several_processes(monkeypatch):
     recipe = Recipe(dataset="fashion_mnist_mini", model="cnn", optimizer="adam", epochs=1)
     with pytest.raises(ValueError, match="Fix: one process, or model='mixer'"):
         Run(recipe, torch.device("cpu"), "dataset")
-
-
-def test_an_interrupted_epoch_is_not_begun_again(monkeypatch):
-    recipe = Recipe(dataset="fashion_mnist_mini", patch_size=14, dim=16, depth=1, epochs=2)
-    run = Run(recipe, torch.device("cpu"), "dataset")
-    before = copy.deepcopy(run.state_dict())
-    with monkeypatch.context() as patch:
-        patch.setattr(run.scheduler, "step", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            run.train_epoch()
-    with pytest.raises(RuntimeError, match=r"Epoch 1 was interrupted.*Fix: a new Run"):
-        run.train_epoch()
-    run.load_state_dict(before)
-    run.train_epoch()
-
-
-def interrupted():
-    raise KeyboardInterrupt

@@ -18,6 +18,7 @@ from torch.nn.modules import module as torch_module
 
 from hdd.arguments import checked
 from hdd.models.cnn.fused_mixer import FusedMixer
+from hdd.models.nn_utils import has_token_mlps
 
 TOLERANCE = 1e-4  # relative; between correct ones in float32 it is about 1e-6
 ROUGH = 0.03  # relative, of logits in bfloat16; between correct ones up to 0.015
@@ -70,16 +71,10 @@ def choose_step(net: nn.Module, images: Tensor, dtype: torch.dtype) -> tuple[nn.
     without token-mixing MLPs, or on another device than the CPU.
     """
     devices = {images.device.type, *(parameter.device.type for parameter in net.parameters())}
-    if devices != {"cpu"} or not _claims(net):
+    if devices != {"cpu"} or not has_token_mlps(net):
         return net, ""
     reason = _why_not(net, images, dtype)
     return (net, reason) if reason else (FusedMixer(net, dtype), "")
-
-
-def _claims(net: nn.Module) -> bool:
-    """Return whether the network has a Mixer's parts, by name."""
-    blocks = getattr(net, "blocks", None) or [None]
-    return all(hasattr(block, "token_mixing") for block in blocks)
 
 
 def _why_not(net: nn.Module, images: Tensor, dtype: torch.dtype) -> str:

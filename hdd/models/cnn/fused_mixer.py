@@ -27,6 +27,7 @@ from torch.nn import functional
 
 from hdd.arguments import checked
 from hdd.models.cnn.mlp_mixer import Mlp, MLPMixer
+from hdd.models.nn_utils import check_token_mlps
 
 _gelu_backward = torch.ops.aten.gelu_backward.grad_input
 _layer_norm_backward = torch.ops.aten.native_layer_norm_backward
@@ -117,17 +118,24 @@ class FusedMixer(nn.Module):
     Args:
         net: the network, without dropout; its weights are shared, not copied.
         dtype: of activations and products: torch.bfloat16, or torch.float32 (as exact as without).
+
+    Raises:
+        ValueError: a network without token-mixing MLPs; when it is called, images that the network
+            itself refuses.
     """
 
     @checked
     def __init__(self, net: MLPMixer, dtype: torch.dtype) -> None:
         super().__init__()
+        check_token_mlps(net)
         self.net, self.dtype = net, dtype
 
     def forward(self, images: Tensor) -> Tensor:
         """Return float32 logits (B, K) of images (B, channels, H, W)."""
         net = self.net
-        net.check_input(images)
+        # As the network's own step would be called, which takes more kinds under autocast.
+        with torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32):
+            net._check(images)
         with torch.autocast("cpu", enabled=False):
             x = self._embed(images.to(self.dtype))  # (S, B, C)
             token = _by_block(_folded_token(net.blocks), self.dtype)

@@ -145,7 +145,7 @@ class MLPMixer(nn.Module):
         `out`, if a dict is given, receives every intermediate (B, S, C) by name: "stem",
         "blocks.0.token_mixing", "blocks.0.channel_mixing", ..., "norm".
         """
-        self.check_input(images)
+        self._check(images)
         x = self.patch_embedding(images).flatten(2).transpose(1, 2)  # (B, S, C)
         keep(out, "stem", x)
         for i, block in enumerate(self.blocks):
@@ -154,8 +154,7 @@ class MLPMixer(nn.Module):
         keep(out, "norm", x)
         return self.head(x.mean(dim=1))  # (B, num_classes)
 
-    def check_input(self, images: Tensor) -> None:
-        """Raise ValueError unless `images` fit the network and its weights."""
+    def _check(self, images: Tensor) -> None:
         if not isinstance(images, Tensor):
             raise ValueError(
                 f"images={shown(images)} must be a tensor. Fix: images=data.normalize(data.images)."
@@ -171,8 +170,8 @@ class MLPMixer(nn.Module):
         here = images.device == weight.device
         if here and images.dtype == weight.dtype:
             return
-        floating = here and images.is_floating_point()
-        if not (floating and torch.is_autocast_enabled(images.device.type)):
+        cast = here and images.is_floating_point() and images.dtype != torch.float64
+        if not (cast and torch.is_autocast_enabled(images.device.type)):
             raise ValueError(
                 f"images={images.dtype} on {images.device} do not fit weights that are "
                 f"{weight.dtype} on {weight.device}. Fix: data.normalize(images) makes float32 of "

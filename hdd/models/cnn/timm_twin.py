@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from hdd.arguments import checked
 from hdd.models.cnn.mlp_mixer import MLPMixer
+from hdd.models.nn_utils import check_token_mlps
 
 # Ours -> timm's; the parts of an Mlp (fc1, fc2) and of a norm have the same names in both.
 TIMM_NAMES = {
@@ -27,7 +28,9 @@ def timm_twin(net: MLPMixer) -> nn.Module:
 
     Raises:
         ImportError: timm is not installed.
+        ValueError: a network without token-mixing MLPs.
     """
+    check_token_mlps(net)
     from timm.models.mlp_mixer import MlpMixer
 
     sizes, block = net.arguments, net.blocks[0]
